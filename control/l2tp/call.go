@@ -1,0 +1,59 @@
+package l2tp
+
+// Call is one call (session) in a tunnel. Its exported fields are read-only for
+// other packages.
+type Call struct {
+	LocalID, PeerID uint16
+	// Incoming is true for ICRQ calls, false for OCRQ calls.
+	Incoming bool
+	// Params is what the peer told us (or we told it) in ICRQ, ICCN, OCRQ, OCCN;
+	// the fields of the later message are filled in when it comes. The owner may
+	// set it to nil once it has taken what it needs.
+	Params *CallParams
+}
+
+// CallParams are the AVPs of a call's set-up (RFC 2661 section 4.4.4 and 4.4.5).
+// Byte slices are copies.
+type CallParams struct {
+	Serial             uint32
+	BearerType         uint32
+	FramingType        uint32
+	PhysicalChannel    uint32
+	HasPhysicalChannel bool
+	CalledNumber       string
+	CallingNumber      string
+	SubAddress         string
+	MinBPS, MaxBPS     uint32
+	TxSpeed, RxSpeed   uint32 // bit/s, the LAC's view; RxSpeed = TxSpeed when absent
+	PrivateGroup       string
+	SequencingRequired bool
+	Line               LineInfo
+	Proxy              ProxyState
+}
+
+// ProxyState is what a LAC negotiated and learnt on our behalf (section 4.4.5).
+type ProxyState struct {
+	// Option lists of Configure-Requests, without code, id and length.
+	InitialReceived, LastSent, LastReceived []byte
+	// AuthType: 0 absent, 1 text, 2 CHAP, 3 PAP, 4 none, 5 MS-CHAPv1.
+	AuthType      uint16
+	AuthName      string
+	AuthChallenge []byte
+	AuthID        uint8
+	AuthResponse  []byte
+}
+
+// LineInfo holds the access line AVPs of RFC 5515 (vendor 3561).
+type LineInfo struct {
+	CircuitID, RemoteID string
+	// Rates in kbit/s as in the AVPs; 0 is absent.
+	ActualUp, ActualDown uint32
+}
+
+// CallErrors is the Call Errors AVP of a WEN (section 4.4.6).
+type CallErrors struct {
+	CRC, Framing, HardwareOverruns, BufferOverruns, Timeouts, Alignment uint32
+}
+
+// ACCM is the ACCM AVP of an SLI (section 4.4.6).
+type ACCM struct{ Send, Receive uint32 }

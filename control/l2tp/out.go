@@ -1,0 +1,76 @@
+package l2tp
+
+// Out collects what a tunnel wants done. The owner carries it out in the order
+// of the fields: first every datagram is sent, in order, to the tunnel's peer;
+// then the events are acted on, in order. It is reused: Reset forgets the
+// contents and keeps the memory, so nothing in it may be kept past a Reset.
+type Out struct {
+	// Send holds whole L2TP control messages (UDP payloads).
+	Send   [][]byte
+	Events []Event
+
+	arena []byte // backs Send
+}
+
+// Reset empties o.
+func (o *Out) Reset() { o.Send, o.Events, o.arena = o.Send[:0], o.Events[:0], o.arena[:0] }
+
+// EventKind says what happened.
+type EventKind uint8
+
+// The events.
+const (
+	// TunnelUp: the control connection is established.
+	TunnelUp EventKind = iota + 1
+	// TunnelClosing: it is cleared (StopCCN sent or received, or the peer does
+	// not answer). Every call has been reported down before. The tunnel must
+	// be kept, and its id not reused, until TunnelGone (section 5.7).
+	TunnelClosing
+	// TunnelGone: the retransmit cycle after the StopCCN is over.
+	TunnelGone
+	// CallRequest: ICRQ or OCRQ came. Answer with AcceptCall or RejectCall.
+	CallRequest
+	// CallAccepted: the peer's session id is known (ICRP/OCRP came or was sent):
+	// data may flow already.
+	CallAccepted
+	// CallUp: the call is established (ICCN or OCCN came or was sent).
+	CallUp
+	// CallDown: the call has ended; its id is free again. Result is what the
+	// peer's CDN said or what we told the peer.
+	CallDown
+	// WANErrors: a WEN came. LinkInfo: an SLI came.
+	WANErrors
+	LinkInfo
+)
+
+// Event is one thing that happened to a tunnel or to a call in it.
+type Event struct {
+	Kind EventKind
+	Call *Call // nil for the tunnel's own events
+	// Result is set for TunnelClosing and CallDown.
+	Result Result
+	// Remote is true when the peer is the cause.
+	Remote bool
+	Errors CallErrors // WANErrors
+	ACCM   ACCM       // LinkInfo
+}
+
+// Result is the Result Code AVP (RFC 2661 section 4.4.2). The meaning of Code
+// depends on whether it ends a call (CDN) or the control connection (StopCCN).
+type Result struct {
+	Code    uint16
+	Error   uint16
+	Message string
+	// Disconnect is the PPP Disconnect Cause AVP of a CDN (RFC 3145); its zero
+	// value means there is none.
+	Disconnect DisconnectCause
+}
+
+// DisconnectCause is the PPP Disconnect Cause AVP (RFC 3145 section 2.1).
+type DisconnectCause struct {
+	Present   bool
+	Code      uint16
+	Protocol  uint16 // PPP protocol number
+	Direction uint8  // 0 global, 1 at the peer, 2 local
+	Message   string
+}

@@ -1,0 +1,104 @@
+package session
+
+import (
+	"net/netip"
+	"time"
+)
+
+// AuthMethod is how the subscriber proved (or claims to prove) its identity.
+type AuthMethod uint8
+
+// The methods, in no order of preference.
+const (
+	AuthNone AuthMethod = iota
+	AuthPAP
+	AuthCHAP     // CHAP with MD5, RFC 1994
+	AuthMSCHAPv2 // RFC 2759
+)
+
+// AuthRequest asks an authenticator about one subscriber. It is handed over by
+// pointer and not changed afterwards by either side.
+type AuthRequest struct {
+	Ref
+	User   string
+	Method AuthMethod
+	// Password is the PAP password.
+	Password []byte
+	// ID, Challenge and Response are the CHAP identifier, our challenge and the
+	// peer's response: 16 bytes for CHAP-MD5, 49 for MS-CHAPv2 (RFC 2759
+	// section 4: peer challenge 16, reserved 8, NT response 24, flags 1).
+	ID        uint8
+	Challenge []byte
+	Response  []byte
+
+	Call CallInfo
+}
+
+// CallInfo is what is known of the call and its tunnel when the session asks
+// for authentication or accounting.
+type CallInfo struct {
+	AcctSessionID string
+	CalledNumber  string
+	CallingNumber string
+	// CallSerial is the Call Serial Number AVP, logged by both ends.
+	CallSerial uint32
+	// TxSpeed and RxSpeed are in bit/s from the LAC's point of view: Tx is the
+	// subscriber's downstream (RFC 2661 section 4.4.4).
+	TxSpeed, RxSpeed uint32
+	// PhysicalChannel is the LAC's Physical Channel ID AVP; it serves as NAS-Port
+	// when the LAC sent one.
+	PhysicalChannel uint32
+	// LAC and LNS are the tunnel's end points; the names are their Host Names.
+	LAC, LNS         netip.AddrPort
+	LACName, LNSName string
+	// PeerTunnelID and PeerSessionID are the ids assigned by the LAC.
+	PeerTunnelID, PeerSessionID uint16
+}
+
+// Verdict is the outcome of an authentication.
+type Verdict uint8
+
+// The verdicts.
+const (
+	// Reject: the authenticator answered no.
+	Reject Verdict = iota
+	// Accept: the authenticator answered yes; Profile holds what it granted.
+	Accept
+	// Unavailable: no authenticator answered in time, or its queue was full.
+	Unavailable
+)
+
+// AuthResult answers an AuthRequest.
+type AuthResult struct {
+	Ref
+	Verdict Verdict
+	// Message is text for the subscriber (Reply-Message).
+	Message string
+	// MSCHAPSuccess is the text of the MS-CHAPv2 success packet, "S=" and 40
+	// hex digits (RFC 2759 section 5); the client refuses the link without it.
+	MSCHAPSuccess string
+	Profile       Profile
+	// Cause says, for the log, why a request was rejected or not answered.
+	Cause string
+}
+
+// Profile is what authentication grants to a session. Zero values mean "not
+// given": the configured default holds.
+type Profile struct {
+	// Address is the IPv4 address to assign. AssignAddress is set when the
+	// server leaves the choice to us (255.255.255.254 or no attribute).
+	Address netip.Addr
+	// Pool names the pool to take an address from when Address is not given.
+	Pool   string
+	Routes []netip.Prefix
+	DNS    [2]netip.Addr
+	NBNS   [2]netip.Addr
+	// SessionTimeout and IdleTimeout end the session; 0 is no limit.
+	SessionTimeout, IdleTimeout time.Duration
+	// InterimInterval is the period of interim accounting; 0 is the default.
+	InterimInterval time.Duration
+	// Class holds every Class attribute, in order, for accounting.
+	Class [][]byte
+	// User replaces the name for accounting when the server returned one.
+	User string
+}

@@ -1,0 +1,122 @@
+// Package session holds the subscriber session: one L2TP call, the PPP link
+// that runs in it, the outcome of its authentication and the policy that
+// follows from both.
+//
+// The package has two halves. The values (this file, auth.go, account.go,
+// view.go) are plain data that adapters store, send, program and show. The
+// machine (session.go and its neighbours) is sans-I/O: it takes bytes, answers
+// and a clock, and appends what must happen to an Out.
+package session
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Ref names one session for the length of its life. TunnelID and SessionID are
+// the local ids, those that the peer puts in the header of what it sends us
+// (RFC 2661 section 3.1); they select the owning shard and the session in it.
+// Serial tells this session from an earlier one that used the same ids, so that
+// an answer which arrives late (RADIUS, map updates) never reaches a stranger.
+type Ref struct {
+	TunnelID  uint16
+	SessionID uint16
+	Serial    uint32
+}
+
+// Record is everything that the forwarding path needs to know of a session, and
+// what must be known of it again after a restart. It is a plain value: adapters
+// may copy and keep it.
+type Record struct {
+	Ref
+	// Slot is the dense index of the session in the data plane's arrays,
+	// 1..max sessions; 0 is never assigned.
+	Slot uint32
+
+	// Outer transport. Peer is the address and port that the LAC sends from
+	// and receives on; Local is our address and port (RFC 2661 section 8.1).
+	Local, Peer netip.AddrPort
+	// Ids assigned by the peer: they go into the header of what we send.
+	PeerTunnelID, PeerSessionID uint16
+
+	// VRF is the routing table that the subscriber lives in; 0 is main.
+	VRF uint32
+	// Address is the subscriber's IPv4 address.
+	Address netip.Addr
+	// Routes are further prefixes routed to the subscriber (Framed-Route).
+	Routes []netip.Prefix
+
+	Framing Framing
+	// MTU is the largest inner IP packet, in bytes, that may be sent to the
+	// subscriber: the least of the peer's MRU and what the outer path carries.
+	MTU uint16
+	// ClampMSS is the largest TCP MSS, in bytes, allowed in SYN segments of
+	// either direction; 0 leaves them alone.
+	ClampMSS uint16
+
+	// User is the authenticated name; AcctSessionID the accounting id.
+	User          string
+	AcctSessionID string
+	// UpSince is when the network layer came up.
+	UpSince time.Time
+}
+
+// Framing says how data packets to the peer are written. What is accepted from
+// the peer does not depend on it: every legal variant is.
+type Framing struct {
+	// Length puts the optional Length field in the L2TP data header.
+	Length bool
+	// Sequence puts Ns and Nr in the L2TP data header (RFC 2661 section 5.4).
+	Sequence bool
+	// AddressControl writes FF 03 before the PPP protocol number, which is
+	// left out when ACFC was negotiated (RFC 1661 section 6.6).
+	AddressControl bool
+	// CompressProtocol writes a one-byte PPP protocol number where it fits,
+	// as negotiated by PFC (RFC 1661 section 6.5).
+	CompressProtocol bool
+}
+
+// ProgramOp asks the forwarding path to install or to remove a session.
+type ProgramOp struct {
+	// Remove is false to install or replace, true to remove.
+	Remove bool
+	Record Record
+}
+
+// Programmed is the forwarding path's answer to one ProgramOp.
+type Programmed struct {
+	Ref
+	Removed bool
+	// Err is nil when the operation took effect as a whole, in both
+	// directions; otherwise nothing of it is installed.
+	Err error
+	// Final holds the counters read after the session was removed, so that no
+	// packet is missing from the Accounting Stop. Zero for an install.
+	Final Counters
+}
+
+// Counters are the subscriber's traffic as accounting means it: inner IP
+// packets and their bytes. Up is from the subscriber (RADIUS input), Down is to
+// the subscriber (RADIUS output).
+type Counters struct {
+	UpPackets, UpBytes     uint64
+	DownPackets, DownBytes uint64
+	UpDropped, DownDropped uint64
+	// LastSeen is when the last user packet passed in either direction; the
+	// zero time when none has.
+	LastSeen time.Time
+}
+
+// Add returns the sum of two counter sets, with the later LastSeen.
+func (c Counters) Add(o Counters) Counters {
+	c.UpPackets += o.UpPackets
+	c.UpBytes += o.UpBytes
+	c.DownPackets += o.DownPackets
+	c.DownBytes += o.DownBytes
+	c.UpDropped += o.UpDropped
+	c.DownDropped += o.DownDropped
+	if o.LastSeen.After(c.LastSeen) {
+		c.LastSeen = o.LastSeen
+	}
+	return c
+}

@@ -1,0 +1,125 @@
+package session
+
+import (
+	"net/netip"
+	"time"
+)
+
+// View is a session as shown to an operator.
+type View struct {
+	Ref
+	Slot                        uint32
+	PeerTunnelID, PeerSessionID uint16
+	// State is one word: call, lcp, auth, ncp, up, closing.
+	State string
+	// User is the name; UserVerified is false until authentication succeeded.
+	User         string
+	UserVerified bool
+	Method       AuthMethod
+	Address      netip.Addr
+	Routes       []netip.Prefix
+	DNS          [2]netip.Addr
+	VRF          uint32
+	LAC          netip.AddrPort
+	LACName      string
+	Calling      string
+	Called       string
+	CallSerial   uint32
+	TxSpeed      uint32
+	RxSpeed      uint32
+
+	AcctSessionID string
+	// Opened is when the call came up; UpSince when the network layer did.
+	Opened, UpSince time.Time
+	Counters        Counters
+	SessionTimeout  time.Duration
+	IdleTimeout     time.Duration
+	InterimInterval time.Duration
+	Framing         Framing
+	MRU, MTU        uint16
+	LocalMagic      uint32
+	PeerMagic       uint32
+	// FastPath is true when the session is installed in the XDP maps.
+	FastPath bool
+}
+
+// TunnelView is a tunnel as shown to an operator.
+type TunnelView struct {
+	TunnelID, PeerTunnelID uint16
+	// State is the RFC 2661 section 7.2.1 state: idle, wait-ctl-reply,
+	// wait-ctl-conn, established, or closing while a StopCCN is acknowledged.
+	State       string
+	Local, Peer netip.AddrPort
+	HostName    string // the peer's Host Name AVP
+	VendorName  string
+	Firmware    uint16
+	Sessions    int
+	Created     time.Time
+	Transport   TransportView
+}
+
+// TransportView is the state and the counts of a tunnel's reliable channel
+// (RFC 2661 section 5.8).
+type TransportView struct {
+	Ns, Nr               uint16 // next to send, next expected
+	PeerNs, PeerNr       uint16 // last seen from the peer
+	Window, PeerWindow   uint16
+	Cwnd, Ssthresh       uint16
+	Queued, Unacked      int
+	Sent, Received       uint64 // control messages without ZLBs
+	ZLBSent, ZLBReceived uint64
+	HelloSent, HelloRecv uint64
+	Retransmits          uint64
+	Duplicates           uint64
+	OutOfOrderHeld       uint64
+	OutOfWindow          uint64
+}
+
+// PoolView is one address pool as shown to an operator.
+type PoolView struct {
+	Name                 string
+	Prefixes             []netip.Prefix
+	Size, Used, Reserved int
+}
+
+// LeaseView is one address that is in use, or reserved for a user.
+type LeaseView struct {
+	Pool    string
+	Address netip.Addr
+	InUse   bool
+	Ref     Ref
+	User    string
+	// Since is when it was taken, or when it was freed if not in use.
+	Since time.Time
+}
+
+// Count is one named counter. Names are lower case with underscores and never
+// change their meaning.
+type Count struct {
+	Name  string
+	Value uint64
+}
+
+// AuthServerView is one RADIUS server as shown to an operator.
+type AuthServerView struct {
+	Name    string // address and port
+	Purpose string // auth or acct
+	// State is up, suspect or dead; DeadUntil is set when it is dead.
+	State     string
+	DeadUntil time.Time
+	InFlight  int
+	Queued    int
+	Sent      uint64
+	Retries   uint64
+	Accepts   uint64
+	Rejects   uint64
+	Responses uint64
+	Timeouts  uint64
+	// BadAnswers counts replies from strangers, with wrong authenticators or
+	// without a required Message-Authenticator.
+	BadAnswers uint64
+	// RTT50 and RTT99 are percentiles of the last answers' round trips.
+	RTT50, RTT99 time.Duration
+	// MessageAuthenticator is true once the server has sent a valid one.
+	MessageAuthenticator bool
+}
