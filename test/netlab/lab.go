@@ -1,0 +1,141 @@
+package netlab
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+)
+
+// The addresses of a Lab. The LAC and the core router are one hop away from the
+// LNS, on both sides of it:
+//
+//	lac 10.1.0.1 ──lac0──lns0── 10.1.0.2 lns 10.2.0.2 ──lns1──core0── 10.2.0.1 core
+//
+// The core routes Pool to the LNS, as an upstream router would.
+var (
+	LACAddr  = netip.MustParseAddr("10.1.0.1")
+	LNSAddr  = netip.MustParseAddr("10.1.0.2") // where the LNS answers L2TP
+	LNSCore  = netip.MustParseAddr("10.2.0.2")
+	CoreAddr = netip.MustParseAddr("10.2.0.1")
+	Pool     = netip.MustParsePrefix("10.64.0.0/14") // subscribers
+)
+
+// Names of the LNS's interfaces.
+const (
+	LACSide  = "lns0"
+	CoreSide = "lns1"
+)
+
+// Lab is the three namespaces, wired and addressed.
+type Lab struct {
+	LAC, LNS, Core *Namespace
+}
+
+// New makes a lab; prefix makes the namespaces' names unique. It needs root.
+func New(prefix string) (lab *Lab, err error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("network namespaces need root")
+	}
+	lab = &Lab{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, lab.Close())
+			lab = nil
+		}
+	}()
+	for _, n := range []struct {
+		name string
+		to   **Namespace
+	}{{"lac", &lab.LAC}, {"lns", &lab.LNS}, {"core", &lab.Core}} {
+		if *n.to, err = newNamespace(prefix + "-" + n.name); err != nil {
+			return lab, err
+		}
+	}
+	if err = wire(lab.LAC, "lac0", LACAddr, lab.LNS, LACSide, LNSAddr); err != nil {
+		return lab, err
+	}
+	if err = wire(lab.Core, "core0", CoreAddr, lab.LNS, CoreSide, LNSCore); err != nil {
+		return lab, err
+	}
+	if err = lab.LNS.Sysctl("net/ipv4/ip_forward", "1"); err != nil {
+		return lab, err
+	}
+	return lab, lab.Core.AddRoute(Pool, LNSCore)
+}
+
+// Close removes the namespaces and all that is in them.
+func (l *Lab) Close() error {
+	var errs []error
+	for _, n := range []*Namespace{l.LAC, l.LNS, l.Core} {
+		if n != nil {
+			errs = append(errs, n.close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// wire joins two namespaces by a veth pair with a /24 on it.
+func wire(a *Namespace, aName string, aAddr netip.Addr, b *Namespace, bName string, bAddr netip.Addr) error {
+	err := a.Do(func() error {
+		return netlink.LinkAdd(&netlink.Veth{
+			LinkAttrs:     netlink.LinkAttrs{Name: aName, MTU: 1500, NumTxQueues: 1, NumRxQueues: 1},
+			PeerName:      bName,
+			PeerNamespace: netlink.NsFd(b.handle),
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("veth %s to %s: %w", aName, bName, err)
+	}
+	if err := configure(a, aName, aAddr); err != nil {
+		return err
+	}
+	return configure(b, bName, bAddr)
+}
+
+// configure addresses one end of a veth pair and makes it fit for XDP on the other
+// end: frames redirected into a veth are taken only when the receiving end polls
+// (which generic receive offload switches on), and the checksums of what is sent
+// must be in the packets, since the program on the other end rewrites and forwards
+// them below the stack that would fill them in.
+func configure(n *Namespace, name string, addr netip.Addr) error {
+	return n.Do(func() error {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		a, err := netlink.ParseAddr(netip.PrefixFrom(addr, 24).String())
+		if err != nil {
+			return err
+		}
+		if err := netlink.AddrAdd(link, a); err != nil {
+			return fmt.Errorf("%s: address %s: %w", name, addr, err)
+		}
+		if err := setOffloads(name); err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(link)
+	})
+}
+
+// Sweep removes the namespaces that an interrupted run with this prefix left.
+func Sweep(prefix string) error {
+	entries, err := os.ReadDir("/run/netns")
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix+"-") {
+			errs = append(errs, netns.DeleteNamed(e.Name()))
+		}
+	}
+	return errors.Join(errs...)
+}
