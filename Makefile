@@ -1,0 +1,98 @@
+# lnsd: an L2TP network server for Linux. `make` prints the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GO ?= go
+export GOFLAGS ?= -buildvcs=false
+BUILD = $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)'
+
+# What needs root is run through sudo when make is not.
+ifeq ($(shell id -u),0)
+AS_ROOT :=
+TEST_AS_ROOT :=
+else
+AS_ROOT := sudo -E env "PATH=$$PATH"
+TEST_AS_ROOT := -exec 'sudo -E env PATH=$(PATH)'
+endif
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+BPF_PACKAGES := clang llvm libbpf-dev
+RUN_PACKAGES := iproute2
+TEST_PACKAGES := $(BPF_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping iperf3 freeradius l2tpns xl2tpd systemd
+
+FUZZTIME ?= 20s
+
+.PHONY: help
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+		awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+.PHONY: build
+build: ## build lnsd, lnsctl and lacsim into bin/
+	$(BUILD) -o bin/ ./cmd/...
+
+.PHONY: run
+run: build ## a working LNS with 1,000 subscribers and traffic, in network namespaces (root)
+	$(BUILD) -o bin/ ./test/demo
+	@if [ "$$(id -u)" != 0 ]; then echo "lnsd loads XDP programs and this makes network namespaces: both need root, so sudo is used."; fi
+	$(AS_ROOT) bin/demo
+
+.PHONY: test
+test: deps lint check-generated test-race test-e2e ## install what is needed and pass every test (root)
+
+.PHONY: deps
+deps: ## install the Debian packages that the tests use
+	test/install-deps $(TEST_PACKAGES)
+
+.PHONY: test-unit
+test-unit: ## tests that need no privilege
+	$(GO) test -shuffle=on ./control/... ./maps/... ./cli/... ./cmd/... ./test/arch ./test/sim
+
+.PHONY: test-race
+test-race: ## all but the end-to-end tests, under the race detector (root for the namespaces and BPF)
+	$(GO) test -race -shuffle=on -timeout 15m $(TEST_AS_ROOT) $$($(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
+
+.PHONY: test-bpf
+test-bpf: ## the packet tables of the XDP program (root)
+	$(GO) test $(TEST_AS_ROOT) ./maps/... ./control/dataplane/...
+
+.PHONY: test-sim
+test-sim: ## the simulation in virtual time; SEED=n replays one
+	$(GO) test -count=1 -v ./test/sim
+
+.PHONY: test-e2e
+test-e2e: build ## end-to-end tests in network namespaces (root)
+	$(GO) test -count=1 -timeout 30m $(TEST_AS_ROOT) ./test/e2e/...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' $$file); do \
+			echo "$$(dirname $$file) $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+		done; done
+
+.PHONY: bench
+bench: build ## the benchmarks behind docs/performance.md (root)
+	$(GO) test -run '^$$' -bench . -benchmem $(TEST_AS_ROOT) ./control/... ./maps/...
+	LNSD_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run 'Bench' $(TEST_AS_ROOT) ./test/e2e/...
+
+.PHONY: lint
+lint: ## gofmt, vet and staticcheck
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "Not gofmt-ed:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: generate
+generate: ## rebuild the BPF object and the API code from their sources
+	test/install-deps $(BPF_PACKAGES)
+	$(GO) generate ./maps/...
+
+.PHONY: check-generated
+check-generated: generate ## fail when a committed generated file differs from its source
+	@git diff --exit-code --stat -- maps/ || { echo "Generated files are stale: commit what 'make generate' wrote."; exit 1; }
+
+.PHONY: clean
+clean: ## remove what make built
+	rm -rf bin build

@@ -1,0 +1,162 @@
+// Package arch holds the rules of the house: who may import whom.
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/lnsd/lnsd/"
+
+type goPackage struct {
+	ImportPath string
+	Doc        string
+	Imports    []string
+	GoFiles    []string
+}
+
+// rule says what the packages below a folder may import besides themselves.
+type rule struct {
+	// local lists folders of this module, outside those of other modules; an
+	// entry covers everything below it.
+	local, outside []string
+	// forbidStd lists packages of the standard library that are not allowed.
+	forbidStd []string
+}
+
+// impure is what a package without input and output has no use for.
+var impure = []string{"net", "os", "io/fs", "log", "log/slog", "sync", "syscall", "net/http", "os/exec"}
+
+// rules is the import policy, folder by folder. Every package of the module must
+// be covered by one.
+var rules = map[string]rule{
+	"control/l2tp":    {forbidStd: impure},
+	"control/ppp":     {outside: []string{"golang.org/x/crypto/md4"}, forbidStd: impure},
+	"control/pool":    {forbidStd: impure},
+	"control/session": {local: []string{"control/l2tp", "control/ppp", "control/pool"}, forbidStd: impure},
+	"control/engine": {
+		local:     []string{"control/session", "control/l2tp", "control/ppp", "control/pool"},
+		outside:   []string{"go.uber.org/zap", "golang.org/x/time/rate"},
+		forbidStd: []string{"net", "net/http", "os/exec", "syscall"},
+	},
+	"control/udp":       adapter(nil, "golang.org/x/sys/unix", "golang.org/x/net"),
+	"control/tun":       adapter([]string{"control/l2tp"}, "golang.org/x/sys/unix", "golang.zx2c4.com/wireguard/tun", "github.com/vishvananda/netlink", "golang.org/x/time/rate"),
+	"control/dataplane": adapter([]string{"maps"}, "github.com/vishvananda/netlink", "golang.org/x/sys/unix", "github.com/cilium/ebpf"),
+	"control/radius":    adapter([]string{"control/ppp"}, "layeh.com/radius", "golang.org/x/sys/unix"),
+	"control/secrets":   adapter([]string{"control/ppp"}),
+	"control/config":    adapter(nil),
+	"control/api":       adapter(nil, "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys/unix"),
+	"maps":              {outside: []string{"github.com/cilium/ebpf", "golang.org/x/sys/unix"}},
+	"cli":               {local: []string{"control/api"}, outside: []string{"github.com/spf13/cobra", "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/term"}},
+	"cmd":               {local: []string{""}, outside: []string{""}},
+	"test":              {local: []string{""}, outside: []string{""}},
+}
+
+// adapter may import the session's values, the logger, and what it is named for.
+func adapter(local []string, outside ...string) rule {
+	return rule{
+		local:   append([]string{"control/session"}, local...),
+		outside: append([]string{"go.uber.org/zap"}, outside...),
+	}
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	packages := list(t)
+	if len(packages) < 15 {
+		t.Fatalf("only %d packages found: the listing is broken", len(packages))
+	}
+	for _, p := range packages {
+		dir := strings.TrimPrefix(p.ImportPath, module)
+		r, ok := ruleFor(dir)
+		if !ok {
+			t.Errorf("%s: no import rule covers this folder; add one", dir)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if problem := check(r, dir, imp); problem != "" {
+				t.Errorf("%s imports %s: %s", dir, imp, problem)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range list(t) {
+		if len(p.GoFiles) > 0 && p.Doc == "" {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+func check(r rule, dir, imp string) string {
+	if local, ok := strings.CutPrefix(imp, module); ok {
+		root, _ := rootOf(dir)
+		if under(local, root) || covers(r.local, local) {
+			return ""
+		}
+		return "imports run one way; this one runs against it"
+	}
+	if first, _, _ := strings.Cut(imp, "/"); strings.Contains(first, ".") {
+		if covers(r.outside, imp) {
+			return ""
+		}
+		return "this module is not for this folder"
+	}
+	if slices.Contains(r.forbidStd, imp) {
+		return "this package does no input or output"
+	}
+	return ""
+}
+
+func covers(folders []string, path string) bool {
+	return slices.ContainsFunc(folders, func(f string) bool { return f == "" || under(path, f) })
+}
+
+func under(path, folder string) bool {
+	return path == folder || strings.HasPrefix(path, folder+"/")
+}
+
+// rootOf is the longest folder with a rule above dir.
+func rootOf(dir string) (string, bool) {
+	for d := dir; d != ""; {
+		if _, ok := rules[d]; ok {
+			return d, true
+		}
+		i := strings.LastIndexByte(d, '/')
+		if i < 0 {
+			break
+		}
+		d = d[:i]
+	}
+	return "", false
+}
+
+func ruleFor(dir string) (rule, bool) {
+	root, ok := rootOf(dir)
+	return rules[root], ok
+}
+
+func list(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,Imports,GoFiles", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
