@@ -1,0 +1,160 @@
+package udp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Run reads datagrams until ctx ends or the socket is closed, and then returns
+// nil; an error means that the socket is broken. fn is called for each datagram,
+// one at a time; local is our address and port, peer the sender's, and b is valid
+// only until fn returns.
+func (s *Socket) Run(ctx context.Context, fn func(local, peer netip.AddrPort, b []byte)) error {
+	if err := s.conn.SetReadDeadline(time.Time{}); err != nil {
+		return ended(err)
+	}
+	// A deadline in the past wakes the read below, which leaves the socket
+	// usable for senders that still have something to say.
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	r := newReceiver(s.cfg.Batch, s.cfg.MaxDatagram)
+	for ctx.Err() == nil {
+		n, err := r.read(s)
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				continue
+			}
+			return ended(err)
+		}
+		s.deliver(r, n, fn)
+	}
+	return nil
+}
+
+// ended turns the error of a socket that was closed on purpose into nil.
+func ended(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("udp: %w", err)
+}
+
+// deliver counts a batch and hands it over.
+func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort, b []byte)) {
+	var bytes uint64
+	for i := range r.msgs[:n] {
+		m := &r.msgs[i]
+		bytes += uint64(m.n)
+		if m.hdr.Flags&unix.MSG_TRUNC != 0 {
+			s.truncated.Add(1)
+			continue
+		}
+		addr, ok := localAddress(r.oob[i*r.oobLen : i*r.oobLen+int(m.hdr.Controllen)])
+		if !ok || m.hdr.Namelen < unix.SizeofSockaddrInet4 {
+			s.malformed.Add(1)
+			continue
+		}
+		b := r.data[i*r.dataLen : i*r.dataLen+int(m.n)]
+		fn(netip.AddrPortFrom(addr, s.local.Port()), addrPort(&r.names[i]), b)
+	}
+	s.rx.packets.Add(uint64(n))
+	s.rx.bytes.Add(bytes)
+	s.rx.batches.Add(1)
+}
+
+// receiver is the memory of one Run: everything that the kernel writes to, laid
+// out once.
+type receiver struct {
+	msgs  []mmsghdr
+	iovs  []unix.Iovec
+	names []unix.RawSockaddrInet4
+	data  []byte
+	oob   []byte
+
+	dataLen, oobLen int
+
+	// fill is the method value r.recv, made once: made per call it would be
+	// an allocation per batch.
+	fill func(fd uintptr) bool
+	n    int
+	err  unix.Errno
+}
+
+func newReceiver(batch, dataLen int) *receiver {
+	r := &receiver{
+		msgs:    make([]mmsghdr, batch),
+		iovs:    make([]unix.Iovec, batch),
+		names:   make([]unix.RawSockaddrInet4, batch),
+		data:    make([]byte, batch*dataLen),
+		oob:     make([]byte, batch*pktinfoLen),
+		dataLen: dataLen,
+		oobLen:  pktinfoLen,
+	}
+	for i := range r.msgs {
+		r.iovs[i].Base = &r.data[i*dataLen]
+		r.iovs[i].SetLen(dataLen)
+		h := &r.msgs[i].hdr
+		h.Name = rawBytes(&r.names[i])
+		h.Iov = &r.iovs[i]
+		h.SetIovlen(1)
+		h.Control = &r.oob[i*r.oobLen]
+	}
+	r.rewind(batch)
+	r.fill = r.recv
+	return r
+}
+
+// rewind restores what the kernel has overwritten in the first n messages.
+func (r *receiver) rewind(n int) {
+	for i := range r.msgs[:n] {
+		h := &r.msgs[i].hdr
+		h.Namelen = unix.SizeofSockaddrInet4
+		h.SetControllen(r.oobLen)
+		h.Flags = 0
+	}
+}
+
+// read waits for datagrams and reads a batch of at least one.
+func (r *receiver) read(s *Socket) (int, error) {
+	for {
+		r.rewind(max(r.n, 0))
+		if err := s.raw.Read(r.fill); err != nil {
+			r.n = 0
+			return 0, err
+		}
+		if r.err == 0 {
+			return r.n, nil
+		}
+		r.n = 0
+		s.rx.errors.Add(1)
+		if !transient(r.err) {
+			return 0, os.NewSyscallError("recvmmsg", r.err)
+		}
+	}
+}
+
+// recv is called by the runtime whenever the socket may be readable; false means
+// to wait.
+func (r *receiver) recv(fd uintptr) bool {
+	r.n, r.err = recvmmsg(fd, r.msgs)
+	return r.err != unix.EAGAIN
+}
+
+// transient tells the errors that a socket reports about some datagram, or about
+// the moment, from those that it will report for ever. ICMP errors are among the
+// first: a LAC that went away must not end the service of the others.
+func transient(e unix.Errno) bool {
+	switch e {
+	case unix.EBADF, unix.ENOTSOCK, unix.EFAULT, unix.EINVAL, unix.EOPNOTSUPP:
+		return false
+	}
+	return true
+}
