@@ -86,6 +86,8 @@ type ProgramOp struct {
 // Programmed is the forwarding path's answer to one ProgramOp.
 type Programmed struct {
 	Ref
+	// Slot is that of the operation's record.
+	Slot    uint32
 	Removed bool
 	// Err is nil when the operation took effect as a whole, in both
 	// directions; otherwise nothing of it is installed.
