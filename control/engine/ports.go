@@ -1,0 +1,55 @@
+// Package engine owns every tunnel and session that lives. Shards, each one
+// goroutine, hold them with their PPP links and timers; what shards must share
+// (names, addresses, slots) is in one small directory. The outer world is reached
+// through the ports in this file, and reaches the engine through Inboxes:
+//
+//	udp ──Packet──▶ ┌───────┐ ──Send──▶ udp
+//	radius ─AuthDone▶ inbox ─▶ shard ──Authenticate, Account──▶ radius
+//	dataplane ─Programmed▶ └──────┘ ──Apply──▶ dataplane
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// Authenticator asks whoever knows the subscribers. It must not block.
+type Authenticator interface {
+	// Authenticate takes a request, which is answered once through
+	// Inboxes.AuthDone, or returns false when its queue is full.
+	Authenticate(*session.AuthRequest) bool
+}
+
+// Accountant delivers accounting records. It must not block.
+type Accountant interface {
+	// Account takes a record for good, or returns false when its queue is full.
+	Account(*session.AcctRecord) bool
+}
+
+// Forwarder is the path of the subscribers' packets.
+type Forwarder interface {
+	// Apply takes operations; each is answered once through Inboxes.Programmed,
+	// and those of one session take effect in their order. The slice is valid
+	// only during the call.
+	Apply([]session.ProgramOp)
+	// Counters reads a session's counters without a system call or a lock that
+	// could be held for long.
+	Counters(slot uint32) session.Counters
+}
+
+// Sender sends datagrams; each shard has its own.
+type Sender interface {
+	// Send copies b into the batch of datagrams from local to peer.
+	Send(local, peer netip.AddrPort, b []byte)
+	// Flush hands the batch to the network.
+	Flush()
+}
+
+// Ports are what the engine is wired to. Send has one Sender for each shard.
+type Ports struct {
+	Authenticator Authenticator
+	Accountant    Accountant
+	Forwarder     Forwarder
+	Send          []Sender
+}

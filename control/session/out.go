@@ -1,0 +1,127 @@
+package session
+
+import (
+	"net/netip"
+
+	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/ppp"
+)
+
+// Out collects what one session wants done. The owner carries it out in the
+// order of the fields, and the elements of each field in their order, then
+// resets it. An answer that is known at once (a claim, a full queue) is given to
+// the session after the whole Out has been carried out, never in between.
+type Out struct {
+	// Send holds whole L2TP data messages for the tunnel's peer. They go first:
+	// a Terminate-Request must leave before the CDN that follows it.
+	Send [][]byte
+	// LinkInfo are the ACCMs to tell the LAC in an SLI (RFC 2661 section 6.14).
+	LinkInfo []l2tp.ACCM
+	// Claim asks for the user's name and an address; answer with Claimed.
+	Claim []Claim
+	// Authenticate goes to the authenticator; answer with Authenticated.
+	Authenticate []*AuthRequest
+	// Program goes to the forwarding path; answer with Programmed.
+	Program []ProgramOp
+	// Account goes to the accountant. A Start comes after the install was
+	// confirmed, a Stop after the removal was.
+	Account []*AcctRecord
+	// HangUp ends the call with a CDN. It comes after the Stop, so that a LAC
+	// that calls again at once finds the account closed.
+	HangUp []l2tp.Result
+	// Events are for the log and the counters.
+	Events []Event
+	// Done is set when the session has ended: its claim, slot, session id and
+	// accounting id are to be released, last, and the session forgotten.
+	Done bool
+
+	ppp   ppp.Out
+	arena []byte // backs Send
+}
+
+// Reset empties o and keeps its memory.
+func (o *Out) Reset() {
+	clear(o.Authenticate)
+	clear(o.Account)
+	clear(o.Program)
+	o.Send = o.Send[:0]
+	o.LinkInfo = o.LinkInfo[:0]
+	o.Claim = o.Claim[:0]
+	o.Authenticate = o.Authenticate[:0]
+	o.Program = o.Program[:0]
+	o.Account = o.Account[:0]
+	o.HangUp = o.HangUp[:0]
+	o.Events = o.Events[:0]
+	o.Done = false
+	o.arena = o.arena[:0]
+}
+
+// Claim asks for what the session shares with others: the right of a user to be
+// logged in (once more), and an address.
+type Claim struct {
+	User       string
+	Duplicates DuplicatePolicy
+	VRF        uint32
+	// Address is the one address that will do; when it is not valid any
+	// address of the named pool does, the user's last one if it is free.
+	Address netip.Addr
+	Pool    string
+}
+
+// ClaimResult answers a Claim.
+type ClaimResult struct {
+	Outcome ClaimOutcome
+	Address netip.Addr // Granted
+}
+
+// ClaimOutcome says whether a claim was granted.
+type ClaimOutcome uint8
+
+// The outcomes.
+const (
+	// Granted: the address is the session's until it is Done.
+	Granted ClaimOutcome = iota
+	// DuplicateUser: the user is logged in and the policy refuses a second time.
+	DuplicateUser
+	// AddressInUse: another session has the very address that was asked for.
+	AddressInUse
+	// PoolEmpty: the pool has no free address.
+	PoolEmpty
+	// NoSuchPool: there is no pool of that name.
+	NoSuchPool
+)
+
+var claimOutcomes = [...]string{"granted", "duplicate user", "address in use", "pool exhausted", "no such pool"}
+
+func (o ClaimOutcome) String() string { return claimOutcomes[o] }
+
+// EventKind says what happened to a session.
+type EventKind uint8
+
+// The events.
+const (
+	// Up: the forwarding path confirmed the session.
+	Up EventKind = iota + 1
+	// AuthFailed: the authenticator said no; AuthUnavailable: it did not answer.
+	AuthFailed
+	AuthUnavailable
+	// ClaimFailed: no address, or a duplicate login.
+	ClaimFailed
+	// ProgramFailed: the forwarding path did not take the session, or did not
+	// let go of it.
+	ProgramFailed
+	// Down: the session has ended, for End's reason.
+	Down
+)
+
+// Event is one line for the log.
+type Event struct {
+	Kind EventKind
+	// Detail says why, in the words of whoever knew.
+	Detail string
+	Claim  ClaimOutcome // ClaimFailed
+	Err    error        // ProgramFailed
+	End    End          // Down
+	// WasUp tells, with Down, a session that had been up from a failed set-up.
+	WasUp bool
+}
