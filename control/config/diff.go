@@ -1,0 +1,33 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+)
+
+// Change is one difference between two configurations.
+type Change struct {
+	// Name is that of a setting, or "pool" or "lac".
+	Name  string
+	Apply Apply
+}
+
+// Diff returns what differs between two configurations, in the order of the table,
+// and when each change takes effect.
+func Diff(from, to *Config) []Change {
+	var out []Change
+	for _, s := range Settings() {
+		if s.Alias == "" && s.format(from) != s.format(to) {
+			out = append(out, Change{s.Name, s.Apply})
+		}
+	}
+	if !reflect.DeepEqual(from.Pools, to.Pools) {
+		out = append(out, Change{"pool", Restart})
+	}
+	if !slices.EqualFunc(from.LACs, to.LACs, func(a, b LAC) bool {
+		return a.Name == b.Name && slices.Equal(a.given, b.given)
+	}) {
+		out = append(out, Change{"lac", NewOnly})
+	}
+	return out
+}

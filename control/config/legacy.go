@@ -1,0 +1,116 @@
+package config
+
+import "slices"
+
+// legacy is what l2tpns' files may hold that is accepted without effect here, so
+// that they load as they are.
+type legacy struct {
+	// settings maps names to what to know about them.
+	settings map[string]legacySetting
+	// commands maps first words to what to know about them.
+	commands map[string]string
+}
+
+type legacySetting struct {
+	// note says what replaces the setting, or why it is not needed.
+	note string
+	// same are the values which ask for what happens anyway: no warning then.
+	same []string
+}
+
+const (
+	notHere    = "is not available in this version"
+	notNeeded  = "is not needed"
+	restartsUp = notNeeded + ": the service manager does this"
+)
+
+func newLegacy() legacy {
+	return legacy{settings: legacySettings(), commands: legacyCommands()}
+}
+
+func legacySettings() map[string]legacySetting {
+	off := []string{"no", "false", "off", "0"}
+	on := []string{"yes", "true", "on", "1"}
+	note := func(n string) legacySetting { return legacySetting{note: n} }
+	m := map[string]legacySetting{
+		"accounting_dir":              note(notHere + "; radius_accounting keeps the account"),
+		"account_all_origin":          {notHere, off},
+		"auth_tunnel_change_addr_src": {"is refused: a tunnel's addresses stay fixed for its life (RFC 2661 section 8.1)", off},
+		"bind_multi_address":          note("is not used: leave bind_address unset to receive on every address"),
+		"cleanup_interval":            note(notNeeded + ": every session has its own timers"),
+		"cli_bind_address":            note(notNeeded + ": lnsctl talks over the Unix socket (set socket)"),
+		"disable_lac_func":            {notHere, on},
+		"disable_no_spoof":            {"is not used: packets with a foreign source are always dropped", off},
+		"dump_speed":                  {"is not used: \"lnsctl uptime\" shows the speed", off},
+		"guest_account":               note("is not used: duplicate_users says what a second login does"),
+		"lock_pages":                  {notNeeded + ": LimitMEMLOCK and MemorySwapMax of the service do this", off},
+		"multi_hostname":              note(notHere + "; hostname sets the one name"),
+		"multi_read_count":            note(notNeeded + ": packets are read in batches"),
+		"packet_limit":                {notHere, []string{"0"}},
+		"pid_file":                    note(restartsUp),
+		"ppp_keepalive":               {"is not used: echoes are sent only in silence", on},
+		"radius_dae_port":             note(notHere),
+		"random_device":               note(notNeeded + ": the kernel's generator is used"),
+		"save_state":                  {notHere, off},
+		"scheduler_fifo":              {"is not used: CPUSchedulingPolicy of the service does this", off},
+		"send_garp":                   {notHere, off},
+		"setuid":                      note("is not used: User of the service does this"),
+		"snoop_host":                  note(notHere),
+		"snoop_port":                  note(notHere),
+		"throttle_buckets":            note(notNeeded),
+		"throttle_speed":              {notHere, []string{"0"}},
+	}
+	groups := map[string][]string{
+		"clustering " + notHere: {"cluster_address", "cluster_port", "cluster_interface", "cluster_mcast_ttl",
+			"cluster_hb_interval", "cluster_hb_timeout", "cluster_master_min_adv"},
+		"BGP " + notHere: {"as_number", "bgp_peer1", "bgp_peer1_as", "bgp_peer2", "bgp_peer2_as",
+			"nexthop", "nexthop6", "nexthop_address", "nexthop6_address"},
+		"IPv6 for subscribers " + notHere: {"ipv6_prefix", "primary_ipv6_dns", "secondary_ipv6_dns", "default_ipv6_domain_list",
+			"dhcp6_preferred_lifetime", "dhcp6_valid_lifetime", "dhcp6_server_duid", "dns6_lifetime"},
+		"handing sessions on " + notHere: {"bind_address_remotelns", "bind_portremotelns"},
+		"PPPoE " + notHere: {"pppoe_if_to_bind", "pppoe_service_name", "pppoe_ac_name",
+			"pppoe_only_equal_svc_name"},
+	}
+	for text, names := range groups {
+		for _, n := range names {
+			m[n] = note("is not used: " + text)
+		}
+	}
+	return m
+}
+
+func legacyCommands() map[string]string {
+	const acl = "access lists are not available in this version"
+	const bgp = "BGP is not available in this version"
+	return map[string]string{
+		"load":       "plugins are not used; what is built in needs no loading",
+		"remove":     "plugins are not used",
+		"router":     bgp,
+		"neighbour":  bgp,
+		"ip":         acl,
+		"permit":     acl,
+		"deny":       acl,
+		"setforward": "handing sessions on is not available in this version",
+		"exit":       "",
+		"end":        "",
+	}
+}
+
+// legacySetting reports whether the name is one of l2tpns' settings that have no
+// effect, and warns of it.
+func (b *builder) legacySetting(name, value token) bool {
+	s, ok := b.legacy.settings[name.text]
+	if ok && !slices.Contains(s.same, value.text) {
+		b.warn(b.at(name), "%s %s", name.text, s.note)
+	}
+	return ok
+}
+
+// legacyCommand does the same for commands. An empty note is no warning.
+func (b *builder) legacyCommand(toks []token) bool {
+	note, ok := b.legacy.commands[toks[0].text]
+	if ok && note != "" {
+		b.warn(b.at(toks[0]), "%s is ignored: %s", toks[0].text, note)
+	}
+	return ok
+}

@@ -1,0 +1,50 @@
+package config
+
+import "strings"
+
+// Running renders c as commands that Parse turns into the same configuration
+// again, secrets included: it is for files, not for eyes.
+func (c *Config) Running() string { return c.render(false) }
+
+// Show renders c as Running does, with each secret's command as a comment.
+func (c *Config) Show() string { return c.render(true) }
+
+func (c *Config) render(hide bool) string {
+	var w strings.Builder
+	initial := Default("")
+	for _, s := range Settings() {
+		value := s.format(c)
+		if s.Alias != "" || value == s.format(initial) {
+			continue
+		}
+		if s.Secret && hide {
+			w.WriteString("# set " + s.Name + " " + hidden + "\n")
+			continue
+		}
+		w.WriteString("set " + s.Name + " " + quoted(value) + "\n")
+	}
+	for _, p := range c.Pools {
+		for _, prefix := range p.Prefixes {
+			w.WriteString("pool " + quoted(p.Name) + " add " + prefix.String() + "\n")
+		}
+	}
+	for i := range c.LACs {
+		c.LACs[i].render(&w, hide)
+	}
+	return w.String()
+}
+
+// render writes one command for the policy. A hidden secret gets a line of its own,
+// for the rest to be usable as it is.
+func (l *LAC) render(w *strings.Builder, hide bool) {
+	keys := LACKeys()
+	line := "lac " + quoted(l.Name)
+	for _, g := range l.given {
+		if key, _ := findKey(keys, g.key); key.Secret && hide {
+			w.WriteString("# lac " + quoted(l.Name) + " " + g.key + " " + hidden + "\n")
+			continue
+		}
+		line += " " + g.key + " " + quoted(g.value.Reveal())
+	}
+	w.WriteString(line + "\n")
+}
