@@ -17,6 +17,12 @@ import (
 // one at a time; local is our address and port, peer the sender's, and b is valid
 // only until fn returns.
 func (s *Socket) Run(ctx context.Context, fn func(local, peer netip.AddrPort, b []byte)) error {
+	return s.RunBatches(ctx, fn, func() {})
+}
+
+// RunBatches is Run with a call of after when the last datagram of a batch has
+// been handed over, for receivers that collect what they make of them.
+func (s *Socket) RunBatches(ctx context.Context, fn func(local, peer netip.AddrPort, b []byte), after func()) error {
 	if err := s.conn.SetReadDeadline(time.Time{}); err != nil {
 		return ended(err)
 	}
@@ -35,6 +41,7 @@ func (s *Socket) Run(ctx context.Context, fn func(local, peer netip.AddrPort, b 
 			return ended(err)
 		}
 		s.deliver(r, n, fn)
+		after()
 	}
 	return nil
 }

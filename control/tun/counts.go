@@ -1,0 +1,65 @@
+package tun
+
+import (
+	"sync/atomic"
+
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// reason is how a packet ended in the slow path.
+type reason int
+
+const (
+	upForwarded reason = iota
+	upSpoofedPeer
+	upSpoofedSource
+	upMalformed
+	upNotIPv4
+	upLate
+	upWriteError
+	downForwarded
+	downFragmented
+	downTooBig
+	downNoSession
+	downMalformed
+	downNotIPv4
+	downReadError
+	icmpSent
+	icmpSuppressed
+	icmpError
+	routeError
+	reasons // how many there are
+)
+
+var reasonNames = [reasons]string{
+	upForwarded:     "slow_up_forwarded",
+	upSpoofedPeer:   "slow_up_spoofed_peer",
+	upSpoofedSource: "slow_up_spoofed_source",
+	upMalformed:     "slow_up_malformed",
+	upNotIPv4:       "slow_up_not_ipv4",
+	upLate:          "slow_up_late",
+	upWriteError:    "slow_up_write_error",
+	downForwarded:   "slow_down_forwarded",
+	downFragmented:  "slow_down_fragmented",
+	downTooBig:      "slow_down_too_big",
+	downNoSession:   "slow_down_no_session",
+	downMalformed:   "slow_down_malformed",
+	downNotIPv4:     "slow_down_not_ipv4",
+	downReadError:   "slow_down_read_error",
+	icmpSent:        "slow_icmp_sent",
+	icmpSuppressed:  "slow_icmp_suppressed",
+	icmpError:       "slow_icmp_error",
+	routeError:      "slow_route_error",
+}
+
+type counts [reasons]atomic.Uint64
+
+func (c *counts) add(r reason, n int) { c[r].Add(uint64(n)) }
+
+func (c *counts) list() []session.Count {
+	out := make([]session.Count, reasons)
+	for i := range out {
+		out[i] = session.Count{Name: reasonNames[i], Value: c[i].Load()}
+	}
+	return out
+}

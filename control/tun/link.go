@@ -1,0 +1,85 @@
+package tun
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"go.uber.org/zap"
+)
+
+// queueLength is the device's transmit queue in packets. The kernel's default of
+// 500 overflows while the reader is descheduled.
+const queueLength = 4096
+
+// configure gives the device its MTU, address and pool routes, and returns its
+// index.
+func configure(nl *netlink.Handle, name string, cfg Config) (int, error) {
+	link, err := nl.LinkByName(name)
+	if err != nil {
+		return 0, fmt.Errorf("device %s: %w", name, err)
+	}
+	if err := nl.LinkSetMTU(link, cfg.MTU); err != nil {
+		return 0, fmt.Errorf("device %s: MTU %d: %w", name, cfg.MTU, err)
+	}
+	if err := nl.LinkSetTxQLen(link, queueLength); err != nil {
+		return 0, fmt.Errorf("device %s: queue length: %w", name, err)
+	}
+	if cfg.Address.IsValid() {
+		// A host address: a wider prefix would make the kernel answer for
+		// a subnet with broadcast and network addresses, which subscribers use.
+		addr := &netlink.Addr{IPNet: &net.IPNet{IP: cfg.Address.AsSlice(), Mask: net.CIDRMask(32, 32)}}
+		if err := nl.AddrReplace(link, addr); err != nil {
+			return 0, fmt.Errorf("device %s: address %s: %w", name, cfg.Address, err)
+		}
+	}
+	if err := nl.LinkSetUp(link); err != nil {
+		return 0, fmt.Errorf("device %s: up: %w", name, err)
+	}
+	route := kernelRoute(nl, link.Attrs().Index, cfg.Address)
+	for _, p := range cfg.Pools {
+		if !p.Addr().Is4() {
+			return 0, fmt.Errorf("pool %s is not IPv4", p)
+		}
+		if err := route(newPrefix4(p), true); err != nil {
+			return 0, fmt.Errorf("route for pool %s: %w", p, err)
+		}
+	}
+	return link.Attrs().Index, nil
+}
+
+// checkHost looks at the host's settings that forwarding depends on.
+//
+// Reverse path filtering needs no change: the route back to every source that an
+// Uplink lets through is the device itself, which passes even the strict mode.
+func checkHost(name string, forwarding bool, log *zap.Logger) error {
+	// The device carries IPv4 alone; without this the kernel would send router
+	// solicitations and MLD reports into it.
+	if err := setSysctl("net/ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil {
+		log.Debug("IPv6 not disabled on the device", zap.String("device", name), zap.Error(err))
+	}
+	const path = "net/ipv4/ip_forward"
+	on, err := os.ReadFile("/proc/sys/" + path)
+	if err != nil {
+		log.Warn("can't tell whether the host forwards IPv4", zap.Error(err))
+		return nil
+	}
+	if strings.TrimSpace(string(on)) == "1" {
+		return nil
+	}
+	if !forwarding {
+		log.Warn("the host does not forward IPv4: subscribers reach nothing but this host", zap.String("setting", "net.ipv4.ip_forward"))
+		return nil
+	}
+	if err := setSysctl(path, "1"); err != nil {
+		return fmt.Errorf("switch net.ipv4.ip_forward on: %w", err)
+	}
+	log.Info("switched IPv4 forwarding on", zap.String("setting", "net.ipv4.ip_forward"))
+	return nil
+}
+
+func setSysctl(path, value string) error {
+	return os.WriteFile("/proc/sys/"+path, []byte(value), 0)
+}

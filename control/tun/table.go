@@ -1,0 +1,253 @@
+package tun
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// entry is one session as the packet paths need it. All but the two sequence
+// numbers and the counters is fixed once it is in the table.
+type entry struct {
+	ref          session.Ref
+	local, peer  netip.AddrPort
+	peerTunnel   uint16
+	peerSession  uint16
+	address      uint32 // 0: none
+	routes       []prefix4
+	framing      l2tp.Framing
+	mtu          int
+	mss          uint16
+	*liveCounter // outlives the entry, see table.counters
+}
+
+// liveCounter is what a session has counted, and its data sequence numbers (RFC
+// 2661 section 5.4), which go on when a session's record is replaced.
+type liveCounter struct {
+	upPackets, upBytes, upDropped       atomic.Uint64
+	downPackets, downBytes, downDropped atomic.Uint64
+	lastSeen                            atomic.Int64 // Unix nanoseconds, 0 never
+
+	sendNs   atomic.Uint32 // next to send
+	expectNs atomic.Uint32 // one above the highest received
+}
+
+func (c *liveCounter) up(bytes int, now int64) {
+	c.upPackets.Add(1)
+	c.upBytes.Add(uint64(bytes))
+	c.lastSeen.Store(now)
+}
+
+func (c *liveCounter) down(bytes int, now int64) {
+	c.downPackets.Add(1)
+	c.downBytes.Add(uint64(bytes))
+	c.lastSeen.Store(now)
+}
+
+func (c *liveCounter) read() session.Counters {
+	s := session.Counters{
+		UpPackets: c.upPackets.Load(), UpBytes: c.upBytes.Load(), UpDropped: c.upDropped.Load(),
+		DownPackets: c.downPackets.Load(), DownBytes: c.downBytes.Load(), DownDropped: c.downDropped.Load(),
+	}
+	if t := c.lastSeen.Load(); t != 0 {
+		s.LastSeen = time.Unix(0, t)
+	}
+	return s
+}
+
+// late reports whether ns was passed already: packets that arrive out of order
+// are dropped, a gap is loss (RFC 2661 section 5.4). As in section 5.8, the 32768
+// values below the next expected one are the past.
+func (c *liveCounter) late(ns uint16) bool {
+	if int16(ns-uint16(c.expectNs.Load())) < 0 {
+		return true
+	}
+	c.expectNs.Store(uint32(ns) + 1)
+	return false
+}
+
+// prefix4 is an IPv4 prefix in host order.
+type prefix4 struct {
+	address uint32
+	bits    uint8
+}
+
+func (p prefix4) contains(a uint32) bool { return mask(a, p.bits) == p.address }
+
+func (p prefix4) netip() netip.Prefix {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], p.address)
+	return netip.PrefixFrom(netip.AddrFrom4(b), int(p.bits))
+}
+
+func newPrefix4(p netip.Prefix) prefix4 {
+	return prefix4{number(p.Masked().Addr()), uint8(p.Bits())}
+}
+
+func mask(a uint32, bits uint8) uint32 { return a &^ uint32(uint64(1)<<(32-bits)-1) }
+
+func number(a netip.Addr) uint32 {
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])
+}
+
+// sourceAllowed is the check of the inner source address (BCP 38): the
+// subscriber's own address or one routed to it.
+func (e *entry) sourceAllowed(a uint32) bool {
+	if a == e.address && a != 0 {
+		return true
+	}
+	for _, r := range e.routes {
+		if r.contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// table finds sessions. Its readers are the uplink and the downlink goroutines,
+// few and quick, so one lock serves; a reader holds it until it has counted its
+// packet, so that once a session is removed its counters don't move any more.
+type table struct {
+	mu        sync.RWMutex
+	byID      map[uint32]*entry
+	byAddress map[uint32]*entry
+	byRoute   map[prefix4]*entry
+	// lengths counts the routes of each prefix length: a lookup tries only
+	// those that occur, the longest first.
+	lengths [33]int
+	// bySlot holds the counters of the session that had the slot last, kept
+	// after its end until the slot is given to another.
+	bySlot []atomic.Pointer[liveCounter]
+}
+
+func newTable(maxSlot uint32) *table {
+	return &table{
+		byID:      map[uint32]*entry{},
+		byAddress: map[uint32]*entry{},
+		byRoute:   map[prefix4]*entry{},
+		bySlot:    make([]atomic.Pointer[liveCounter], maxSlot+1),
+	}
+}
+
+func key(tunnelID, sessionID uint16) uint32 { return uint32(tunnelID)<<16 | uint32(sessionID) }
+
+// install puts a session in, and returns what its ids had before, if anything.
+func (t *table) install(e *entry, slot uint32) (old *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k := key(e.ref.TunnelID, e.ref.SessionID)
+	if old = t.byID[k]; old != nil {
+		if old.ref == e.ref {
+			e.liveCounter = old.liveCounter
+		}
+		t.unlink(k, old)
+	}
+	t.byID[k] = e
+	if e.address != 0 {
+		t.byAddress[e.address] = e
+	}
+	for _, p := range e.routes {
+		if t.byRoute[p] == nil {
+			t.lengths[p.bits]++
+		}
+		t.byRoute[p] = e
+	}
+	if int(slot) < len(t.bySlot) {
+		t.bySlot[slot].Store(e.liveCounter)
+	}
+	return old
+}
+
+// remove takes a session out and returns it, or nil if it was not there; one that
+// has taken over its ids stays.
+func (t *table) remove(ref session.Ref) *entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k := key(ref.TunnelID, ref.SessionID)
+	e := t.byID[k]
+	if e == nil || e.ref != ref {
+		return nil
+	}
+	t.unlink(k, e)
+	return e
+}
+
+// unlink removes every way to reach e, but not what others have taken over.
+func (t *table) unlink(k uint32, e *entry) {
+	delete(t.byID, k)
+	if t.byAddress[e.address] == e {
+		delete(t.byAddress, e.address)
+	}
+	for _, p := range e.routes {
+		if t.byRoute[p] == e {
+			delete(t.byRoute, p)
+			t.lengths[p.bits]--
+		}
+	}
+}
+
+// byDestination finds the session that address a belongs to. The caller holds
+// the read lock.
+func (t *table) byDestination(a uint32) *entry {
+	if e := t.byAddress[a]; e != nil {
+		return e
+	}
+	if len(t.byRoute) == 0 {
+		return nil
+	}
+	for bits := len(t.lengths) - 1; bits >= 0; bits-- {
+		if t.lengths[bits] == 0 {
+			continue
+		}
+		if e := t.byRoute[prefix4{mask(a, uint8(bits)), uint8(bits)}]; e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// counters reads a slot without the lock.
+func (t *table) counters(slot uint32) session.Counters {
+	if int(slot) >= len(t.bySlot) {
+		return session.Counters{}
+	}
+	c := t.bySlot[slot].Load()
+	if c == nil {
+		return session.Counters{}
+	}
+	return c.read()
+}
+
+func newEntry(r *session.Record) *entry {
+	e := &entry{
+		ref:         r.Ref,
+		local:       r.Local,
+		peer:        r.Peer,
+		peerTunnel:  r.PeerTunnelID,
+		peerSession: r.PeerSessionID,
+		framing: l2tp.Framing{
+			Length:         r.Framing.Length,
+			Sequence:       r.Framing.Sequence,
+			AddressControl: r.Framing.AddressControl,
+			ShortProtocol:  r.Framing.CompressProtocol,
+		},
+		mtu:         int(r.MTU),
+		mss:         r.ClampMSS,
+		liveCounter: &liveCounter{},
+	}
+	if r.Address.Is4() {
+		e.address = number(r.Address)
+	}
+	for _, p := range r.Routes {
+		if p.IsValid() && p.Addr().Is4() {
+			e.routes = append(e.routes, newPrefix4(p))
+		}
+	}
+	return e
+}
