@@ -78,8 +78,6 @@ const (
 	maxHeldBytes = 512
 	// removeRetry is the pause before a failed removal is asked for again.
 	removeRetry = 2 * time.Second
-	// idlePoll is how late at the most an idle session is noticed.
-	idlePoll = 10 * time.Second
 )
 
 // Validate reports what makes c unusable.

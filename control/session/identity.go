@@ -1,0 +1,197 @@
+package session
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/lnsd/lnsd/control/ppp"
+)
+
+// askAuth turns the peer's credentials into a request. Slices are copied: the
+// link's are valid only for the moment.
+func (s *Session) askAuth(now time.Time, c *ppp.Credentials, out *Out) {
+	if s.state == stateClosing {
+		return
+	}
+	r := &AuthRequest{
+		Ref: s.setup.Ref, User: c.Name, Method: AuthMethod(c.Method),
+		Password: clone(c.Password), ID: c.ID, Challenge: clone(c.Challenge),
+		Response: clone(c.Response), Call: s.callInfo(),
+	}
+	if s.asking {
+		// LCP was negotiated anew while an answer is due. That answer will be to
+		// a question nobody asks any more; this one takes its turn after it.
+		s.next = r
+		return
+	}
+	s.ask(now, r, out)
+}
+
+func (s *Session) ask(now time.Time, r *AuthRequest, out *Out) {
+	if s.verified && r.User != s.user {
+		// The name decides address, limits and bill; who changes it hangs up
+		// and calls anew.
+		out.Events = append(out.Events, Event{Kind: AuthFailed, Detail: "name changed"})
+		s.link.Authenticated(now, ppp.AuthVerdict{Message: "name changed"}, &out.ppp)
+		return
+	}
+	if s.state < stateAuth {
+		s.state = stateAuth
+	}
+	s.asking = true
+	s.user, s.method = r.User, r.Method
+	out.Authenticate = append(out.Authenticate, r)
+}
+
+// askNext asks what had to wait, if anything; the answer at hand is out of date.
+func (s *Session) askNext(now time.Time, out *Out) bool {
+	r := s.next
+	if r == nil {
+		return false
+	}
+	s.next, s.asking = nil, false
+	s.ask(now, r, out)
+	s.pump(now, out)
+	return true
+}
+
+func clone(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	return append(make([]byte, 0, len(b)), b...)
+}
+
+// Authenticated takes the answer to an AuthRequest; r is kept.
+func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
+	if !s.asking || s.state == stateClosing || s.askNext(now, out) {
+		return
+	}
+	s.asking = false
+	switch {
+	case r.Verdict == Accept && s.verified:
+		s.admit(now, r, out)
+	case r.Verdict == Accept:
+		s.auth = r
+		s.verified = true
+		s.asking = true // until the claim is answered
+		out.Claim = append(out.Claim, s.claim(&r.Profile))
+	case r.Verdict == Unavailable && s.verified:
+		// Who has been let in is not thrown out because a server is silent; the
+		// next rechallenge will tell.
+		out.Events = append(out.Events, Event{Kind: AuthUnavailable, Detail: r.Cause})
+		s.admit(now, s.auth, out)
+	case r.Verdict == Unavailable:
+		out.Events = append(out.Events, Event{Kind: AuthUnavailable, Detail: r.Cause})
+		// Not a "no": a client that hears one may forget its password.
+		s.close(now, s.busyEnd(CauseServiceUnavailable, "authentication is not available"), out)
+	default:
+		out.Events = append(out.Events, Event{Kind: AuthFailed, Detail: r.Cause})
+		s.refuse(now, r.Message, out)
+	}
+}
+
+// admit tells the link that the peer is who it says, and what IPCP is to offer.
+func (s *Session) admit(now time.Time, r *AuthResult, out *Out) {
+	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer()}
+	if s.method == AuthMSCHAPv2 {
+		v.Message = r.MSCHAPSuccess
+	}
+	if s.state < stateNCP {
+		s.state = stateNCP
+	}
+	s.link.Authenticated(now, v, &out.ppp)
+	s.pump(now, out)
+}
+
+// refuse tells the link that the peer is not let in; LinkDown follows.
+func (s *Session) refuse(now time.Time, message string, out *Out) {
+	s.link.Authenticated(now, ppp.AuthVerdict{Message: message}, &out.ppp)
+	s.pump(now, out)
+}
+
+// claim asks for what the profile grants, or for what the configuration says
+// where the profile is silent.
+func (s *Session) claim(p *Profile) Claim {
+	c := Claim{User: s.user, Duplicates: s.cfg.Duplicates, VRF: s.cfg.VRF, Address: p.Address, Pool: p.Pool}
+	if c.Pool == "" {
+		c.Pool = s.cfg.Pool
+	}
+	return c
+}
+
+// Claimed takes the answer to a Claim.
+func (s *Session) Claimed(now time.Time, c ClaimResult, out *Out) {
+	if !s.asking || s.state == stateClosing {
+		return
+	}
+	s.asking = false
+	switch c.Outcome {
+	case Granted:
+		s.address = c.Address
+		if !s.askNext(now, out) {
+			s.admit(now, s.auth, out)
+		}
+	case DuplicateUser:
+		s.claimFailed(c.Outcome, out)
+		s.refuse(now, "already logged in", out)
+	default:
+		s.claimFailed(c.Outcome, out)
+		s.close(now, s.busyEnd(CauseServiceUnavailable, c.Outcome.String()), out)
+	}
+}
+
+func (s *Session) claimFailed(o ClaimOutcome, out *Out) {
+	out.Events = append(out.Events, Event{Kind: ClaimFailed, Claim: o, Detail: o.String()})
+}
+
+// offer is what IPCP offers to the peer.
+func (s *Session) offer() ppp.IPv4 {
+	p := &s.auth.Profile
+	return ppp.IPv4{
+		Local: s.cfg.LocalAddress, Peer: s.address,
+		DNS: either(p.DNS, s.cfg.DNS), NBNS: either(p.NBNS, s.cfg.NBNS),
+	}
+}
+
+// either returns a unless it is empty.
+func either(a, b [2]netip.Addr) [2]netip.Addr {
+	if a[0].IsValid() || a[1].IsValid() {
+		return a
+	}
+	return b
+}
+
+// accountingUser is the name for accounting: the server may replace it.
+func (s *Session) accountingUser() string {
+	if s.auth != nil && s.auth.Profile.User != "" {
+		return s.auth.Profile.User
+	}
+	return s.user
+}
+
+func (s *Session) callInfo() CallInfo {
+	t := s.setup.Tunnel
+	return CallInfo{
+		AcctSessionID: s.setup.AcctSessionID,
+		CalledNumber:  s.call.called, CallingNumber: s.call.calling, CallSerial: s.call.serial,
+		TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed, PhysicalChannel: s.call.physicalChannel,
+		LAC: t.Peer, LNS: t.Local, LACName: t.LACName, LNSName: t.LNSName,
+		PeerTunnelID: t.PeerID, PeerSessionID: s.setup.PeerSessionID,
+	}
+}
+
+// account makes an accounting record without counters.
+func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
+	r := &AcctRecord{
+		Ref: s.setup.Ref, Kind: kind, At: at, User: s.accountingUser(), Method: s.method,
+		Address: s.address, Call: s.callInfo(),
+	}
+	if s.auth != nil {
+		r.Routes, r.Class = s.auth.Profile.Routes, s.auth.Profile.Class
+	}
+	if kind != AcctStart {
+		r.Duration = at.Sub(s.upSince)
+	}
+	return r
+}

@@ -1,0 +1,360 @@
+package session
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/ppp"
+)
+
+// Tunnel is what a session needs to know of the tunnel that it runs in. Sessions
+// share it; it does not change.
+type Tunnel struct {
+	ID, PeerID       uint16
+	Local, Peer      netip.AddrPort
+	LACName, LNSName string
+}
+
+// Setup is what a session is made with when its call is accepted.
+type Setup struct {
+	Ref
+	Slot          uint32
+	AcctSessionID string
+	PeerSessionID uint16
+	Tunnel        *Tunnel
+}
+
+// state is where a session is on its way; the order matters.
+type state uint8
+
+const (
+	stateCall    state = iota // accepted, not connected yet
+	stateLCP                  // LCP is negotiated
+	stateAuth                 // the peer proves its identity
+	stateNCP                  // IPCP is negotiated, then the forwarding path programmed
+	stateUp                   // packets flow, accounting runs
+	stateClosing              // the way out, see teardown.go
+	stateDone
+)
+
+var stateNames = [...]string{"call", "lcp", "auth", "ncp", "up", "closing", "closing"}
+
+// install is what the forwarding path knows of the session.
+type install uint8
+
+const (
+	absent install = iota
+	installing
+	installed
+	removing
+)
+
+// Reader reads the traffic counters of a slot. It is asked only when something
+// that is due needs to know.
+type Reader interface {
+	Counters(slot uint32) Counters
+}
+
+// Session is one subscriber session. It is not safe for concurrent use: one
+// goroutine owns it. Every method that may cause an effect takes the time and an
+// Out, and appends to the Out; after any of them Deadline may have changed.
+type Session struct {
+	cfg    *Config
+	setup  Setup
+	random func([]byte)
+	// link is nil before the call is up.
+	link *ppp.Link
+	held [][]byte // PPP frames that overtook the ICCN
+
+	state    state
+	install  install
+	ipv4     bool // IPCP is open
+	callGone bool
+	started  bool // an Accounting Start is out
+	asking   bool // an AuthRequest or the Claim after it is out
+	method   AuthMethod
+	verified bool
+	ns       uint16 // of data messages, when they are sequenced
+	framing  Framing
+	mtu      uint16
+
+	user    string // as the peer said it
+	address netip.Addr
+	auth    *AuthResult  // what was granted; nil before
+	next    *AuthRequest // waits for the answer to an earlier one
+	call    callParams
+
+	opened, upSince time.Time
+	// The session's own timers; zero when not set. setupBy serves until the
+	// session is up, retryAt while a removal failed.
+	setupBy, expireAt, idleAt, interimAt, retryAt time.Time
+
+	seenUp uint64   // UpPackets when last looked at
+	base   Counters // of earlier installs of the same session
+	end    *End     // set once the session is closing
+	ended  time.Time
+}
+
+// callParams are the parts of the call's set-up that outlive it.
+type callParams struct {
+	called, calling  string
+	serial           uint32
+	txSpeed, rxSpeed uint32
+	physicalChannel  uint32
+}
+
+// New returns a session whose call was accepted just now. random reads
+// unpredictable bytes.
+func New(cfg *Config, s Setup, random func([]byte), now time.Time) *Session {
+	return &Session{
+		cfg: cfg, setup: s, random: random, opened: now,
+		setupBy: now.Add(cfg.setupTimeout()),
+		framing: Framing{Length: cfg.DataLength, Sequence: cfg.DataSequence, AddressControl: true},
+	}
+}
+
+// Ref names the session; Slot is its index in the data plane; Policy is what it
+// was made with.
+func (s *Session) Ref() Ref        { return s.setup.Ref }
+func (s *Session) Slot() uint32    { return s.setup.Slot }
+func (s *Session) Policy() *Config { return s.cfg }
+
+// IsUp reports whether the forwarding path confirmed the session and it is not
+// closing.
+func (s *Session) IsUp() bool { return s.state == stateUp }
+
+// CallUp tells the session that its call is connected; p holds the AVPs of the
+// ICRQ and the ICCN and is not kept.
+func (s *Session) CallUp(now time.Time, p *l2tp.CallParams, out *Out) {
+	if s.state != stateCall {
+		return
+	}
+	s.state = stateLCP
+	if p != nil {
+		s.call = callParams{
+			called: p.CalledNumber, calling: p.CallingNumber, serial: p.Serial,
+			txSpeed: p.TxSpeed, rxSpeed: p.RxSpeed, physicalChannel: p.PhysicalChannel,
+		}
+		// A LAC that sends Sequencing Required must get sequence numbers
+		// (RFC 2661 section 4.4.6).
+		s.framing.Sequence = s.framing.Sequence || p.SequencingRequired
+	}
+	s.link = ppp.NewLink(s.cfg.PPP, s.random)
+	s.link.Start(now, proxyOf(p), &out.ppp)
+	s.pump(now, out)
+	held := s.held
+	s.held = nil
+	for _, f := range held {
+		s.Frame(now, f, out)
+	}
+}
+
+// proxyOf translates the proxy AVPs of an ICCN (RFC 2661 section 4.4.5); nil
+// when the LAC sent none.
+func proxyOf(p *l2tp.CallParams) *ppp.Proxy {
+	if p == nil {
+		return nil
+	}
+	x := &p.Proxy
+	if x.LastSent == nil && x.LastReceived == nil && x.InitialReceived == nil && x.AuthType == 0 {
+		return nil
+	}
+	r := &ppp.Proxy{
+		InitialReceived: x.InitialReceived, LastSent: x.LastSent, LastReceived: x.LastReceived,
+		AuthName: x.AuthName, AuthChallenge: x.AuthChallenge, AuthID: x.AuthID,
+		AuthResponse: x.AuthResponse, HasAuth: true,
+	}
+	// Proxy Authen Type, section 4.4.5.
+	switch x.AuthType {
+	case 2:
+		r.Auth = ppp.CHAPMD5
+	case 3:
+		r.Auth = ppp.PAP
+	case 4:
+		r.Auth = ppp.NoAuth
+	default: // absent, a text exchange, MS-CHAPv1: nothing that we can check
+		r.HasAuth = false
+	}
+	return r
+}
+
+// Frame takes a PPP frame from the peer, never an IP packet. frame is not kept.
+func (s *Session) Frame(now time.Time, frame []byte, out *Out) {
+	switch {
+	case s.state == stateCall:
+		// The LAC may send as soon as it has our ICRP, and UDP may let the data
+		// overtake the ICCN: without these few frames set-up would wait for the
+		// client's restart timer.
+		if len(s.held) < maxHeld && len(frame) <= maxHeldBytes {
+			s.held = append(s.held, append([]byte(nil), frame...))
+		}
+	case s.link != nil:
+		s.link.Receive(now, frame, &out.ppp)
+		s.pump(now, out)
+	}
+}
+
+// pump sends the link's frames and acts on its events, also on those that acting
+// brings about.
+func (s *Session) pump(now time.Time, out *Out) {
+	p := &out.ppp
+	for sent, seen := 0, 0; sent < len(p.Send) || seen < len(p.Events); {
+		for ; sent < len(p.Send); sent++ {
+			s.send(p.Send[sent], out)
+		}
+		if seen < len(p.Events) {
+			e := p.Events[seen]
+			seen++
+			s.linkEvent(now, &e, out)
+		}
+	}
+	p.Reset()
+}
+
+// send puts a PPP frame behind an L2TP data header. After the call is gone
+// nobody is there to read it.
+func (s *Session) send(frame []byte, out *Out) {
+	if s.callGone {
+		return
+	}
+	from := len(out.arena)
+	out.arena = l2tp.AppendDataHeader(out.arena, s.setup.Tunnel.PeerID, s.setup.PeerSessionID,
+		s.framing.Length, s.framing.Sequence, s.ns, len(frame))
+	out.arena = append(out.arena, frame...)
+	out.Send = append(out.Send, out.arena[from:len(out.arena):len(out.arena)])
+	if s.framing.Sequence {
+		s.ns++
+	}
+}
+
+func (s *Session) linkEvent(now time.Time, e *ppp.Event, out *Out) {
+	switch e.Kind {
+	case ppp.LinkUp:
+		s.linkUp(out)
+	case ppp.AuthRequested:
+		s.askAuth(now, e.Auth, out)
+	case ppp.IPv4Up:
+		s.ipv4 = true
+		s.program(now, out)
+	case ppp.IPv4Down:
+		// Only the packets stop; the link and the accounting go on, and IPCP may
+		// open again (RFC 1661 section 3.7).
+		s.ipv4 = false
+		if s.state != stateClosing && (s.install == installing || s.install == installed) {
+			s.state = stateNCP
+			s.remove(out)
+		}
+	case ppp.LinkDown:
+		s.linkDown(now, e, out)
+	}
+}
+
+// linkUp takes the outcome of LCP.
+func (s *Session) linkUp(out *Out) {
+	if s.state == stateClosing {
+		return
+	}
+	n := s.link.Negotiated()
+	s.framing.AddressControl = !n.ACFC
+	s.framing.CompressProtocol = n.PFC
+	if s.state < stateAuth {
+		s.state = stateAuth
+	}
+	// The LAC of an asynchronous line escapes characters for us, and assumes
+	// all of them until it is told (RFC 2661 section 6.14).
+	if n.SendACCM != defaultACCM || n.ReceiveACCM != defaultACCM {
+		out.LinkInfo = append(out.LinkInfo, l2tp.ACCM{Send: n.SendACCM, Receive: n.ReceiveACCM})
+	}
+}
+
+// defaultACCM is the async control character map before LCP (RFC 1662 section 7.1).
+const defaultACCM = 0xFFFFFFFF
+
+// program asks for the session to be installed in the forwarding path.
+func (s *Session) program(now time.Time, out *Out) {
+	if s.state == stateClosing || s.install != absent {
+		return // after a removal that is under way, Programmed comes back here
+	}
+	s.mtu = s.cfg.innerMTU(s.setup.Tunnel.Peer.Addr(), s.framing, s.link.Negotiated().MRU)
+	if s.upSince.IsZero() {
+		s.upSince = now
+	}
+	s.install = installing
+	s.seenUp = 0
+	out.Program = append(out.Program, ProgramOp{Record: s.Record()})
+}
+
+// Record is what the forwarding path has to know.
+func (s *Session) Record() Record {
+	r := Record{
+		Ref: s.setup.Ref, Slot: s.setup.Slot,
+		Local: s.setup.Tunnel.Local, Peer: s.setup.Tunnel.Peer,
+		PeerTunnelID: s.setup.Tunnel.PeerID, PeerSessionID: s.setup.PeerSessionID,
+		VRF: s.cfg.VRF, Address: s.address, Framing: s.framing, MTU: s.mtu,
+		User: s.accountingUser(), AcctSessionID: s.setup.AcctSessionID, UpSince: s.upSince,
+	}
+	if s.auth != nil {
+		r.Routes = s.auth.Profile.Routes
+	}
+	if s.cfg.ClampMSS && s.link != nil {
+		r.ClampMSS = clampMSS(s.mtu, s.link.Negotiated().LocalMRU)
+	}
+	return r
+}
+
+// Programmed takes the forwarding path's answer.
+func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
+	if p.Removed {
+		s.removed(now, p, out)
+		return
+	}
+	if s.install != installing || s.state == stateClosing {
+		return // it is being removed again already
+	}
+	if p.Err != nil {
+		s.install = absent
+		out.Events = append(out.Events, Event{Kind: ProgramFailed, Err: p.Err})
+		s.close(now, s.busyEnd(CauseNASError, "no room in the forwarding path"), out)
+		return
+	}
+	s.install = installed
+	s.state = stateUp
+	if s.started {
+		return // IPCP had been down for a while
+	}
+	s.started = true
+	s.setupBy = time.Time{}
+	s.startTimers(now)
+	out.Account = append(out.Account, s.account(AcctStart, now))
+	out.Events = append(out.Events, Event{Kind: Up})
+}
+
+// removed takes the answer to a removal.
+func (s *Session) removed(now time.Time, p *Programmed, out *Out) {
+	if s.install != removing {
+		return
+	}
+	if p.Err != nil {
+		// The slot and the address must not go to anybody else while the path
+		// may still use them, so the removal is asked for until it works.
+		s.retryAt = now.Add(removeRetry)
+		out.Events = append(out.Events, Event{Kind: ProgramFailed, Err: p.Err})
+		return
+	}
+	s.install = absent
+	s.base = s.base.Add(p.Final)
+	switch {
+	case s.state == stateClosing:
+		if s.link == nil { // else LinkDown is still to come
+			s.finish(out)
+		}
+	case s.ipv4:
+		s.program(now, out)
+	}
+}
+
+func (s *Session) remove(out *Out) {
+	s.install = removing
+	out.Program = append(out.Program, ProgramOp{Remove: true, Record: s.Record()})
+}

@@ -1,0 +1,128 @@
+package session
+
+import (
+	"time"
+
+	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/ppp"
+)
+
+// The way out has one direction, wherever it is entered:
+//
+//	Terminate-Request ─ LinkDown ─▶ removal ─ Programmed ─▶ Stop ─▶ CDN ─▶ Done
+//
+// A call that is gone skips the first part and the CDN, a quick end does not wait
+// for LinkDown, a session that is not installed skips the removal, and one without
+// a Start has no Stop.
+
+// Drop ends the session for a reason from outside.
+func (s *Session) Drop(now time.Time, e End, out *Out) {
+	if s.state >= stateClosing {
+		if e.Quick {
+			s.hurry(out)
+		}
+		return
+	}
+	s.close(now, e, out)
+}
+
+// hurry ends the wait for the peer's Terminate-Ack.
+func (s *Session) hurry(out *Out) {
+	if s.link != nil {
+		s.link = nil
+		s.withdraw(out)
+	}
+}
+
+// CallDown tells the session that its call is gone.
+func (s *Session) CallDown(now time.Time, r l2tp.Result, remote bool, out *Out) {
+	if s.callGone {
+		return
+	}
+	s.callGone = true
+	if s.state < stateClosing {
+		s.begin(now, endOfCall(r, remote))
+		s.link = nil
+		s.withdraw(out)
+		return
+	}
+	s.hurry(out)
+}
+
+// close begins the way out from our side.
+func (s *Session) close(now time.Time, e End, out *Out) {
+	if s.state >= stateClosing {
+		return
+	}
+	s.begin(now, e)
+	if s.link != nil {
+		s.link.Close(now, e.Reason, &out.ppp)
+		s.pump(now, out)
+	}
+	if s.link == nil || e.Quick {
+		s.link = nil
+		s.withdraw(out)
+	}
+}
+
+// linkDown takes the end of the PPP link, ours or the peer's.
+func (s *Session) linkDown(now time.Time, e *ppp.Event, out *Out) {
+	if s.link == nil {
+		return
+	}
+	if s.state < stateClosing {
+		s.begin(now, endOfLink(e.Cause, e.Message))
+	}
+	s.link = nil
+	s.withdraw(out)
+}
+
+// begin notes why and when the session ends; the first reason stands.
+func (s *Session) begin(now time.Time, e End) {
+	s.state = stateClosing
+	s.end = &e
+	s.ended = now
+	s.held = nil
+	s.setupBy, s.expireAt, s.idleAt, s.interimAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+}
+
+// withdraw takes the session out of the forwarding path.
+func (s *Session) withdraw(out *Out) {
+	switch s.install {
+	case absent:
+		s.finish(out)
+	case installing, installed:
+		s.remove(out)
+	}
+}
+
+// finish is the last step: nothing is installed any more.
+func (s *Session) finish(out *Out) {
+	if s.state == stateDone {
+		return
+	}
+	s.state = stateDone
+	s.retryAt = time.Time{}
+	if s.started {
+		// The account is closed as of when the session ended, however long the
+		// forwarding path took to let go.
+		r := s.account(AcctStop, s.ended)
+		r.Counters, r.Cause = s.base, s.end.Cause
+		out.Account = append(out.Account, r)
+	}
+	if !s.callGone {
+		s.callGone = true
+		out.HangUp = append(out.HangUp, s.end.Result)
+	}
+	out.Events = append(out.Events, Event{Kind: Down, End: *s.end, WasUp: s.started})
+	out.Done = true
+}
+
+// busyEnd ends a session for a lack that will pass: the LAC may try elsewhere.
+func (s *Session) busyEnd(c TerminateCause, reason string) End {
+	r := s.cfg.busy()
+	if r.Message == "" {
+		r.Message = reason
+	}
+	return End{Cause: c, Result: r, Reason: reason}
+}

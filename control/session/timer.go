@@ -1,0 +1,153 @@
+package session
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// Deadline is when Timer is to be called next; the zero time means never.
+func (s *Session) Deadline() time.Time {
+	var d time.Time
+	if s.link != nil {
+		d = s.link.Deadline()
+	}
+	for _, t := range [...]time.Time{s.setupBy, s.expireAt, s.idleAt, s.interimAt, s.retryAt} {
+		if !t.IsZero() && (d.IsZero() || t.Before(d)) {
+			d = t
+		}
+	}
+	return d
+}
+
+func due(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
+
+// Timer does what is due at now.
+func (s *Session) Timer(now time.Time, r Reader, out *Out) {
+	if due(s.retryAt, now) {
+		s.retryAt = time.Time{}
+		s.remove(out)
+	}
+	if due(s.setupBy, now) {
+		e := administrative(CauseServiceUnavailable, "set-up timed out")
+		s.close(now, e, out)
+	}
+	if due(s.expireAt, now) {
+		s.close(now, administrative(CauseSessionTimeout, "session timeout"), out)
+	}
+	if due(s.idleAt, now) {
+		s.checkIdle(now, r, out)
+	}
+	if due(s.interimAt, now) {
+		s.interimAt = s.nextInterim(now)
+		a := s.account(AcctInterim, now)
+		a.Counters = s.traffic(r)
+		out.Account = append(out.Account, a)
+	}
+	if s.link != nil && due(s.link.Deadline(), now) {
+		s.noteTraffic(now, r)
+		s.link.Timer(now, &out.ppp)
+		s.pump(now, out)
+	}
+}
+
+// startTimers sets the timers of a session that has just come up.
+func (s *Session) startTimers(now time.Time) {
+	p := &s.auth.Profile
+	if d := orDefault(p.SessionTimeout, s.cfg.SessionTimeout); d > 0 {
+		s.expireAt = s.upSince.Add(d)
+	}
+	if d := s.idleTimeout(); d > 0 {
+		s.idleAt = now.Add(d)
+	}
+	s.interimAt = s.nextInterim(now)
+}
+
+func (s *Session) idleTimeout() time.Duration {
+	return orDefault(s.auth.Profile.IdleTimeout, s.cfg.IdleTimeout)
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return def
+}
+
+// checkIdle ends the session if no user packet passed for long enough; otherwise
+// it looks again when that could be so.
+func (s *Session) checkIdle(now time.Time, r Reader, out *Out) {
+	last := s.traffic(r).LastSeen
+	if last.Before(s.upSince) {
+		last = s.upSince
+	}
+	s.idleAt = last.Add(s.idleTimeout())
+	if due(s.idleAt, now) {
+		s.close(now, administrative(CauseIdleTimeout, "idle timeout"), out)
+	}
+}
+
+// nextInterim is an interval ahead, less a random tenth: sessions that came up
+// together must not report together for ever.
+func (s *Session) nextInterim(now time.Time) time.Time {
+	d := s.cfg.InterimInterval
+	if p := s.auth.Profile.InterimInterval; p > 0 {
+		d = max(p, minInterim)
+	}
+	if d <= 0 {
+		return time.Time{}
+	}
+	var b [2]byte
+	s.random(b[:])
+	return now.Add(d - d/10*time.Duration(binary.BigEndian.Uint16(b[:]))/65536)
+}
+
+// traffic is the session's counters over all its installs.
+func (s *Session) traffic(r Reader) Counters {
+	if s.install != installed {
+		return s.base
+	}
+	return s.base.Add(r.Counters(s.setup.Slot))
+}
+
+// noteTraffic tells the link when the subscriber's packets passed since last
+// time: whoever sends needs no echo to show life.
+func (s *Session) noteTraffic(now time.Time, r Reader) {
+	if s.install != installed {
+		return
+	}
+	if up := r.Counters(s.setup.Slot).UpPackets; up != s.seenUp {
+		s.seenUp = up
+		s.link.Heard(now)
+	}
+}
+
+// View shows the session to an operator.
+func (s *Session) View(r Reader) View {
+	t := s.setup.Tunnel
+	v := View{
+		Ref: s.setup.Ref, Slot: s.setup.Slot,
+		PeerTunnelID: t.PeerID, PeerSessionID: s.setup.PeerSessionID,
+		State: stateNames[s.state], User: s.accountingUser(), UserVerified: s.verified,
+		Method: s.method, Address: s.address, VRF: s.cfg.VRF,
+		LAC: t.Peer, LACName: t.LACName, Calling: s.call.calling, Called: s.call.called,
+		CallSerial: s.call.serial, TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed,
+		AcctSessionID: s.setup.AcctSessionID, Opened: s.opened,
+		Counters: s.traffic(r), Framing: s.framing, MTU: s.mtu, FastPath: s.install == installed,
+	}
+	if s.started {
+		v.UpSince = s.upSince
+	}
+	if s.auth != nil {
+		p := &s.auth.Profile
+		o := s.offer()
+		v.Routes, v.DNS = p.Routes, o.DNS
+		v.SessionTimeout = orDefault(p.SessionTimeout, s.cfg.SessionTimeout)
+		v.IdleTimeout = s.idleTimeout()
+		v.InterimInterval = orDefault(p.InterimInterval, s.cfg.InterimInterval)
+	}
+	if s.link != nil {
+		n := s.link.Negotiated()
+		v.MRU, v.LocalMagic, v.PeerMagic = n.MRU, n.LocalMagic, n.PeerMagic
+	}
+	return v
+}
