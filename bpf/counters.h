@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef LNS_COUNTERS_H
+#define LNS_COUNTERS_H
+
+#include "maps.h"
+
+/* Counts one packet of frame_len bytes under reason. */
+static __always_inline void count_reason(enum lns_reason reason, __u64 frame_len)
+{
+	struct lns_tally *tally = bpf_map_lookup_elem(&lns_reasons, &reason);
+
+	if (!tally)
+		return;
+	tally->packets++;
+	tally->bytes += frame_len;
+}
+
+/*
+ * Counts one forwarded inner packet of bytes bytes. Atomic: the direction of a
+ * session may be served by several CPUs at once. last_seen needs no more than
+ * a plain store, since all writers write the same coarse clock.
+ */
+static __always_inline void count_flow(struct lns_flow *flow, __u64 bytes)
+{
+	__sync_fetch_and_add(&flow->packets, 1);
+	__sync_fetch_and_add(&flow->bytes, bytes);
+	flow->last_seen = bpf_ktime_get_coarse_ns();
+}
+
+/* Counts one dropped packet of the session in slot. Out of line: it is no part
+ * of the fast path, and its prototype carries enum lns_cause into the BTF. */
+static __noinline int count_drop(__u32 slot, int up, enum lns_cause cause)
+{
+	struct lns_usage *counters = bpf_map_lookup_elem(&lns_counters, &slot);
+	struct lns_flow *flow;
+
+	if (!counters || cause >= LNS_CAUSES)
+		return 0;
+	flow = up ? &counters->up : &counters->down;
+	__sync_fetch_and_add(&flow->drops[cause], 1);
+	return 0;
+}
+
+#endif

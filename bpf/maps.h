@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map and every knob. Sizes marked "set at load" come from the daemon's
+ * configuration. All maps are pinned and outlive the daemon.
+ *
+ * A session is reached through lns_calls (uplink) or through lns_hosts and
+ * lns_routes (downlink). The daemon writes lns_sessions first and those keys
+ * after it, and takes the keys away before it gives the slot to another session.
+ */
+#ifndef LNS_MAPS_H
+#define LNS_MAPS_H
+
+#include "types.h"
+#include "reasons.h"
+
+#include <bpf/bpf_helpers.h>
+
+/* Time to live of the outer packets. Set before load. */
+const volatile __u8 outer_ttl = 64;
+
+/*
+ * Our (tunnel id, session id) to slot. Written by the daemon, read per uplink
+ * packet; an entry lives as long as its session. Hash: ids are random (RFC 2661
+ * section 9.1), so no dense index exists. Preallocated: a size that does not
+ * fit in memory fails at start and not while a subscriber waits.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* set at load: sessions */
+	__type(key, struct lns_call);
+	__type(value, __u32);
+} lns_calls SEC(".maps");
+
+/*
+ * (routing table, subscriber address) to slot. Written by the daemon, read per
+ * packet that is not for a socket of ours; lives as long as the session.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* set at load: sessions */
+	__type(key, struct lns_host);
+	__type(value, __u32);
+} lns_hosts SEC(".maps");
+
+/*
+ * Prefixes routed to subscribers, to slot. Written by the daemon; read where
+ * lns_hosts has no answer and lns_live.routes is not 0, and for the source of
+ * uplink packets of LNS_ROUTED sessions. Trie: longest match. The kernel
+ * allows this type without preallocation only.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1); /* set at load: routes */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lns_prefix);
+	__type(value, __u32);
+} lns_routes SEC(".maps");
+
+/*
+ * Policy by slot. Written by the daemon alone, through shared memory: being
+ * mappable also aligns it to a page, hence each value to a cache line. Slot 0
+ * is not used.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_session);
+} lns_sessions SEC(".maps");
+
+/*
+ * Counters by slot. Added to by XDP with atomic operations, which lose nothing
+ * when two CPUs serve one session; zeroed by the daemon while the slot is in no
+ * other map. Shared memory rather than per CPU: the daemon reads a million
+ * sessions without a system call, and memory does not grow with the CPUs.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_usage);
+} lns_counters SEC(".maps");
+
+/*
+ * Packets and bytes by enum lns_reason. Written by XDP, read by the daemon;
+ * never reset. Per CPU: every packet of every session counts here.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LNS_REASONS);
+	__type(key, enum lns_reason);
+	__type(value, struct lns_tally);
+} lns_reasons SEC(".maps");
+
+/*
+ * Our UDP sockets, and with port 0 the addresses they are bound to. Written by
+ * the daemon at start; the value is not used. A key holds the port because a
+ * tunnel that we open may live on another port than 1701 (RFC 2661 section 8.1).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct lns_local);
+	__type(value, __u32);
+} lns_locals SEC(".maps");
+
+/*
+ * (device, VLAN ids) of a frame to the interface that the kernel receives it
+ * on. Written by the daemon as interfaces come and go. A frame that is not
+ * found here belongs to an interface that is not ours.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct lns_where);
+	__type(value, struct lns_port);
+} lns_ingress SEC(".maps");
+
+/*
+ * Interface index, as the kernel's route lookup gives it, to device and tags.
+ * Written by the daemon with lns_ingress. Asked before a packet is written to,
+ * so that what would leave by another interface (TUN) is passed on whole.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct lns_exit);
+} lns_egress SEC(".maps");
+
+/*
+ * Devices to redirect to: those that the program is attached to, by interface
+ * index. Written by the daemon; the kernel drops an entry with its device.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct bpf_devmap_val);
+} lns_devices SEC(".maps");
+
+/* One value, written by the daemon, read per packet that needs it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lns_facts);
+} lns_live SEC(".maps");
+
+#endif

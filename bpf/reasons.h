@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Why each packet ended as it did. The groups give the verdict: sent on, passed
+ * to the kernel untouched, dropped. Values index lns_reasons; new ones go to the
+ * end of their group together with a new LNS_LAYOUT.
+ */
+#ifndef LNS_REASONS_H
+#define LNS_REASONS_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+enum lns_reason {
+	/* No end yet: go on. Never counted. */
+	LNS_CONTINUE = 0,
+
+	/* Sent on (XDP_REDIRECT). */
+	LNS_SENT_UP,   /* decapsulated, towards the routed side */
+	LNS_SENT_DOWN, /* encapsulated, towards the peer */
+
+	/* Not for us (XDP_PASS). */
+	LNS_PASS_NOT_IPV4,   /* another ethertype, or more tags than two */
+	LNS_PASS_PORT,       /* interface or VLAN that is not configured */
+	LNS_PASS_OTHER_HOST, /* destination MAC is not the interface's */
+	LNS_PASS_MALFORMED,  /* IPv4 or UDP header that the kernel will refuse */
+	LNS_PASS_NOT_OURS,   /* neither our socket nor a subscriber */
+
+	/* Left to the slow path (XDP_PASS). */
+	LNS_PUNT_CONTROL,     /* L2TP control message */
+	LNS_PUNT_UNKNOWN,     /* data for a session that is not installed */
+	LNS_PUNT_CLOSED,      /* session that is being changed */
+	LNS_PUNT_VRF,         /* session outside the main routing table */
+	LNS_PUNT_SEQUENCE,    /* session that uses data sequence numbers */
+	LNS_PUNT_PPP_CONTROL, /* LCP, authentication, NCPs */
+	LNS_PUNT_PPP_OTHER,   /* network protocol other than IPv4 */
+	LNS_PUNT_FRAGMENT,    /* fragment of an outer datagram */
+	LNS_PUNT_OPTIONS,     /* IPv4 options */
+	LNS_PUNT_TTL,         /* TTL runs out here */
+	LNS_PUNT_TOO_BIG,     /* larger than the session's or the route's MTU */
+	LNS_PUNT_FOREIGN,     /* next hop through an interface that is not ours */
+	LNS_PUNT_NO_NEIGH,    /* next hop's MAC address is not known */
+	LNS_PUNT_LOCAL,       /* destination is this host, or has no route */
+	LNS_PUNT_UNROUTABLE,  /* blackhole, unreachable or prohibit route */
+	LNS_PUNT_FWD_OFF,     /* forwarding is off on the receiving interface */
+	LNS_PUNT_FIB,         /* any other answer of the kernel's lookup */
+	LNS_PUNT_HEADROOM,    /* no room for the outer headers */
+
+	/* Dropped (XDP_DROP). */
+	LNS_DROP_VERSION,   /* L2F or L2TPv3 on our port */
+	LNS_DROP_L2TP,      /* malformed L2TP data header */
+	LNS_DROP_PEER,      /* data not from the session's peer */
+	LNS_DROP_SOURCE,    /* inner source is not the subscriber's */
+	LNS_DROP_MALFORMED, /* inner packet is not valid IPv4 */
+	LNS_DROP_OUTPUT,    /* rewritten, and then could not be sent */
+
+	LNS_REASONS,
+};
+
+#define LNS_FIRST_PASS LNS_PASS_NOT_IPV4
+#define LNS_FIRST_DROP LNS_DROP_VERSION
+
+/* The one place that turns a reason into a verdict. */
+static __always_inline int verdict(enum lns_reason reason)
+{
+	if (reason < LNS_FIRST_PASS)
+		return XDP_REDIRECT;
+	if (reason < LNS_FIRST_DROP)
+		return XDP_PASS;
+	return XDP_DROP;
+}
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Map keys and values. The Go side is generated from these definitions.
+ *
+ * Rules: fixed widths; padding written out; every size asserted; addresses as
+ * bytes in network order; ids, ports, lengths and flags in host order.
+ */
+#ifndef LNS_TYPES_H
+#define LNS_TYPES_H
+
+#include "vmlinux.h"
+
+/*
+ * Layout number of the maps. It grows with each change of meaning or layout, so
+ * that a daemon never continues with pinned maps it would misread.
+ */
+enum lns_layout {
+	LNS_LAYOUT = 1,
+};
+
+/* Key of lns_calls: the ids that we assigned and the peer puts in its headers
+ * (RFC 2661 section 3.1). */
+struct lns_call {
+	__u16 tunnel_id;
+	__u16 session_id;
+};
+_Static_assert(sizeof(struct lns_call) == 4, "lns_call");
+
+/* Key of lns_hosts: a subscriber address in a routing table, 0 being main. */
+struct lns_host {
+	__u32 vrf;
+	__u8 addr[4];
+};
+_Static_assert(sizeof(struct lns_host) == 8, "lns_host");
+
+/* Bits of the routing table in an lns_prefix. They are always matched whole,
+ * hence their byte order does not matter. */
+#define LNS_PREFIX_VRF_BITS 32
+
+/* Key of lns_routes. prefixlen counts LNS_PREFIX_VRF_BITS too. */
+struct lns_prefix {
+	__u32 prefixlen;
+	__u32 vrf;
+	__u8 addr[4];
+};
+_Static_assert(sizeof(struct lns_prefix) == 12, "lns_prefix");
+
+/* Key of lns_locals: a UDP socket of ours; port 0 says that the address is
+ * ours, whatever the port. */
+struct lns_local {
+	__u8 addr[4];
+	__u16 port;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct lns_local) == 8, "lns_local");
+
+/* VLAN tags that are understood: none, one (802.1Q) or two (802.1ad). */
+#define LNS_TAGS 2
+
+/* Key of lns_ingress: where a frame came in. vlan[0] is the outer tag's VLAN
+ * id, 0 for none. */
+struct lns_where {
+	__u32 device;
+	__u16 vlan[LNS_TAGS];
+};
+_Static_assert(sizeof(struct lns_where) == 8, "lns_where");
+
+/* Value of lns_ingress: the interface that the kernel would receive on. */
+struct lns_port {
+	__u32 ifindex;
+	__u32 vrf;
+	__u8 mac[6];
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct lns_port) == 16, "lns_port");
+
+/* A tag to write; protocol (host order) 0 means none. */
+struct lns_tag {
+	__u16 protocol;
+	__u16 vlan;
+};
+_Static_assert(sizeof(struct lns_tag) == 4, "lns_tag");
+
+/* Value of lns_egress: how to send through an interface. */
+struct lns_exit {
+	__u32 device; /* key of lns_devices */
+	struct lns_tag tags[LNS_TAGS];
+};
+_Static_assert(sizeof(struct lns_exit) == 12, "lns_exit");
+
+/* State of a slot. Anything but LNS_OPEN punts the session's packets. */
+enum lns_state {
+	LNS_CLOSED = 0,
+	LNS_OPEN = 1,
+};
+
+/* Flags of a session. */
+enum lns_flag {
+	LNS_LENGTH = 1 << 0,       /* write the L2TP Length field */
+	LNS_SEQUENCE = 1 << 1,     /* sequence numbers in use: all data is punted */
+	LNS_ADDR_CONTROL = 1 << 2, /* write FF 03 before the PPP protocol */
+	LNS_PFC = 1 << 3,          /* write a one-byte PPP protocol */
+	LNS_UDP_CHECKSUM = 1 << 4, /* write the outer UDP checksum */
+	LNS_DONT_FRAGMENT = 1 << 5, /* set DF in the outer IPv4 header */
+	LNS_ROUTED = 1 << 6,       /* lns_routes has prefixes of this session */
+};
+
+/*
+ * Value of lns_sessions: what forwarding a session takes. One cache line. The
+ * ids and the address repeat the keys that lead here, because a hash lookup
+ * that races with the reuse of an element may yield another key's slot.
+ */
+struct lns_session {
+	enum lns_state state; /* the last word written, the first cleared */
+	enum lns_flag flags;  /* any of them */
+	__u32 vrf;
+	__u16 tunnel_id; /* ours */
+	__u16 session_id;
+	__u16 peer_tunnel_id;
+	__u16 peer_session_id;
+	__u8 local[4];
+	__u8 peer[4];
+	__u16 local_port;
+	__u16 peer_port;
+	__u8 address[4];
+	__u16 mtu;       /* largest inner packet to the subscriber, bytes */
+	__u16 clamp_mss; /* largest TCP MSS in SYN segments, 0: leave alone */
+	__u8 pad[24];
+};
+_Static_assert(sizeof(struct lns_session) == 64, "lns_session");
+
+/* Why a packet of a session was dropped. */
+enum lns_cause {
+	LNS_CAUSE_PEER = 0,   /* not from the session's peer, or not to its local end */
+	LNS_CAUSE_SOURCE,     /* inner source is not the subscriber's */
+	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IPv4 */
+	LNS_CAUSE_OUTPUT,     /* rewritten, and then could not be sent */
+	LNS_CAUSES,
+};
+
+/* One direction of a session: a cache line, so that uplink and downlink on
+ * different CPUs do not share one. bytes are those of the inner IP packets;
+ * last_seen is CLOCK_MONOTONIC in ns at tick resolution, 0 for never. */
+struct lns_flow {
+	__u64 packets;
+	__u64 bytes;
+	__u64 last_seen;
+	__u64 drops[LNS_CAUSES];
+	__u64 pad;
+};
+_Static_assert(sizeof(struct lns_flow) == 64, "lns_flow");
+
+/* Value of lns_counters. */
+struct lns_usage {
+	struct lns_flow up;
+	struct lns_flow down;
+};
+_Static_assert(sizeof(struct lns_usage) == 128, "lns_usage");
+
+/* Value of lns_reasons, on each CPU. bytes are those of the received frames. */
+struct lns_tally {
+	__u64 packets;
+	__u64 bytes;
+};
+_Static_assert(sizeof(struct lns_tally) == 16, "lns_tally");
+
+/* The value of lns_live: facts that change while the program runs. */
+struct lns_facts {
+	enum lns_layout layout; /* of the daemon that made the maps */
+	__u32 routes;           /* prefixes in lns_routes; 0 spares the lookup */
+};
+_Static_assert(sizeof(struct lns_facts) == 8, "lns_facts");
+
+#endif

@@ -1,0 +1,185 @@
+package maps
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf/link"
+)
+
+// Mode is how the program hangs on a device.
+type Mode uint8
+
+// The modes: in the driver, or behind it on socket buffers, which every device
+// can do and which is several times slower.
+const (
+	Native Mode = iota + 1
+	Generic
+)
+
+func (m Mode) String() string {
+	switch m {
+	case Native:
+		return "native"
+	case Generic:
+		return "generic"
+	}
+	return "none"
+}
+
+// Attachment is a device that the program is attached to.
+type Attachment struct {
+	Ifindex int
+	Mode    Mode
+	// WhyGeneric is the driver's refusal of native mode; nil where it was not
+	// asked, because the attachment was made by an earlier process.
+	WhyGeneric error
+}
+
+// linkPrefix begins the names of pinned links; mode and interface index follow,
+// since the kernel does not tell the mode of a link.
+const linkPrefix = "xdp_"
+
+func linkName(ifindex int, mode Mode) string {
+	return fmt.Sprintf("%s%s_%d", linkPrefix, mode, ifindex)
+}
+
+// Attach hangs the program on a device, in native mode if its driver can, and
+// lets packets be sent through it. Where an earlier process left it attached,
+// the program is replaced in one step and no packet is lost.
+func (m *Maps) Attach(ifindex int) (Attachment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := Attachment{Ifindex: ifindex}
+	if held, ok := m.links[ifindex]; ok {
+		at.Mode = held.mode
+		return at, nil
+	}
+	l, mode, err := m.takeOver(ifindex)
+	if err == nil && l == nil {
+		l, mode, at.WhyGeneric, err = m.attachNew(ifindex)
+	}
+	if err != nil {
+		return at, fmt.Errorf("attach to interface %d: %w", ifindex, err)
+	}
+	at.Mode = mode
+	value := kernelBpfDevmapVal{Ifindex: uint32(ifindex)}
+	if err := m.objs.LnsDevices.Put(uint32(ifindex), &value); err != nil {
+		return at, errors.Join(fmt.Errorf("attach to interface %d: %w", ifindex, err), m.drop(l))
+	}
+	m.links[ifindex] = attached{l, mode}
+	return at, nil
+}
+
+// takeOver puts this process's program into a link pinned by an earlier one. It
+// returns nil where there is none, or only that of a device that is gone.
+func (m *Maps) takeOver(ifindex int) (link.Link, Mode, error) {
+	if m.cfg.PinPath == "" {
+		return nil, 0, nil
+	}
+	for _, mode := range []Mode{Native, Generic} {
+		l, err := link.LoadPinnedLink(filepath.Join(m.cfg.PinPath, linkName(ifindex, mode)), nil)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		info, err := l.Info()
+		if err != nil {
+			return nil, 0, errors.Join(err, l.Close())
+		}
+		if xdp := info.XDP(); xdp == nil || xdp.Ifindex != uint32(ifindex) {
+			if err := m.drop(l); err != nil {
+				return nil, 0, err
+			}
+			continue
+		}
+		if err := l.Update(m.objs.LnsXdp); err != nil {
+			return nil, 0, errors.Join(err, l.Close())
+		}
+		return l, mode, nil
+	}
+	return nil, 0, nil
+}
+
+// attachNew makes a link, and pins it where the maps are pinned.
+func (m *Maps) attachNew(ifindex int) (l link.Link, mode Mode, why, err error) {
+	opts := link.XDPOptions{Program: m.objs.LnsXdp, Interface: ifindex, Flags: link.XDPDriverMode}
+	mode = Native
+	l, why = link.AttachXDP(opts)
+	if why != nil {
+		mode, opts.Flags = Generic, link.XDPGenericMode
+		if l, err = link.AttachXDP(opts); err != nil {
+			return nil, 0, why, errors.Join(why, err)
+		}
+	}
+	if m.cfg.PinPath == "" {
+		return l, mode, why, nil
+	}
+	if err := l.Pin(filepath.Join(m.cfg.PinPath, linkName(ifindex, mode))); err != nil {
+		return nil, 0, why, errors.Join(err, l.Close())
+	}
+	return l, mode, why, nil
+}
+
+// Detach takes the program off a device; one it is not attached to is no error.
+func (m *Maps) Detach(ifindex int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := deleteQuietly(m.objs.LnsDevices, uint32(ifindex))
+	if held, ok := m.links[ifindex]; ok {
+		delete(m.links, ifindex)
+		return errors.Join(err, m.drop(held.link))
+	}
+	for _, mode := range []Mode{Native, Generic} {
+		if m.cfg.PinPath == "" {
+			break
+		}
+		rm := os.Remove(filepath.Join(m.cfg.PinPath, linkName(ifindex, mode)))
+		if rm != nil && !errors.Is(rm, os.ErrNotExist) {
+			err = errors.Join(err, rm)
+		}
+	}
+	return err
+}
+
+// drop ends a link for good.
+func (m *Maps) drop(l link.Link) error {
+	if m.cfg.PinPath == "" {
+		return l.Close()
+	}
+	return errors.Join(l.Unpin(), l.Close())
+}
+
+// Attached returns the devices that the program is attached to, including those
+// that an earlier process left pinned and that Attach was not called for.
+func (m *Maps) Attached() ([]Attachment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []Attachment
+	for ifindex, held := range m.links {
+		list = append(list, Attachment{Ifindex: ifindex, Mode: held.mode})
+	}
+	if m.cfg.PinPath == "" {
+		return list, nil
+	}
+	entries, err := os.ReadDir(m.cfg.PinPath)
+	if err != nil {
+		return nil, fmt.Errorf("attached devices: %w", err)
+	}
+	for _, e := range entries {
+		for _, mode := range []Mode{Native, Generic} {
+			var ifindex int
+			if _, err := fmt.Sscanf(e.Name(), linkPrefix+mode.String()+"_%d", &ifindex); err != nil {
+				continue
+			}
+			if _, held := m.links[ifindex]; !held {
+				list = append(list, Attachment{Ifindex: ifindex, Mode: mode})
+			}
+		}
+	}
+	return list, nil
+}

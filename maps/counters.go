@@ -1,0 +1,57 @@
+package maps
+
+import "sync/atomic"
+
+// Usage is what a session has counted, by direction. Bytes are those of the
+// inner IP packets. LastSeen is CLOCK_MONOTONIC in nanoseconds at the kernel's
+// tick resolution, 0 for never.
+type Usage = kernelLnsUsage
+
+// Flow is one direction of a Usage. Drops is indexed by Cause.
+type Flow = kernelLnsFlow
+
+// Cause says why packets of a session were dropped.
+type Cause = kernelLnsCause
+
+// The causes.
+const (
+	CausePeer      = kernelLnsCauseLNS_CAUSE_PEER      // not from the session's peer
+	CauseSource    = kernelLnsCauseLNS_CAUSE_SOURCE    // inner source not the subscriber's
+	CauseMalformed = kernelLnsCauseLNS_CAUSE_MALFORMED // inner packet not valid IPv4
+	CauseOutput    = kernelLnsCauseLNS_CAUSE_OUTPUT    // could not be sent
+)
+
+// Dropped returns the dropped packets of all causes.
+func (f *kernelLnsFlow) Dropped() uint64 {
+	var sum uint64
+	for _, n := range f.Drops {
+		sum += n
+	}
+	return sum
+}
+
+// Usage reads a slot's counters without a system call; zero for a slot that
+// does not exist. Each number is exact, the set of them is not one moment.
+func (m *Maps) Usage(slot uint32) Usage {
+	if slot == 0 || slot > m.cfg.Sessions {
+		return Usage{}
+	}
+	return m.readUsage(slot)
+}
+
+func (m *Maps) readUsage(slot uint32) Usage {
+	u := &m.usage.values[slot]
+	return Usage{Up: readFlow(&u.Up), Down: readFlow(&u.Down)}
+}
+
+func readFlow(f *Flow) Flow {
+	out := Flow{
+		Packets:  atomic.LoadUint64(&f.Packets),
+		Bytes:    atomic.LoadUint64(&f.Bytes),
+		LastSeen: atomic.LoadUint64(&f.LastSeen),
+	}
+	for i := range f.Drops {
+		out.Drops[i] = atomic.LoadUint64(&f.Drops[i])
+	}
+	return out
+}

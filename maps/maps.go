@@ -1,0 +1,242 @@
+// Package maps is the only code that knows how the XDP program and its maps lie
+// in the kernel: it loads them, attaches the program, pins both, and gives typed
+// access to what they hold.
+//
+// Keys, values and reasons are generated from the C sources in bpf/, never
+// written twice. With a pin path everything outlives the process: packets keep
+// flowing, and the next Open goes on where the last one left.
+package maps
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// Config holds what is fixed once the maps exist.
+type Config struct {
+	// PinPath is a folder in a BPF file system, made when missing. Empty: the
+	// maps and the program end with the process.
+	PinPath string
+	// Sessions is the largest slot number; 1 to MaxSessions.
+	Sessions uint32
+	// Routes is the most prefixes routed to subscribers, over all sessions.
+	Routes uint32
+	// OuterTTL is the time to live of packets to the peers; 0 means 64.
+	OuterTTL uint8
+}
+
+// MaxSessions is the most sessions that one set of maps can be made for.
+const MaxSessions = 1 << 20
+
+// Errors of Open and of changes to the maps, to be used with errors.Is.
+var (
+	// ErrIncompatible says that the pinned maps were made with another layout
+	// or other sizes. Unpin them to start anew.
+	ErrIncompatible = errors.New("pinned maps do not fit")
+	// ErrInUse says that a key already leads to another session.
+	ErrInUse = errors.New("key belongs to another session")
+	// ErrFull says that a map has no room left.
+	ErrFull = errors.New("map is full")
+	// ErrSlot says that a slot number is 0 or beyond the maps' size.
+	ErrSlot = errors.New("no such slot")
+)
+
+// Maps is a loaded program with its maps. Its methods may be called from any
+// goroutine; changes wait for each other.
+type Maps struct {
+	cfg    Config
+	objs   kernelObjects
+	grace  *grace
+	names  []string // of the reasons, by value
+	reused bool
+
+	sessions mapped[kernelLnsSession]
+	usage    mapped[kernelLnsUsage]
+
+	mu     sync.Mutex // held while maps are changed
+	routes map[uint32][]prefix
+	nroute uint32
+	links  map[int]attached
+}
+
+// attached is a link that this process holds.
+type attached struct {
+	link link.Link
+	mode Mode
+}
+
+// Open loads the program and makes the maps, or goes on with those that are
+// pinned at cfg.PinPath. Sessions that were half installed or half removed when
+// the last process died are taken out.
+func Open(cfg Config) (*Maps, error) {
+	if cfg.Sessions == 0 || cfg.Sessions > MaxSessions {
+		return nil, fmt.Errorf("maps: %d sessions: not in 1..%d", cfg.Sessions, MaxSessions)
+	}
+	spec, err := loadKernel()
+	if err != nil {
+		return nil, fmt.Errorf("maps: %w", err)
+	}
+	names, err := reasonNames(spec)
+	if err != nil {
+		return nil, fmt.Errorf("maps: %w", err)
+	}
+	if err := cfg.apply(spec); err != nil {
+		return nil, fmt.Errorf("maps: %w", err)
+	}
+	m := &Maps{
+		cfg: cfg, names: names,
+		routes: make(map[uint32][]prefix),
+		links:  make(map[int]attached),
+	}
+	if err := m.load(spec); err != nil {
+		return nil, fmt.Errorf("maps: %w", err)
+	}
+	if err := m.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("maps: %w", err), m.Close())
+	}
+	return m, nil
+}
+
+// apply puts sizes, knobs and pinning into spec.
+func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
+	sizes := map[string]uint32{
+		kernelMapLnsCalls:    cfg.Sessions,
+		kernelMapLnsHosts:    cfg.Sessions,
+		kernelMapLnsRoutes:   max(cfg.Routes, 1),
+		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
+		kernelMapLnsCounters: cfg.Sessions + 1,
+	}
+	for name, size := range sizes {
+		spec.Maps[name].MaxEntries = size
+	}
+	if cfg.PinPath != "" {
+		for name, m := range spec.Maps {
+			// The knobs (.rodata) belong to one load of the program.
+			if strings.HasPrefix(name, "lns_") {
+				m.Pinning = ebpf.PinByName
+			}
+		}
+	}
+	if cfg.OuterTTL != 0 {
+		return spec.Variables[kernelVarOuterTtl].Set(cfg.OuterTTL)
+	}
+	return nil
+}
+
+// load creates or reopens the kernel objects.
+func (m *Maps) load(spec *ebpf.CollectionSpec) error {
+	if path := m.cfg.PinPath; path != "" {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+		layout, err := pinnedLayout(path)
+		if err != nil {
+			return err
+		}
+		m.reused = layout != 0
+	}
+	opts := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: m.cfg.PinPath}}
+	err := spec.LoadAndAssign(&m.objs, opts)
+	if errors.Is(err, ebpf.ErrMapIncompatible) {
+		return fmt.Errorf("%w: %w", ErrIncompatible, err)
+	}
+	var refused *ebpf.VerifierError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("the kernel refused the program: %+v", refused)
+	}
+	return err
+}
+
+// pinnedLayout returns the layout number of the maps pinned at path, 0 where
+// there are none, or where their maker died before they were complete.
+func pinnedLayout(path string) (kernelLnsLayout, error) {
+	live, err := ebpf.LoadPinnedMap(filepath.Join(path, kernelMapLnsLive), nil)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer live.Close()
+	var facts kernelLnsFacts
+	if err := live.Lookup(uint32(0), &facts); err != nil {
+		return 0, fmt.Errorf("%w: %s: %w", ErrIncompatible, kernelMapLnsLive, err)
+	}
+	if facts.Layout != 0 && facts.Layout != kernelLnsLayoutLNS_LAYOUT {
+		return 0, fmt.Errorf("%w: layout %d, this program has %d",
+			ErrIncompatible, facts.Layout, kernelLnsLayoutLNS_LAYOUT)
+	}
+	return facts.Layout, nil
+}
+
+// begin maps the shared arrays into memory and puts the maps into a known state.
+func (m *Maps) begin() (err error) {
+	if m.grace, err = newGrace(); err != nil {
+		return err
+	}
+	if m.sessions, err = newMapped[kernelLnsSession](m.objs.LnsSessions); err != nil {
+		return err
+	}
+	if m.usage, err = newMapped[kernelLnsUsage](m.objs.LnsCounters); err != nil {
+		return err
+	}
+	if m.reused {
+		if err := m.sweep(); err != nil {
+			return err
+		}
+	}
+	return m.putFacts()
+}
+
+// putFacts writes the layout number and the number of routes.
+func (m *Maps) putFacts() error {
+	facts := kernelLnsFacts{Layout: kernelLnsLayoutLNS_LAYOUT, Routes: m.nroute}
+	return m.objs.LnsLive.Put(uint32(0), &facts)
+}
+
+// Reused reports whether Open went on with maps of an earlier process.
+func (m *Maps) Reused() bool { return m.reused }
+
+// Close gives up this process's hold. What is pinned stays and keeps forwarding;
+// without a pin path the program is detached. No other method may run or follow.
+func (m *Maps) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var errs []error
+	for _, a := range m.links {
+		errs = append(errs, a.link.Close())
+	}
+	errs = append(errs, m.sessions.close(), m.usage.close())
+	if m.grace != nil {
+		errs = append(errs, m.grace.close())
+	}
+	return errors.Join(append(errs, m.objs.Close())...)
+}
+
+// Unpin detaches the program and removes the maps pinned at path, by whatever
+// process. Those still held by a running one live until it ends. A path where
+// nothing is pinned is no error.
+func Unpin(path string) error {
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("maps: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "lns_") || strings.HasPrefix(e.Name(), linkPrefix) {
+			errs = append(errs, os.Remove(filepath.Join(path, e.Name())))
+		}
+	}
+	errs = append(errs, os.Remove(path))
+	return errors.Join(errs...)
+}

@@ -1,0 +1,210 @@
+package maps
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/cilium/ebpf"
+)
+
+// Policy is what the kernel holds of a session: ids, addresses (network order),
+// ports and lengths (host order), flags. State and the flag FlagRouted are set
+// by this package.
+type Policy = kernelLnsSession
+
+// Flags of a Policy.
+const (
+	FlagLength         = kernelLnsFlagLNS_LENGTH        // write the L2TP Length field
+	FlagSequence       = kernelLnsFlagLNS_SEQUENCE      // sequenced data: left to the slow path
+	FlagAddressControl = kernelLnsFlagLNS_ADDR_CONTROL  // write FF 03
+	FlagPFC            = kernelLnsFlagLNS_PFC           // write a one-byte PPP protocol
+	FlagUDPChecksum    = kernelLnsFlagLNS_UDP_CHECKSUM  // write the outer UDP checksum
+	FlagDontFragment   = kernelLnsFlagLNS_DONT_FRAGMENT // set DF in the outer header
+	FlagRouted         = kernelLnsFlagLNS_ROUTED        // has routes
+)
+
+// Session is one session as it is installed.
+type Session struct {
+	// Slot is 1..Config.Sessions.
+	Slot   uint32
+	Policy Policy
+	// Routes are IPv4 prefixes routed to the subscriber besides its address.
+	Routes []netip.Prefix
+}
+
+// prefix is a routed prefix as a key.
+type prefix = kernelLnsPrefix
+
+// Install puts a session into its slot, or replaces what is there, keeping its
+// counters. It takes effect as a whole or, on error, not at all: then a session
+// that was there before is still there. An address of 0.0.0.0 is not entered.
+//
+// While a session is replaced its packets take the slow path.
+func (m *Maps) Install(s Session) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.Slot == 0 || s.Slot > m.cfg.Sessions {
+		return fmt.Errorf("install: slot %d: %w", s.Slot, ErrSlot)
+	}
+	routes, err := prefixes(s.Policy.Vrf, s.Routes)
+	if err != nil {
+		return fmt.Errorf("install: slot %d: %w", s.Slot, err)
+	}
+	s.Policy.State = kernelLnsStateLNS_CLOSED
+	s.Policy.Flags &^= FlagRouted
+	if len(routes) > 0 {
+		s.Policy.Flags |= FlagRouted
+	}
+	if m.isOpen(s.Slot) {
+		err = m.replace(s.Slot, s.Policy, routes)
+	} else {
+		err = m.installNew(s.Slot, s.Policy, routes)
+	}
+	if err != nil {
+		return fmt.Errorf("install: slot %d: %w", s.Slot, err)
+	}
+	return nil
+}
+
+// installNew fills a slot that no key leads to. The state is opened last, so
+// that a process that dies on the way leaves a slot that forwards nothing and
+// that the next one sweeps.
+func (m *Maps) installNew(slot uint32, p Policy, routes []prefix) error {
+	m.usage.values[slot] = kernelLnsUsage{}
+	m.sessions.values[slot] = p
+	if err := m.addKeys(slot, keysOf(p, routes)); err != nil {
+		return err
+	}
+	m.remember(slot, routes)
+	if err := m.putFacts(); err != nil {
+		return errors.Join(err, m.removeKeys(keysOf(p, routes)))
+	}
+	m.setState(slot, kernelLnsStateLNS_OPEN)
+	return nil
+}
+
+// replace changes a slot in use. It is closed meanwhile, so that no packet sees
+// one half of the old policy and one of the new.
+func (m *Maps) replace(slot uint32, p Policy, routes []prefix) error {
+	old := m.sessions.values[slot]
+	was, will := keysOf(old, m.routes[slot]), keysOf(p, routes)
+	m.setState(slot, kernelLnsStateLNS_CLOSED)
+	defer m.setState(slot, kernelLnsStateLNS_OPEN)
+	if err := m.grace.wait(); err != nil {
+		return err
+	}
+	added := will.without(was)
+	if err := m.addKeys(slot, added); err != nil {
+		return err
+	}
+	before := m.routes[slot]
+	m.remember(slot, routes)
+	if err := m.putFacts(); err != nil {
+		m.remember(slot, before)
+		return errors.Join(err, m.removeKeys(added))
+	}
+	m.sessions.values[slot] = p
+	return m.removeKeys(was.without(will))
+}
+
+// Remove takes sessions out and returns what each has counted, to the last
+// packet: it waits until no packet of them is under way. Slots that hold no
+// session are passed over and count nothing. On error the slots may be partly
+// removed; none of them forwards.
+func (m *Maps) Remove(slots []uint32) ([]Usage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var errs []error
+	var open []int
+	for i, slot := range slots {
+		if slot == 0 || slot > m.cfg.Sessions {
+			errs = append(errs, fmt.Errorf("remove: slot %d: %w", slot, ErrSlot))
+			continue
+		}
+		if !m.isOpen(slot) {
+			continue
+		}
+		m.setState(slot, kernelLnsStateLNS_CLOSED)
+		open = append(open, i)
+		if err := m.removeKeys(keysOf(m.sessions.values[slot], m.routes[slot])); err != nil {
+			errs = append(errs, fmt.Errorf("remove: slot %d: %w", slot, err))
+		}
+		m.remember(slot, nil)
+	}
+	usage := make([]Usage, len(slots))
+	if len(open) > 0 {
+		errs = append(errs, m.putFacts(), m.grace.wait())
+	}
+	for _, i := range open {
+		usage[i] = m.readUsage(slots[i])
+	}
+	return usage, errors.Join(errs...)
+}
+
+// All yields the installed sessions by slot, for a daemon that goes on with the
+// maps of an earlier one. The maps must not be changed meanwhile.
+func (m *Maps) All() iter.Seq[Session] {
+	return func(yield func(Session) bool) {
+		for slot := uint32(1); slot <= m.cfg.Sessions; slot++ {
+			if s, ok := m.Session(slot); ok && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// Session returns what is installed in slot.
+func (m *Maps) Session(slot uint32) (Session, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if slot == 0 || slot > m.cfg.Sessions || !m.isOpen(slot) {
+		return Session{}, false
+	}
+	s := Session{Slot: slot, Policy: m.sessions.values[slot]}
+	for _, p := range m.routes[slot] {
+		bits := int(p.Prefixlen) - vrfBits
+		s.Routes = append(s.Routes, netip.PrefixFrom(netip.AddrFrom4(p.Addr), bits))
+	}
+	return s, true
+}
+
+func (m *Maps) isOpen(slot uint32) bool {
+	return m.sessions.values[slot].State == kernelLnsStateLNS_OPEN
+}
+
+// setState writes the one word that opens or closes a slot, ordered after
+// everything written before it.
+func (m *Maps) setState(slot uint32, state kernelLnsState) {
+	atomic.StoreUint32((*uint32)(&m.sessions.values[slot].State), uint32(state))
+}
+
+// remember keeps the routes of a slot, which no array in the kernel holds.
+func (m *Maps) remember(slot uint32, routes []prefix) {
+	m.nroute += uint32(len(routes)) - uint32(len(m.routes[slot]))
+	if len(routes) == 0 {
+		delete(m.routes, slot)
+		return
+	}
+	m.routes[slot] = routes
+}
+
+// classify turns the kernel's answers to an insertion into this package's errors.
+func classify(err error) error {
+	switch {
+	case errors.Is(err, ebpf.ErrKeyExist):
+		return ErrInUse
+	case errors.Is(err, syscall.E2BIG), errors.Is(err, syscall.ENOSPC):
+		return ErrFull
+	}
+	return err
+}
+
+// without returns the elements of list that are not in other.
+func without[T comparable](list, other []T) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return slices.Contains(other, v) })
+}
