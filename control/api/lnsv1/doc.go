@@ -1,0 +1,3 @@
+// Package lnsv1 is the schema of the operators' interface, generated from
+// lns.proto.
+package lnsv1
