@@ -1,0 +1,87 @@
+package radius
+
+import (
+	"time"
+
+	"layeh.com/radius"
+	"layeh.com/radius/rfc2865"
+	"layeh.com/radius/rfc2866"
+	"layeh.com/radius/rfc2869"
+
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// The kinds of Acct-Status-Type that are about the NAS and not about a session
+// (RFC 2866 section 5.1).
+const (
+	acctOn  session.AcctKind = 7
+	acctOff session.AcctKind = 8
+)
+
+// account writes an Accounting-Request. Nothing in it depends on when it is sent:
+// Event-Timestamp says when the event was and there is no Acct-Delay-Time, so
+// that a retransmission can be the same packet (RFC 2866 section 5.2).
+func (q *requests) account(s *server, id byte, r *request) ([]byte, error) {
+	a, rec := q.attrs, r.acct
+	a.reset()
+	a.number(rfc2866.AcctStatusType_Type, uint32(rec.Kind))
+	a.text(rfc2866.AcctSessionID_Type, rec.Call.AcctSessionID)
+	a.number(rfc2869.EventTimestamp_Type, seconds32(rec.At))
+	if rec.Kind == acctOn || rec.Kind == acctOff {
+		q.nas()
+	} else {
+		q.subscriber(rec)
+	}
+	if rec.Kind == session.AcctStop || rec.Kind == session.AcctInterim {
+		q.usage(rec)
+	}
+	if rec.Kind == session.AcctStop && rec.Cause != 0 {
+		a.number(rfc2866.AcctTerminateCause_Type, uint32(rec.Cause))
+	}
+	// Encode computes the Request Authenticator, an MD5 over the packet and the
+	// secret (RFC 2866 section 3).
+	p := radius.Packet{Code: radius.CodeAccountingRequest, Identifier: id, Secret: s.secret, Attributes: a.list}
+	return p.Encode()
+}
+
+// subscriber appends who the record is about and what was granted.
+func (q *requests) subscriber(rec *session.AcctRecord) {
+	a := q.attrs
+	a.text(rfc2865.UserName_Type, rec.User)
+	q.identity(rec.Ref, &rec.Call)
+	a.address(rfc2865.FramedIPAddress_Type, 0, rec.Address)
+	for _, p := range rec.Routes {
+		start := len(a.values)
+		// Gateway 0.0.0.0 is the subscriber (RFC 2865 section 5.22).
+		a.values = append(p.AppendTo(a.values), " 0.0.0.0 1"...)
+		a.add(rfc2865.FramedRoute_Type, start)
+	}
+	// Unchanged, all of them, in their order (RFC 2865 section 5.25).
+	for _, c := range rec.Class {
+		a.raw(rfc2865.Class_Type, c)
+	}
+	authentic := rfc2866.AcctAuthentic_Value_RADIUS
+	if q.cfg.LocalAuthentic {
+		authentic = rfc2866.AcctAuthentic_Value_Local
+	}
+	a.number(rfc2866.AcctAuthentic_Type, uint32(authentic))
+}
+
+// usage appends time and traffic. Input is what came from the subscriber, output
+// what went to it (RFC 2866 sections 5.3 and 5.4); the gigawords count how often
+// 2^32 was passed (RFC 2869 sections 5.1 and 5.2). Packets have no such pair and
+// wrap.
+func (q *requests) usage(rec *session.AcctRecord) {
+	a, c := q.attrs, &rec.Counters
+	a.number(rfc2866.AcctSessionTime_Type, uint32(rec.Duration/time.Second))
+	a.number(rfc2866.AcctInputOctets_Type, uint32(c.UpBytes))
+	a.number(rfc2866.AcctOutputOctets_Type, uint32(c.DownBytes))
+	a.number(rfc2869.AcctInputGigawords_Type, uint32(c.UpBytes>>32))
+	a.number(rfc2869.AcctOutputGigawords_Type, uint32(c.DownBytes>>32))
+	a.number(rfc2866.AcctInputPackets_Type, uint32(c.UpPackets))
+	a.number(rfc2866.AcctOutputPackets_Type, uint32(c.DownPackets))
+}
+
+// seconds32 is a time as RADIUS has it, seconds since 1970 UTC in 32 bits without
+// a sign.
+func seconds32(t time.Time) uint32 { return uint32(t.Unix()) }
