@@ -1,242 +1,212 @@
 // Package ppp is the subscriber's PPP link without any input or output: the
 // RFC 1661 automaton, LCP, authentication, IPCP and IPV6CP, for the LNS side and
 // for the client side.
+//
+// A frame goes the way Receive → receiveLCP, receivePAP, receiveCHAP or receiveNCP
+// → receiveControl (the codes that LCP and the NCPs share) → fire, which asks the
+// transition table what to do and does it. The table's actions end in Out, or in
+// layerUp and layerDown, which couple the automata (RFC 1661 section 3).
 package ppp
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
-// Protocol is a PPP protocol number (RFC 1661 section 2).
-type Protocol uint16
+// phase is a phase of the link (RFC 1661 section 3).
+type phase uint8
 
-// Protocol numbers in use.
 const (
-	ProtoIPv4   Protocol = 0x0021
-	ProtoIPv6   Protocol = 0x0057
-	ProtoIPCP   Protocol = 0x8021
-	ProtoIPV6CP Protocol = 0x8057
-	ProtoCCP    Protocol = 0x80FD
-	ProtoLCP    Protocol = 0xC021
-	ProtoPAP    Protocol = 0xC023
-	ProtoCHAP   Protocol = 0xC223
+	phaseDead phase = iota
+	phaseEstablish
+	phaseAuthenticate
+	phaseNetwork
+	phaseTerminate
 )
-
-// ParseFrame splits a PPP frame as it arrives in an L2TP data message: address
-// and control (FF 03) may be there or not, the protocol number may be compressed.
-// payload aliases b. ok is false when b is too short or the protocol is not valid.
-func ParseFrame(b []byte) (p Protocol, payload []byte, ok bool) { panic("skeleton") }
-
-// Auth is an authentication method that can be negotiated.
-type Auth uint8
-
-// The methods.
-const (
-	NoAuth Auth = iota
-	PAP
-	CHAPMD5
-	MSCHAPv2
-)
-
-// Renegotiate is the policy for a LAC's proxy LCP (FEATURES: never, on mismatch,
-// always).
-type Renegotiate uint8
-
-// The policies.
-const (
-	OnMismatch Renegotiate = iota
-	Never
-	Always
-)
-
-// Config is what links are made with; it is shared and not changed.
-type Config struct {
-	// Client makes the link the subscriber's end: it authenticates itself with
-	// User and Password and asks for its address. Otherwise it is the LNS end.
-	Client         bool
-	User, Password string
-
-	// MRU is what we ask the peer to respect, in bytes. ACFC and PFC are what we
-	// offer and accept.
-	MRU       uint16
-	ACFC, PFC bool
-	// Auth lists what we ask of the peer (LNS), in order of preference, or what
-	// we are willing to do (client). AuthOptional lets a peer in that refuses all.
-	Auth         []Auth
-	AuthOptional bool
-	// Name is what we call ourselves in CHAP.
-	Name string
-	// Rechallenge repeats the CHAP challenge at this period; 0 never.
-	Rechallenge time.Duration
-	// EchoInterval is the silence after which an LCP Echo-Request is sent; after
-	// EchoFailures without answer the link is down. 0 sends none.
-	EchoInterval time.Duration
-	EchoFailures int
-	// Automaton timers and counters (RFC 1661 section 4.6).
-	RestartTimer                           time.Duration
-	MaxConfigure, MaxTerminate, MaxFailure int
-	Renegotiate                            Renegotiate
-	// AuthTimeout and NetworkTimeout bound the two phases.
-	AuthTimeout, NetworkTimeout time.Duration
-	// IPv6CP makes the link open IPV6CP beside IPCP (link-local only).
-	IPv6CP bool
-}
-
-// Proxy is what a LAC's proxy AVPs say (RFC 2661 section 4.4.5).
-type Proxy struct {
-	InitialReceived, LastSent, LastReceived []byte
-	Auth                                    Auth
-	HasAuth                                 bool
-	AuthName                                string
-	AuthChallenge                           []byte
-	AuthID                                  uint8
-	AuthResponse                            []byte
-}
-
-// IPv4 is what IPCP offers to the peer (LNS end).
-type IPv4 struct {
-	Local, Peer netip.Addr
-	DNS, NBNS   [2]netip.Addr
-}
-
-// AuthVerdict answers an AuthRequest event.
-type AuthVerdict struct {
-	OK bool
-	// Message is shown to the peer. For MS-CHAPv2 success it must begin with the
-	// "S=" authenticator response.
-	Message string
-	// IPv4 is what IPCP is then to offer.
-	IPv4 IPv4
-}
-
-// Cause is why a link went down.
-type Cause uint8
-
-// The causes. They decide the CDN, the disconnect cause and the accounting cause.
-const (
-	CauseNone        Cause = iota
-	CauseClosed            // we closed it
-	CausePeerClosed        // the peer sent LCP Terminate-Request
-	CauseLCPTimeout        // LCP did not converge or the peer is silent
-	CauseLoop              // our own magic number came back
-	CauseEcho              // echo requests unanswered
-	CauseAuthRefused       // the peer refused every method we allow
-	CauseAuthFailed        // the verdict was no
-	CauseAuthTimeout       // the peer or the authenticator did not answer
-	CauseNCPTimeout        // no network protocol opened
-	CauseNoAddress         // IPCP did not agree on the address
-)
-
-// EventKind says what happened to a link.
-type EventKind uint8
-
-// The events.
-const (
-	// LinkUp: LCP is opened (or taken from the proxy AVPs). Negotiated is final
-	// until LinkUp comes again after a renegotiation.
-	LinkUp EventKind = iota + 1
-	// AuthRequested: the peer's credentials are in Auth; answer with
-	// Link.Authenticated. It comes again with each rechallenge.
-	AuthRequested
-	// IPv4Up and IPv4Down: IPCP opened or closed; Address is the peer's address
-	// (for a client: its own). IPv6Up and IPv6Down likewise for IPV6CP.
-	IPv4Up
-	IPv4Down
-	IPv6Up
-	IPv6Down
-	// LinkDown: the link has ended; nothing more will come. Cause says why.
-	LinkDown
-)
-
-// Event is one thing that happened to a link.
-type Event struct {
-	Kind    EventKind
-	Auth    *Credentials // AuthRequested
-	IPv4    IPv4         // IPv4Up
-	IPv6    [2][8]byte   // IPv6Up: our and the peer's interface identifier
-	Cause   Cause        // LinkDown
-	Message string       // what the peer or the authenticator said, if anything
-}
-
-// Credentials are what the peer offers to prove its identity.
-type Credentials struct {
-	Method    Auth
-	Name      string
-	Password  []byte // PAP
-	ID        uint8
-	Challenge []byte
-	Response  []byte
-	// Proxied is true when they came from the LAC's proxy authentication AVPs.
-	Proxied bool
-	// Again is true for a rechallenge of a link that is already authenticated.
-	Again bool
-}
-
-// Negotiated is the outcome of LCP.
-type Negotiated struct {
-	// MRU is the largest payload that the peer takes; LocalMRU what we take.
-	MRU, LocalMRU uint16
-	// ACFC and PFC: we may compress what we send.
-	ACFC, PFC             bool
-	LocalMagic, PeerMagic uint32
-	Auth                  Auth
-	// ACCM values for the SLI message.
-	SendACCM, ReceiveACCM uint32
-}
-
-// Out collects what a link wants done: send the frames, in order, then act on the
-// events, in order. Frames begin with the protocol field in full, after FF 03 when
-// the link is to use it (LCP always does); they go behind an L2TP data header.
-// Nothing in it may be kept past Reset.
-type Out struct {
-	Send   [][]byte
-	Events []Event
-	arena  []byte
-}
-
-// Reset empties o and keeps its memory.
-func (o *Out) Reset() { o.Send, o.Events, o.arena = o.Send[:0], o.Events[:0], o.arena[:0] }
 
 // Link is one PPP link. One goroutine owns it.
-type Link struct{}
+type Link struct {
+	env env
+	// epoch is when Start was called; every other time is the time since then,
+	// so that a step of the wall clock moves no timer.
+	epoch time.Time
+	// text is shown to the peer: in the answer to its credentials, in our
+	// Terminate-Request. It ends as the message of LinkDown.
+	text string
+
+	auth   authentication
+	lcp    lcpOptions
+	ipcp   ipcpOptions
+	ipv6cp ipv6cpOptions
+
+	automata [numLayers]automaton
+	// networkLimit ends a link on which no NCP opens; echoTimer is when silence
+	// is looked at; heard is when the peer was last heard.
+	networkLimit, echoTimer, heard time.Duration
+
+	phase phase
+	cause Cause
+	// ended is true once LinkDown was reported.
+	ended bool
+	// echoes counts Echo-Requests since the peer was last heard.
+	echoes, echoID uint8
+	// rejectID is the Identifier of our last Code-Reject or Protocol-Reject.
+	rejectID uint8
+	// noEcho: the peer does not know Echo-Request. looped: our own came back.
+	noEcho, looped bool
+	// noAddress: IPCP was given up because of the peer's address.
+	noAddress bool
+	// refused has a bit for each NCP that the peer has Protocol-Rejected.
+	refused uint8
+}
 
 // NewLink returns a closed link. random reads unpredictable bytes (magic numbers,
 // challenges).
-func NewLink(cfg *Config, random func([]byte)) *Link { panic("skeleton") }
+func NewLink(cfg *Config, random func([]byte)) *Link {
+	return &Link{env: env{cfg: cfg, random: random}}
+}
+
+func (l *Link) at(now time.Time, out *Out) step { return step{now: now.Sub(l.epoch), out: out} }
 
 // Start opens the link. proxy is nil when the LAC sent no proxy AVPs.
-func (l *Link) Start(now time.Time, proxy *Proxy, out *Out) { panic("skeleton") }
+func (l *Link) Start(now time.Time, proxy *Proxy, out *Out) {
+	if l.phase != phaseDead || l.ended {
+		return
+	}
+	l.epoch = now
+	s := l.at(now, out)
+	l.phase = phaseEstablish
+	l.lcp.begin(&l.env)
+	if proxy != nil && !l.env.cfg.Client && l.takeProxy(s, proxy) {
+		return
+	}
+	l.fire(s, lcp, stimulus{event: evOpen})
+	l.fire(s, lcp, stimulus{event: evUp})
+}
 
 // Receive takes one PPP frame (never IPv4 or IPv6 packets).
-func (l *Link) Receive(now time.Time, frame []byte, out *Out) { panic("skeleton") }
+func (l *Link) Receive(now time.Time, frame []byte, out *Out) {
+	p, payload, ok := ParseFrame(frame)
+	if !ok || l.phase == phaseDead {
+		return
+	}
+	s := l.at(now, out)
+	if p == ProtoLCP {
+		l.receiveLCP(s, payload)
+		return
+	}
+	// RFC 1661 sections 3.4 and 3.7: before LCP is opened, and once the link is
+	// being terminated, any non-LCP packet is silently discarded. Here and below
+	// that is before a byte of the packet is read.
+	if l.automata[lcp].state != opened {
+		return
+	}
+	l.alive(s)
+	switch {
+	case p == ProtoPAP:
+		l.receivePAP(s, payload)
+	case p == ProtoCHAP:
+		l.receiveCHAP(s, payload)
+	case l.phase != phaseNetwork:
+		// RFC 1661 section 3.5: all other packets received during the
+		// authentication phase are silently discarded.
+	case p == ProtoIPCP && l.ipcp.enabled(l.env.cfg):
+		l.receiveNCP(s, ipcp, payload)
+	case p == ProtoIPV6CP && l.env.cfg.IPv6CP:
+		l.receiveNCP(s, ipv6cp, payload)
+	case p == ProtoIPv4 || p == ProtoIPv6:
+		// User traffic is none of the link's business.
+	default:
+		l.sendProtocolReject(s, p, payload)
+	}
+}
 
 // Heard notes that user traffic came from the peer, which makes echoes needless.
-func (l *Link) Heard(now time.Time) { panic("skeleton") }
-
-// Authenticated answers an AuthRequested event.
-func (l *Link) Authenticated(now time.Time, v AuthVerdict, out *Out) { panic("skeleton") }
+func (l *Link) Heard(now time.Time) {
+	if l.phase != phaseDead {
+		l.alive(l.at(now, nil))
+	}
+}
 
 // Close sends LCP Terminate-Request; LinkDown follows on its answer or time-out.
-func (l *Link) Close(now time.Time, message string, out *Out) { panic("skeleton") }
+func (l *Link) Close(now time.Time, message string, out *Out) {
+	if l.phase == phaseDead {
+		l.finish(l.at(now, out), CauseClosed)
+		return
+	}
+	l.shut(l.at(now, out), CauseClosed, message)
+}
 
-// Timer does what is due; Deadline is when to call it next, zero for never.
-func (l *Link) Timer(now time.Time, out *Out) { panic("skeleton") }
-func (l *Link) Deadline() time.Time           { panic("skeleton") }
+// Timer does what is due; call it at the time that Deadline says.
+func (l *Link) Timer(now time.Time, out *Out) {
+	if l.phase == phaseDead {
+		return
+	}
+	s := l.at(now, out)
+	// Each handler sets or clears its timer, and ending the link clears all.
+	for k := range numLayers {
+		if due(l.automata[k].timer, s.now) {
+			l.restartExpired(s, k)
+		}
+	}
+	if due(l.auth.limit, s.now) {
+		l.shut(s, CauseAuthTimeout, "authentication timed out")
+	}
+	if due(l.networkLimit, s.now) {
+		l.networkExpired(s)
+	}
+	if due(l.auth.timer, s.now) {
+		l.authExpired(s)
+	}
+	if due(l.echoTimer, s.now) {
+		l.echoExpired(s)
+	}
+}
+
+func due(timer, now time.Duration) bool { return timer != 0 && timer <= now }
+
+// Deadline is when to call Timer next, zero for never. It can become later by any
+// call, and earlier by any call but Heard.
+func (l *Link) Deadline() time.Time {
+	timers := [...]time.Duration{
+		l.automata[lcp].timer, l.automata[ipcp].timer, l.automata[ipv6cp].timer,
+		l.auth.limit, l.auth.timer, l.networkLimit, l.echoTimer,
+	}
+	var first time.Duration
+	for _, t := range timers {
+		if t != 0 && (first == 0 || t < first) {
+			first = t
+		}
+	}
+	if first == 0 {
+		return time.Time{}
+	}
+	return l.epoch.Add(first)
+}
 
 // Negotiated is the outcome of LCP; valid from LinkUp on.
-func (l *Link) Negotiated() Negotiated { panic("skeleton") }
+func (l *Link) Negotiated() Negotiated {
+	local, peer := &l.lcp.local, &l.lcp.peer
+	return Negotiated{
+		MRU: peer.mru, LocalMRU: local.mru,
+		ACFC: peer.acfc, PFC: peer.pfc,
+		LocalMagic: local.magic, PeerMagic: peer.magic,
+		Auth: l.method(),
+		// What the peer can't receive unescaped is what is sent to it escaped.
+		SendACCM: peer.accm, ReceiveACCM: local.accm,
+	}
+}
 
 // Phase is the link's phase in one word: dead, establish, authenticate, network,
 // terminate (RFC 1661 section 3).
-func (l *Link) Phase() string { panic("skeleton") }
-
-// VerifyCHAP reports whether response answers challenge with secret (RFC 1994
-// section 4.1), in constant time.
-func VerifyCHAP(id uint8, challenge, response, secret []byte) bool { panic("skeleton") }
-
-// VerifyMSCHAPv2 reports whether the 49-byte response answers the 16-byte
-// challenge, and returns the "S=..." authenticator response (RFC 2759 section 8.7).
-func VerifyMSCHAPv2(user string, challenge, response []byte, password string) (success string, ok bool) {
-	panic("skeleton")
+func (l *Link) Phase() string {
+	switch l.phase {
+	case phaseEstablish:
+		return "establish"
+	case phaseAuthenticate:
+		return "authenticate"
+	case phaseNetwork:
+		return "network"
+	case phaseTerminate:
+		return "terminate"
+	default:
+		return "dead"
+	}
 }
