@@ -10,9 +10,11 @@ type Call struct {
 	// the fields of the later message are filled in when it comes. The owner may
 	// set it to nil once it has taken what it needs.
 	Params *CallParams
+
+	state callState
 }
 
-// CallParams are the AVPs of a call's set-up (RFC 2661 section 4.4.4 and 4.4.5).
+// CallParams are the AVPs of a call's set-up (RFC 2661 sections 4.4.4 and 4.4.5).
 // Byte slices are copies.
 type CallParams struct {
 	Serial             uint32
@@ -46,7 +48,8 @@ type ProxyState struct {
 // LineInfo holds the access line AVPs of RFC 5515 (vendor 3561).
 type LineInfo struct {
 	CircuitID, RemoteID string
-	// Rates in kbit/s as in the AVPs; 0 is absent.
+	// Rates in kbit/s (the AVPs have bit/s, or kbit/s in an older form); 0 is
+	// absent.
 	ActualUp, ActualDown uint32
 }
 
@@ -57,3 +60,43 @@ type CallErrors struct {
 
 // ACCM is the ACCM AVP of an SLI (section 4.4.6).
 type ACCM struct{ Send, Receive uint32 }
+
+// callState is the state of a call (RFC 2661 section 7.4 and 7.5).
+type callState uint8
+
+const (
+	// callRequested is the RFC's idle while the owner decides on a request.
+	callRequested callState = iota
+	callWaitTunnel
+	callWaitReply
+	callWaitConnect
+	callWaitCSAnswer
+	callEstablished
+	callDown
+)
+
+var callStateNames = [...]string{
+	callRequested:    "idle",
+	callWaitTunnel:   "wait-tunnel",
+	callWaitReply:    "wait-reply",
+	callWaitConnect:  "wait-connect",
+	callWaitCSAnswer: "wait-cs-answer",
+	callEstablished:  "established",
+	callDown:         "down",
+}
+
+func (s callState) String() string { return callStateNames[s] }
+
+// Up reports whether the call is established.
+func (c *Call) Up() bool { return c.state == callEstablished }
+
+// State is the RFC's name of the call's state.
+func (c *Call) State() string { return c.state.String() }
+
+// params returns Params, made anew if the owner has taken them.
+func (c *Call) params() *CallParams {
+	if c.Params == nil {
+		c.Params = new(CallParams)
+	}
+	return c.Params
+}

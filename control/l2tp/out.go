@@ -9,16 +9,54 @@ type Out struct {
 	Send   [][]byte
 	Events []Event
 
+	// What follows is for counters and traces only.
+
+	// Sent holds the type of each message in Send.
+	Sent []MessageType
+	// Received holds the types of the messages that were acted on, and Discarded
+	// the others: every control message given to Receive ends in one of them, at
+	// once or, when it came out of order, once the gap before it is filled.
+	Received  []MessageType
+	Discarded []Discard
+
 	arena []byte // backs Send
 }
 
+// Discard is a control message that was not acted on.
+type Discard struct {
+	Type   MessageType
+	Reason DiscardReason
+}
+
 // Reset empties o.
-func (o *Out) Reset() { o.Send, o.Events, o.arena = o.Send[:0], o.Events[:0], o.arena[:0] }
+func (o *Out) Reset() {
+	clear(o.Events) // they point to calls
+	o.Send, o.Events, o.arena = o.Send[:0], o.Events[:0], o.arena[:0]
+	o.Sent, o.Received, o.Discarded = o.Sent[:0], o.Received[:0], o.Discarded[:0]
+}
+
+// sent notes that what was appended to the arena from start on is a datagram.
+func (o *Out) sent(start int, t MessageType) {
+	// A later growth of the arena leaves the bytes of earlier datagrams where they
+	// are, so that these slices stay valid.
+	o.Send = append(o.Send, o.arena[start:len(o.arena):len(o.arena)])
+	o.Sent = append(o.Sent, t)
+}
+
+func (o *Out) count(t MessageType, reason DiscardReason) {
+	if reason == NotDiscarded {
+		o.Received = append(o.Received, t)
+		return
+	}
+	o.Discarded = append(o.Discarded, Discard{t, reason})
+}
 
 // EventKind says what happened.
 type EventKind uint8
 
-// The events.
+// The events. Every CallRequest and every successful PlaceCall is followed by
+// exactly one CallDown of the same call, however it ends; TunnelGone is the last
+// event of every tunnel.
 const (
 	// TunnelUp: the control connection is established.
 	TunnelUp EventKind = iota + 1
@@ -28,7 +66,8 @@ const (
 	TunnelClosing
 	// TunnelGone: the retransmit cycle after the StopCCN is over.
 	TunnelGone
-	// CallRequest: ICRQ or OCRQ came. Answer with AcceptCall or RejectCall.
+	// CallRequest: ICRQ or OCRQ came. Answer with AcceptCall or RejectCall,
+	// best in the same step: then the answer carries the acknowledgement.
 	CallRequest
 	// CallAccepted: the peer's session id is known (ICRP/OCRP came or was sent):
 	// data may flow already.
@@ -51,8 +90,11 @@ type Event struct {
 	Result Result
 	// Remote is true when the peer is the cause.
 	Remote bool
-	Errors CallErrors // WANErrors
-	ACCM   ACCM       // LinkInfo
+	// WithTunnel is true for a CallDown that is caused by the end of the tunnel;
+	// there is no CDN then.
+	WithTunnel bool
+	Errors     CallErrors // WANErrors
+	ACCM       ACCM       // LinkInfo
 }
 
 // Result is the Result Code AVP (RFC 2661 section 4.4.2). The meaning of Code
@@ -66,7 +108,7 @@ type Result struct {
 	Disconnect DisconnectCause
 }
 
-// DisconnectCause is the PPP Disconnect Cause AVP (RFC 3145 section 2.1).
+// DisconnectCause is the PPP Disconnect Cause AVP (RFC 3145 section 2).
 type DisconnectCause struct {
 	Present   bool
 	Code      uint16
