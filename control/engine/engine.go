@@ -22,7 +22,10 @@ type Engine struct {
 	policy atomic.Pointer[Policy]
 	drain  atomic.Bool
 	now    func() time.Time
+	epoch  uint32
 	log    *zap.Logger
+	// stopped is closed when Run ends, so that nobody waits for an answer then.
+	stopped chan struct{}
 }
 
 // Errors of the operators' calls.
@@ -51,13 +54,14 @@ func New(cfg Config, in *Inboxes, ports Ports, log *zap.Logger) (*Engine, error)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{in: in, ports: ports, dir: dir, now: cfg.Now, log: log}
+	e := &Engine{in: in, ports: ports, dir: dir, now: cfg.Now, epoch: cfg.Epoch, log: log,
+		stopped: make(chan struct{})}
 	if e.now == nil {
 		e.now = time.Now
 	}
 	e.policy.Store(cfg.Policy)
 	for i := range in.shards {
-		e.shards = append(e.shards, newShard(e, i, shardRandom(cfg.Seed, i)))
+		e.shards = append(e.shards, newShard(e, i, shardRandom(cfg.Seed, i), e.now()))
 	}
 	return e, nil
 }
@@ -75,9 +79,10 @@ func shardRandom(seed *[32]byte, shard int) *rand.ChaCha8 {
 	return rand.NewChaCha8(s)
 }
 
-// Run runs the shards until ctx is done. What lives then is left as it is; use
+// Run runs the shards until ctx is done, once in an engine's life. What lives then is left as it is; use
 // Shutdown before to end it.
 func (e *Engine) Run(ctx context.Context) error {
+	defer close(e.stopped)
 	var wg sync.WaitGroup
 	for _, s := range e.shards {
 		wg.Go(func() { s.run(ctx) })

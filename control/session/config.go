@@ -111,9 +111,10 @@ func (c *Config) setupTimeout() time.Duration {
 	return c.SetupTimeout
 }
 
-func (c *Config) busy() l2tp.Result {
+// BusyResult is the CDN that answers a lack of something.
+func (c *Config) BusyResult() l2tp.Result {
 	if c.Busy.Code == 0 {
-		return l2tp.Result{Code: 4}
+		return l2tp.Result{Code: l2tp.CDNTemporary}
 	}
 	return c.Busy
 }

@@ -18,13 +18,6 @@ type End struct {
 	Quick bool
 }
 
-// CDN result codes (RFC 2661 section 4.4.2).
-const (
-	cdnLostCarrier    = 1
-	cdnError          = 2
-	cdnAdministrative = 3
-)
-
 // PPP Disconnect Cause codes and directions (RFC 3145 section 2.1).
 const (
 	discAdministrative = 1
@@ -52,7 +45,7 @@ func disconnect(code uint16, proto ppp.Protocol, dir uint8) l2tp.DisconnectCause
 
 func administrative(cause TerminateCause, reason string) End {
 	return End{Cause: cause, Reason: reason, Result: l2tp.Result{
-		Code: cdnAdministrative, Message: reason, Disconnect: disconnect(discAdministrative, 0, discGlobal),
+		Code: l2tp.CDNAdministrative, Message: reason, Disconnect: disconnect(discAdministrative, 0, discGlobal),
 	}}
 }
 
@@ -78,12 +71,12 @@ func EndByShutdown() End {
 
 // endOfLink says what the end of the PPP link means to the others.
 func endOfLink(c ppp.Cause, message string) End {
-	e := End{Result: l2tp.Result{Code: cdnAdministrative}}
+	e := End{Result: l2tp.Result{Code: l2tp.CDNAdministrative}}
 	var d l2tp.DisconnectCause
 	switch c {
 	case ppp.CausePeerClosed:
 		e.Cause, e.Reason = CauseUserRequest, "user terminated the link"
-		e.Result.Code = cdnLostCarrier
+		e.Result.Code = l2tp.CDNLostCarrier
 		d = disconnect(discTerminate, ppp.ProtoLCP, discAtLocal)
 	case ppp.CauseLCPTimeout:
 		e.Cause, e.Reason = CausePortError, "LCP did not converge"
@@ -93,7 +86,7 @@ func endOfLink(c ppp.Cause, message string) End {
 		d = disconnect(discLoop, ppp.ProtoLCP, discGlobal)
 	case ppp.CauseEcho:
 		e.Cause, e.Reason = CauseLostService, "LCP echo unanswered"
-		e.Result.Code = cdnLostCarrier
+		e.Result.Code = l2tp.CDNLostCarrier
 		d = disconnect(discEchoTimeout, ppp.ProtoLCP, discAtPeer)
 	case ppp.CauseAuthRefused:
 		e.Cause, e.Reason = CauseServiceUnavailable, "peer refused to authenticate"
@@ -119,21 +112,32 @@ func endOfLink(c ppp.Cause, message string) End {
 	return e
 }
 
-// endOfCall says what a CDN from the LAC, or the loss of the tunnel, means for
-// the accounting. A PPP Disconnect Cause AVP tells more than the result code.
-func endOfCall(r l2tp.Result, remote bool) End {
-	e := End{Cause: CauseLostCarrier, Result: r, Reason: "call cleared by the LAC", Quick: true}
-	if !remote {
-		e.Cause, e.Reason = CauseLostService, "tunnel lost"
-	}
-	if r.Message != "" {
+// EndOfCall is a CDN from the LAC. A PPP Disconnect Cause AVP tells more than the
+// result code (RFC 3145 section 2).
+func EndOfCall(r l2tp.Result) End {
+	e := End{Cause: CauseLostCarrier, Result: r, Quick: true, Reason: "call cleared by the LAC"}
+	switch {
+	case r.Message != "":
 		e.Reason += ": " + r.Message
+	case r.Disconnect.Message != "":
+		e.Reason += ": " + r.Disconnect.Message
+	default:
+		e.Reason += ": " + l2tp.CDNText(r.Code)
 	}
 	if !r.Disconnect.Present {
 		return e
 	}
 	if c, ok := causeOfDisconnect(r.Disconnect); ok {
 		e.Cause = c
+	}
+	return e
+}
+
+// EndOfTunnel is the loss of the tunnel: a StopCCN, or a peer that is silent.
+func EndOfTunnel(r l2tp.Result) End {
+	e := End{Cause: CauseLostService, Result: r, Quick: true, Reason: "tunnel lost"}
+	if r.Message != "" {
+		e.Reason += ": " + r.Message
 	}
 	return e
 }

@@ -71,6 +71,7 @@ type Session struct {
 	install  install
 	ipv4     bool // IPCP is open
 	callGone bool
+	pumping  bool
 	started  bool // an Accounting Start is out
 	asking   bool // an AuthRequest or the Claim after it is out
 	method   AuthMethod
@@ -119,6 +120,9 @@ func New(cfg *Config, s Setup, random func([]byte), now time.Time) *Session {
 func (s *Session) Ref() Ref        { return s.setup.Ref }
 func (s *Session) Slot() uint32    { return s.setup.Slot }
 func (s *Session) Policy() *Config { return s.cfg }
+
+// User is the name that the peer gave, or that the authenticator replaced it by.
+func (s *Session) User() string { return s.accountingUser() }
 
 // IsUp reports whether the forwarding path confirmed the session and it is not
 // closing.
@@ -196,8 +200,12 @@ func (s *Session) Frame(now time.Time, frame []byte, out *Out) {
 }
 
 // pump sends the link's frames and acts on its events, also on those that acting
-// brings about.
+// brings about: called again meanwhile, it leaves them to the call at work.
 func (s *Session) pump(now time.Time, out *Out) {
+	if s.pumping {
+		return
+	}
+	s.pumping = true
 	p := &out.ppp
 	for sent, seen := 0, 0; sent < len(p.Send) || seen < len(p.Events); {
 		for ; sent < len(p.Send); sent++ {
@@ -210,6 +218,7 @@ func (s *Session) pump(now time.Time, out *Out) {
 		}
 	}
 	p.Reset()
+	s.pumping = false
 }
 
 // send puts a PPP frame behind an L2TP data header. After the call is gone

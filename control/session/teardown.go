@@ -3,7 +3,6 @@ package session
 import (
 	"time"
 
-	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
 )
 
@@ -34,14 +33,14 @@ func (s *Session) hurry(out *Out) {
 	}
 }
 
-// CallDown tells the session that its call is gone.
-func (s *Session) CallDown(now time.Time, r l2tp.Result, remote bool, out *Out) {
+// CallDown tells the session that its call is gone, and why.
+func (s *Session) CallDown(now time.Time, e End, out *Out) {
 	if s.callGone {
 		return
 	}
 	s.callGone = true
 	if s.state < stateClosing {
-		s.begin(now, endOfCall(r, remote))
+		s.begin(now, e)
 		s.link = nil
 		s.withdraw(out)
 		return
@@ -120,7 +119,7 @@ func (s *Session) finish(out *Out) {
 
 // busyEnd ends a session for a lack that will pass: the LAC may try elsewhere.
 func (s *Session) busyEnd(c TerminateCause, reason string) End {
-	r := s.cfg.busy()
+	r := s.cfg.BusyResult()
 	if r.Message == "" {
 		r.Message = reason
 	}

@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"encoding/hex"
+
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/pool"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// call is a session with the call that carries it.
+type call struct {
+	timer
+	s    *session.Session
+	call *l2tp.Call
+	tun  *tunnel
+}
+
+func (s *Shard) callOf(t *tunnel, c *l2tp.Call) *call {
+	x := s.calls[keyOf(t.id(), c.LocalID)]
+	// A call that was refused has no session, and its id may be another's.
+	if x == nil || x.call != c {
+		return nil
+	}
+	return x
+}
+
+// callsOf lists the sessions of a tunnel. It looks at all of the shard's, which
+// is good enough for what happens to a tunnel once.
+func (s *Shard) callsOf(t *tunnel) []*call {
+	var cs []*call
+	for _, c := range s.calls {
+		if c.tun == t {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// callRequest accepts or rejects a call.
+func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
+	policy := s.e.policy.Load()
+	if t.policy != policy {
+		t.policy, t.lac = policy, policy.match(t.peer.Addr(), t.name)
+	}
+	cfg := t.lac.Session
+	if !c.Incoming {
+		// A LAC asks for incoming calls only; we do not dial out (RFC 2661
+		// section 4.4.2, result 5).
+		s.reject(t, c, l2tp.Result{Code: l2tp.CDNPermanent, Message: "no outgoing calls"})
+		return
+	}
+	if s.e.drain.Load() || s.shutdown {
+		s.reject(t, c, busy(cfg, "server is draining"))
+		return
+	}
+	if t.lac.MaxSessions > 0 && t.sessions >= t.lac.MaxSessions {
+		s.reject(t, c, busy(cfg, "too many sessions in this tunnel"))
+		return
+	}
+	slot, serial, err := s.dir.open(policy.Limits.Sessions)
+	if err != nil {
+		s.counts.add(noSlot)
+		s.reject(t, c, busy(cfg, "too many sessions"))
+		return
+	}
+	if t.ids == nil {
+		t.ids = pool.NewIDs(s.random16, 0, 0)
+	}
+	id, ok := t.ids.Take(s.now)
+	if !ok {
+		s.dir.close(slot, s.now)
+		s.counts.add(noSessionID)
+		s.reject(t, c, busy(cfg, "no session id left"))
+		return
+	}
+	ref := session.Ref{TunnelID: t.id(), SessionID: id, Serial: serial}
+	s.dir.enter(slot, ref)
+	x := &call{call: c, tun: t, s: session.New(cfg, session.Setup{
+		Ref: ref, Slot: slot, AcctSessionID: acctID(s.e.epoch, serial),
+		PeerSessionID: c.PeerID, Tunnel: t.facts,
+	}, s.read, s.now)}
+	t.sessions++
+	s.calls[keyOf(ref.TunnelID, id)] = x
+	s.counts.add(sessionsOpened)
+	s.timers.set(x, x.s.Deadline())
+	t.t.AcceptCall(s.now, c, id, &s.tout)
+}
+
+// busy is the CDN for a lack of something.
+func busy(cfg *session.Config, reason string) l2tp.Result {
+	r := cfg.BusyResult()
+	if r.Message == "" {
+		r.Message = reason
+	}
+	return r
+}
+
+func (s *Shard) reject(t *tunnel, c *l2tp.Call, r l2tp.Result) {
+	s.counts.add(sessionsRefused)
+	s.warn(gateCall, "call refused", zap.Uint16("tunnel", t.id()), zap.String("lac", t.name),
+		zap.Uint16("result", r.Code), zap.Uint16("error", r.Error), zap.String("reason", r.Message))
+	t.t.RejectCall(s.now, c, r, &s.tout)
+}
+
+// acctID makes an Acct-Session-Id that no other session of this server has, also
+// after a restart (RFC 2866 section 5.5): the start of the daemon and a counter.
+func acctID(epoch, serial uint32) string {
+	var b [8]byte
+	b[0], b[1], b[2], b[3] = byte(epoch>>24), byte(epoch>>16), byte(epoch>>8), byte(epoch)
+	b[4], b[5], b[6], b[7] = byte(serial>>24), byte(serial>>16), byte(serial>>8), byte(serial)
+	return hex.EncodeToString(b[:])
+}
+
+// live finds the session that an answer is for. One that ended meanwhile, even if
+// another has its ids now, is not it.
+func (s *Shard) live(r session.Ref) *call {
+	c := s.calls[keyOf(r.TunnelID, r.SessionID)]
+	if c == nil || c.s.Ref() != r {
+		return nil
+	}
+	return c
+}
+
+func (s *Shard) authDone(r *session.AuthResult) {
+	c := s.live(r.Ref)
+	if c == nil {
+		s.counts.add(answersLate)
+		return
+	}
+	c.s.Authenticated(s.now, r, &s.sout)
+	s.carry(c)
+	s.pump(c.tun)
+}
+
+func (s *Shard) programmed(p *session.Programmed) {
+	c := s.live(p.Ref)
+	if c == nil {
+		s.counts.add(answersLate)
+		return
+	}
+	c.s.Programmed(s.now, p, &s.sout)
+	s.carry(c)
+	s.pump(c.tun)
+}
+
+func (s *Shard) notice(n *notice) {
+	c := s.live(n.ref)
+	if c == nil {
+		return // what it was granted went back with the session
+	}
+	switch n.kind {
+	case noticeKick:
+		s.counts.add(sessionsKicked)
+		c.s.Drop(s.now, session.EndByDuplicate(), &s.sout)
+	case noticeGranted:
+		c.s.Claimed(s.now, session.ClaimResult{Address: n.address}, &s.sout)
+	}
+	s.carry(c)
+	s.pump(c.tun)
+}
+
+// forget releases all that a session held; nothing knows it afterwards.
+func (s *Shard) forget(c *call) {
+	ref := c.s.Ref()
+	s.timers.remove(c)
+	delete(s.calls, keyOf(ref.TunnelID, ref.SessionID))
+	s.dir.close(c.s.Slot(), s.now)
+	c.tun.ids.Free(ref.SessionID, s.now)
+	c.tun.sessions--
+	s.closeIfEmpty(c.tun)
+	s.bury(c.tun)
+}

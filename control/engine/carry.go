@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// carry carries out what a session wants, in the order that session.Out states,
+// until it wants nothing more. What goes into the tunnel (CDN, SLI) waits in
+// s.tout for pump, which every caller's caller runs.
+func (s *Shard) carry(c *call) {
+	o := &s.sout
+	for {
+		for _, b := range o.Send {
+			s.send.Send(c.tun.local, c.tun.peer, b)
+		}
+		for _, m := range o.LinkInfo {
+			c.tun.t.SendSLI(s.now, c.call, m, &s.tout)
+		}
+		claim, decided := s.claim(c)
+		refused := s.authenticate()
+		s.ops = append(s.ops, o.Program...)
+		for _, r := range o.Account {
+			s.account(r)
+		}
+		for _, r := range o.HangUp {
+			if !s.shutdown { // then the StopCCN ends all calls at once
+				c.tun.t.HangUp(s.now, c.call, r, &s.tout)
+			}
+		}
+		for i := range o.Events {
+			s.note(c, &o.Events[i])
+		}
+		done := o.Done
+		o.Reset()
+		switch {
+		case done:
+			s.forget(c)
+			return
+		case decided:
+			c.s.Claimed(s.now, claim, o)
+		case refused != nil:
+			c.s.Authenticated(s.now, refused, o)
+		default:
+			s.timers.set(c, c.s.Deadline())
+			return
+		}
+	}
+}
+
+// claim asks the directory; decided is false when there is nothing to tell the
+// session now.
+func (s *Shard) claim(c *call) (r session.ClaimResult, decided bool) {
+	for i := range s.sout.Claim { // there is one at most
+		r, decided = s.dir.claim(c.s.Slot(), &s.sout.Claim[i], s.now)
+	}
+	return r, decided
+}
+
+// authenticate hands over a request. If it is not taken, the answer is known.
+func (s *Shard) authenticate() (refused *session.AuthResult) {
+	for _, r := range s.sout.Authenticate { // there is one at most
+		s.counts.add(authRequests)
+		if !s.e.ports.Authenticator.Authenticate(r) {
+			s.counts.add(authQueueFull)
+			refused = &session.AuthResult{Ref: r.Ref, Verdict: session.Unavailable, Cause: "queue full"}
+		}
+	}
+	return refused
+}
+
+// account hands over a record, after those that wait.
+func (s *Shard) account(r *session.AcctRecord) {
+	s.counts.add(acctRecords)
+	if len(s.backlog) == 0 && s.e.ports.Accountant.Account(r) {
+		return
+	}
+	s.counts.add(acctQueueFull)
+	if r.Kind == session.AcctInterim {
+		return // the next one makes up for it
+	}
+	// Bounded by the sessions there are: each has one Start and one Stop.
+	s.backlog = append(s.backlog, r)
+	if s.retryAt.IsZero() {
+		s.retryAt = s.now.Add(accountRetry)
+	}
+}
+
+// accountRetry is the pause before records are offered again.
+const accountRetry = 100 * time.Millisecond
+
+func (s *Shard) retryAccounting() {
+	if s.retryAt.IsZero() || s.now.Before(s.retryAt) {
+		return
+	}
+	n := 0
+	for n < len(s.backlog) && s.e.ports.Accountant.Account(s.backlog[n]) {
+		n++
+	}
+	rest := copy(s.backlog, s.backlog[n:])
+	clear(s.backlog[rest:])
+	s.backlog = s.backlog[:rest]
+	s.retryAt = time.Time{}
+	if rest > 0 {
+		s.retryAt = s.now.Add(accountRetry)
+	}
+}
+
+// note counts and logs what happened to a session.
+func (s *Shard) note(c *call, e *session.Event) {
+	switch e.Kind {
+	case session.Up:
+		s.counts.add(sessionsUp)
+		r := c.s.Record()
+		s.log.Info("session up", append(s.sessionFields(c),
+			zap.Stringer("address", r.Address), zap.Uint16("mtu", r.MTU), zap.String("acct", r.AcctSessionID))...)
+	case session.AuthFailed:
+		s.counts.add(authRejected)
+		s.warn(gateAuth, "authentication failed", append(s.sessionFields(c), zap.String("cause", e.Detail))...)
+	case session.AuthUnavailable:
+		s.counts.add(authUnavailable)
+		s.warn(gateAuth, "no answer to authentication", append(s.sessionFields(c), zap.String("cause", e.Detail))...)
+	case session.ClaimFailed:
+		s.counts.add(claimCounters[e.Claim])
+		s.warn(gateClaim, "no address for session", append(s.sessionFields(c), zap.String("cause", e.Detail))...)
+	case session.ProgramFailed:
+		s.counts.add(programFailed)
+		s.warn(gateProgram, "forwarding path refused", append(s.sessionFields(c), zap.Error(e.Err))...)
+	case session.Down:
+		s.noteDown(c, e)
+	}
+}
+
+var claimCounters = [...]counter{
+	session.DuplicateUser: duplicateLogins,
+	session.AddressInUse:  addressInUse,
+	session.PoolEmpty:     poolExhausted,
+	session.NoSuchPool:    poolExhausted,
+}
+
+func (s *Shard) noteDown(c *call, e *session.Event) {
+	fields := append(s.sessionFields(c), zap.String("reason", e.End.Reason),
+		zap.Uint8("cause", uint8(e.End.Cause)))
+	if e.WasUp {
+		s.counts.add(sessionsDown)
+		s.log.Info("session down", fields...)
+		return
+	}
+	s.counts.add(sessionsFailed)
+	s.warn(gateSetup, "session not established", fields...)
+}
+
+func (s *Shard) sessionFields(c *call) []zap.Field {
+	ref := c.s.Ref()
+	fields := make([]zap.Field, 0, 12)
+	return append(fields, zap.Uint16("tunnel", ref.TunnelID), zap.Uint16("session", ref.SessionID),
+		zap.Uint32("slot", c.s.Slot()), zap.String("user", c.s.User()),
+		zap.String("lac", c.tun.name))
+}

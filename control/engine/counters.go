@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// counter names one of the counts of a shard.
+type counter uint8
+
+const (
+	tunnelsOpened counter = iota
+	tunnelsUp
+	tunnelsClosed
+	tunnelsRefused
+	tunnelsAuthFailed
+	lacUnknown
+	sessionsOpened
+	sessionsUp
+	sessionsDown
+	sessionsFailed
+	sessionsRefused
+	noSessionID
+	noTunnelID
+	noSlot
+	poolExhausted
+	addressInUse
+	duplicateLogins
+	sessionsKicked
+	authRequests
+	authRejected
+	authUnavailable
+	authQueueFull
+	acctRecords
+	acctQueueFull
+	programFailed
+	packetsControl
+	packetsData
+	packetsMalformed
+	packetsNoTunnel
+	packetsNoSession
+	packetsWrongPeer
+	packetsUser
+	answersLate
+	counters
+)
+
+var counterNames = [counters]string{
+	tunnelsOpened:     "tunnels_opened",
+	tunnelsUp:         "tunnels_established",
+	tunnelsClosed:     "tunnels_closed",
+	tunnelsRefused:    "tunnels_refused",
+	tunnelsAuthFailed: "tunnel_auth_failures",
+	lacUnknown:        "lac_unknown",
+	sessionsOpened:    "sessions_opened",
+	sessionsUp:        "sessions_established",
+	sessionsDown:      "sessions_closed",
+	sessionsFailed:    "session_setup_failures",
+	sessionsRefused:   "sessions_refused",
+	noSessionID:       "session_ids_exhausted",
+	noTunnelID:        "tunnel_ids_exhausted",
+	noSlot:            "session_slots_exhausted",
+	poolExhausted:     "pool_exhausted",
+	addressInUse:      "address_in_use",
+	duplicateLogins:   "duplicate_logins_refused",
+	sessionsKicked:    "duplicate_logins_kicked",
+	authRequests:      "auth_requests",
+	authRejected:      "auth_rejected",
+	authUnavailable:   "auth_unavailable",
+	authQueueFull:     "auth_queue_full",
+	acctRecords:       "acct_records",
+	acctQueueFull:     "acct_queue_full",
+	programFailed:     "program_failures",
+	packetsControl:    "packets_control",
+	packetsData:       "packets_ppp",
+	packetsMalformed:  "packets_malformed",
+	packetsNoTunnel:   "packets_unknown_tunnel",
+	packetsNoSession:  "packets_unknown_session",
+	packetsWrongPeer:  "packets_wrong_peer",
+	packetsUser:       "packets_user_unexpected",
+	answersLate:       "answers_late",
+}
+
+// messageTypes is how many control message types are counted one by one; the last
+// stands for all unknown ones.
+const messageTypes = int(l2tp.MaxMessageType) + 2
+
+// counts are the counters of one shard: it alone writes, anybody reads.
+type counts struct {
+	n         [counters]atomic.Uint64
+	sent      [messageTypes]atomic.Uint64
+	received  [messageTypes]atomic.Uint64
+	discarded [messageTypes]atomic.Uint64
+	why       [l2tp.DiscardReasons]atomic.Uint64
+	_         [64]byte
+}
+
+func (c *counts) add(k counter) { c.n[k].Add(1) }
+
+func (c *counts) messages(o *l2tp.Out) {
+	for _, t := range o.Sent {
+		c.sent[slotOf(t)].Add(1)
+	}
+	for _, t := range o.Received {
+		c.received[slotOf(t)].Add(1)
+	}
+	for _, d := range o.Discarded {
+		c.discarded[slotOf(d.Type)].Add(1)
+		c.why[d.Reason].Add(1)
+	}
+}
+
+// slotOf folds unknown types into one.
+func slotOf(t l2tp.MessageType) int { return min(int(t), messageTypes-1) }
+
+func messageName(slot int) string {
+	if slot == messageTypes-1 {
+		return "unknown"
+	}
+	return strings.ToLower(l2tp.MessageType(slot).String())
+}
+
+// Counts returns the engine's counters, summed over the shards.
+func (e *Engine) Counts() []session.Count {
+	var out []session.Count
+	put := func(name string, v uint64) { out = append(out, session.Count{Name: name, Value: v}) }
+	for k, name := range counterNames {
+		sum := uint64(0)
+		for _, s := range e.shards {
+			sum += s.counts.n[k].Load()
+		}
+		put(name, sum)
+	}
+	for c, name := range [classes]string{"inbox_refused_control", "inbox_refused_ppp", "inbox_refused_setup"} {
+		sum := uint64(0)
+		for i := range e.in.shards {
+			sum += e.in.shards[i].refused[c].Load()
+		}
+		put(name, sum)
+	}
+	put("packets_stray", e.in.stray.Load())
+	for r := 1; r < l2tp.DiscardReasons; r++ {
+		sum := uint64(0)
+		for _, s := range e.shards {
+			sum += s.counts.why[r].Load()
+		}
+		put("ctl_discarded_as_"+l2tp.DiscardReason(r).String(), sum)
+	}
+	for t := range messageTypes {
+		var sent, received, discarded uint64
+		for _, s := range e.shards {
+			sent += s.counts.sent[t].Load()
+			received += s.counts.received[t].Load()
+			discarded += s.counts.discarded[t].Load()
+		}
+		if sent+received+discarded == 0 {
+			continue
+		}
+		name := messageName(t)
+		put("ctl_sent_"+name, sent)
+		put("ctl_received_"+name, received)
+		put("ctl_discarded_"+name, discarded)
+	}
+	return out
+}

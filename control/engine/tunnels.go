@@ -1,0 +1,326 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/pool"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// tunnel is an L2TP tunnel with what the engine knows of it.
+type tunnel struct {
+	timer
+	t           *l2tp.Tunnel
+	local, peer netip.AddrPort
+	key         newcomer
+	name        string // the peer's Host Name
+	created     time.Time
+	// facts is what the sessions know of the tunnel; nil until it is up.
+	facts *session.Tunnel
+	ids   *pool.IDs // of sessions; nil until the first
+	// policy is what lac was chosen from, which is done again after a reload.
+	policy *Policy
+	lac    LAC
+
+	sessions int // including those on their way out
+	// replaces is an older tunnel that this one shows to be dead.
+	replaces *tunnel
+	// dropped is set when an operator ends the tunnel.
+	dropped  bool
+	halfOpen bool
+	closedAt time.Time // zero before
+	gone     bool      // no word is exchanged any more
+}
+
+// newcomer tells one peer's attempts to open tunnels apart before it knows our
+// tunnel id (RFC 2661 section 5.8).
+type newcomer struct {
+	peer netip.AddrPort
+	id   uint16 // the peer's Assigned Tunnel ID
+}
+
+func (t *tunnel) id() uint16 { return t.t.ID() }
+
+// isPeer reports whether a packet's source is the tunnel's peer. Addresses and
+// ports stay as they were in the first exchange (RFC 2661 section 8.1).
+func (t *tunnel) isPeer(a netip.AddrPort) bool { return a == t.peer }
+
+// control takes a control message.
+func (s *Shard) control(p *packet, h l2tp.Header, body []byte) {
+	if h.TunnelID == 0 {
+		s.unaddressed(p, h, body)
+		return
+	}
+	t := s.tunnels[h.TunnelID]
+	switch {
+	case t == nil || t.gone:
+		// No answer: it could be meant for somebody else by a forged source.
+		s.counts.add(packetsNoTunnel)
+	case !t.isPeer(p.peer):
+		s.counts.add(packetsWrongPeer)
+	default:
+		s.receive(t, h, body)
+	}
+}
+
+func (s *Shard) receive(t *tunnel, h l2tp.Header, body []byte) {
+	t.t.Receive(s.now, h, body, &s.tout)
+	s.pump(t)
+}
+
+// unaddressed takes a control message to tunnel id 0: an SCCRQ, or a StopCCN of a
+// peer that has not learnt our id.
+func (s *Shard) unaddressed(p *packet, h l2tp.Header, body []byte) {
+	name, id, ok := l2tp.PeekSCCRQ(body)
+	if !ok {
+		id, ok = l2tp.PeekStopCCN(body)
+		t := s.newcomers[newcomer{p.peer, id}]
+		if !ok || t == nil {
+			s.counts.add(packetsNoTunnel)
+			return
+		}
+		s.receive(t, h, body)
+		return
+	}
+	key := newcomer{p.peer, id}
+	old := s.newcomers[key]
+	if old != nil && !s.stale(old) {
+		s.receive(old, h, body) // a repeated SCCRQ
+		return
+	}
+	s.newTunnel(p, key, string(name), old, h, body)
+}
+
+// Ages after which an SCCRQ with the ids of a known tunnel is no longer a repeat
+// that was held up in the network.
+const (
+	staleEstablished = time.Minute
+	staleClosing     = 3 * time.Second
+)
+
+// stale reports whether an SCCRQ with t's ids must come from a peer that was
+// restarted and chose the same id again.
+func (s *Shard) stale(t *tunnel) bool {
+	switch t.t.State() {
+	case l2tp.Established:
+		return s.now.Sub(t.created) > staleEstablished
+	case l2tp.Closing:
+		return s.now.Sub(t.closedAt) > staleClosing
+	}
+	return false
+}
+
+// newTunnel admits or refuses a new tunnel.
+func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, h l2tp.Header, body []byte) {
+	policy := s.e.policy.Load()
+	lac := policy.match(p.peer.Addr(), name)
+	if lac.L2TP == nil {
+		s.counts.add(lacUnknown)
+		s.warn(gateTunnel, "tunnel from unknown LAC ignored", zap.Stringer("peer", p.peer), zap.String("host", name))
+		return
+	}
+	if s.e.drain.Load() || s.shutdown {
+		s.refuse(p, key, name, l2tp.Result{Code: l2tp.StopShutdown, Message: "server is draining"})
+		return
+	}
+	if r := s.dir.admit(p.peer.Addr(), name, policy, &lac); r != admitted {
+		s.refuse(p, key, name, refusals[r])
+		return
+	}
+	id, ok := s.ids.Take(s.now)
+	if !ok {
+		s.counts.add(noTunnelID)
+		s.dir.left(p.peer.Addr(), name, true)
+		s.refuse(p, key, name, l2tp.Result{
+			Code: l2tp.StopError, Error: l2tp.ErrorResources, Message: "no tunnel id left"})
+		return
+	}
+	t := &tunnel{
+		t:     l2tp.NewTunnel(lac.L2TP, id, s.read),
+		local: p.local, peer: p.peer, key: key, name: name, created: s.now,
+		policy: policy, lac: lac, halfOpen: true,
+	}
+	if old != nil && old.t.State() == l2tp.Established {
+		// Not before the new one is authenticated: anybody can send an SCCRQ.
+		t.replaces = old
+	}
+	s.tunnels[id] = t
+	s.newcomers[key] = t
+	s.counts.add(tunnelsOpened)
+	s.receive(t, h, body)
+}
+
+var refusals = [...]l2tp.Result{
+	tooManyTunnels:  {Code: l2tp.StopError, Error: l2tp.ErrorResources, Message: "too many tunnels"},
+	tooManyFromPeer: {Code: l2tp.StopError, Error: l2tp.ErrorResources, Message: "too many tunnels from this address"},
+	tooManyHalfOpen: {Code: l2tp.StopError, Error: l2tp.ErrorResources, Message: "too many tunnels being set up"},
+	secondTunnel:    {Code: l2tp.StopExists, Message: "a tunnel exists"},
+}
+
+// refuse answers an SCCRQ with a single StopCCN and keeps nothing: the answer is
+// no longer than the question, and a repeated question gets it again.
+func (s *Shard) refuse(p *packet, key newcomer, name string, r l2tp.Result) {
+	s.counts.add(tunnelsRefused)
+	s.warn(gateTunnel, "tunnel refused", zap.Stringer("peer", p.peer), zap.String("host", name),
+		zap.Uint16("result", r.Code), zap.Uint16("error", r.Error), zap.String("reason", r.Message))
+	own := s.random16() | 1 // RFC 2661 section 4.4.3: never 0; nobody will use it
+	var buf [256]byte
+	s.send.Send(p.local, p.peer, l2tp.AppendRefusal(buf[:0], key.id, own, r))
+}
+
+// pump sends what a tunnel wants sent and acts on its events, also on those that
+// acting brings about: s.tout belongs to t until it is empty. What event calls
+// must not call pump again.
+func (s *Shard) pump(t *tunnel) {
+	o := &s.tout
+	for sent, seen := 0, 0; sent < len(o.Send) || seen < len(o.Events); {
+		for ; sent < len(o.Send); sent++ {
+			s.send.Send(t.local, t.peer, o.Send[sent])
+		}
+		if seen < len(o.Events) {
+			e := o.Events[seen]
+			seen++
+			s.event(t, &e)
+		}
+	}
+	s.counts.messages(o)
+	for _, d := range o.Discarded {
+		if d.Reason == l2tp.Unauthenticated {
+			s.counts.add(tunnelsAuthFailed)
+			s.warn(gateTunnel, "tunnel authentication failed", s.tunnelFields(t)...)
+		}
+	}
+	o.Reset()
+	if t.gone { // or was so already, and only its sessions had to end
+		s.timers.remove(t)
+		s.bury(t)
+		return
+	}
+	s.timers.set(t, t.t.Deadline())
+}
+
+// event acts on what happened to a tunnel or to a call in it.
+func (s *Shard) event(t *tunnel, e *l2tp.Event) {
+	switch e.Kind {
+	case l2tp.TunnelUp:
+		s.tunnelUp(t)
+	case l2tp.TunnelClosing:
+		s.tunnelClosing(t, e)
+	case l2tp.TunnelGone:
+		t.gone = true
+	case l2tp.CallRequest:
+		s.callRequest(t, e.Call)
+	case l2tp.CallUp:
+		if c := s.callOf(t, e.Call); c != nil {
+			c.s.CallUp(s.now, e.Call.Params, &s.sout)
+			e.Call.Params = nil // the session has what it needs
+			s.carry(c)
+		}
+	case l2tp.CallDown:
+		if c := s.callOf(t, e.Call); c != nil {
+			c.s.CallDown(s.now, t.endOf(e), &s.sout)
+			s.carry(c)
+		}
+	}
+}
+
+// endOf says what the end of a call means for its session.
+func (t *tunnel) endOf(e *l2tp.Event) session.End {
+	switch {
+	case t.dropped:
+		return session.EndByOperator()
+	case e.WithTunnel:
+		return session.EndOfTunnel(e.Result)
+	default:
+		return session.EndOfCall(e.Result)
+	}
+}
+
+func (s *Shard) tunnelUp(t *tunnel) {
+	t.halfOpen = false
+	s.dir.opened(t.peer.Addr())
+	t.facts = &session.Tunnel{
+		ID: t.id(), PeerID: t.t.PeerID(), Local: t.local, Peer: t.peer,
+		LACName: t.name, LNSName: t.lac.L2TP.HostName,
+	}
+	if t.key.id == 0 {
+		// The peer hid its id: from now on its next SCCRQ is a new tunnel's.
+		s.forgetNewcomer(t)
+	}
+	if old := t.replaces; old != nil {
+		t.replaces = nil
+		s.abandonLater(old)
+	}
+	s.counts.add(tunnelsUp)
+	s.log.Info("tunnel up", s.tunnelFields(t)...)
+}
+
+// abandonLater ends a tunnel whose peer has forgotten it. No StopCCN: the peer
+// would take it for the tunnel that it has opened since under the same id.
+func (s *Shard) abandonLater(t *tunnel) {
+	id := t.id()
+	s.e.in.call(s.index, func(s *Shard) {
+		if s.tunnels[id] == t && t.closedAt.IsZero() {
+			s.abandon(t, "LAC was restarted")
+		}
+	})
+}
+
+// abandon ends a tunnel without a word to the peer.
+func (s *Shard) abandon(t *tunnel, reason string) {
+	for _, c := range s.callsOf(t) {
+		c.s.CallDown(s.now, session.EndOfTunnel(l2tp.Result{Message: reason}), &s.sout)
+		s.carry(c)
+	}
+	s.tout.Reset()
+	s.closed(t)
+	t.gone = true
+	s.timers.remove(t)
+	s.log.Info("tunnel abandoned", append(s.tunnelFields(t), zap.String("reason", reason))...)
+	s.bury(t)
+}
+
+func (s *Shard) tunnelClosing(t *tunnel, e *l2tp.Event) {
+	if !t.closedAt.IsZero() {
+		return
+	}
+	s.closed(t)
+	s.log.Info("tunnel down", append(s.tunnelFields(t), zap.Bool("remote", e.Remote),
+		zap.Uint16("result", e.Result.Code), zap.Uint16("error", e.Result.Error),
+		zap.String("meaning", l2tp.StopText(e.Result.Code)), zap.String("reason", e.Result.Message))...)
+}
+
+// closed takes t out of the counts that limits look at.
+func (s *Shard) closed(t *tunnel) {
+	t.closedAt = s.now
+	s.dir.left(t.peer.Addr(), t.name, t.halfOpen)
+	s.counts.add(tunnelsClosed)
+}
+
+// bury forgets a tunnel that is gone, once its last session is: until then the
+// forwarding path may still know its id.
+func (s *Shard) bury(t *tunnel) {
+	if !t.gone || t.sessions > 0 || s.tunnels[t.id()] != t {
+		return
+	}
+	delete(s.tunnels, t.id())
+	s.forgetNewcomer(t)
+	s.ids.Free(t.id(), s.now)
+}
+
+func (s *Shard) forgetNewcomer(t *tunnel) {
+	if s.newcomers[t.key] == t {
+		delete(s.newcomers, t.key)
+	}
+}
+
+func (s *Shard) tunnelFields(t *tunnel) []zap.Field {
+	return []zap.Field{
+		zap.Uint16("tunnel", t.id()), zap.Uint16("peer_tunnel", t.t.PeerID()),
+		zap.Stringer("peer", t.peer), zap.String("host", t.name),
+	}
+}
