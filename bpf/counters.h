@@ -5,7 +5,7 @@
 #include "maps.h"
 
 /* Counts one packet of frame_len bytes under reason. */
-static __always_inline void count_reason(enum lns_reason reason, __u64 frame_len)
+static __always_inline void count_reason(enum lns_reason reason, __u32 frame_len)
 {
 	struct lns_tally *tally = bpf_map_lookup_elem(&lns_reasons, &reason);
 
@@ -31,12 +31,12 @@ static __always_inline void count_flow(struct lns_flow *flow, __u64 bytes)
  * of the fast path, and its prototype carries enum lns_cause into the BTF. */
 static __noinline int count_drop(__u32 slot, int up, enum lns_cause cause)
 {
-	struct lns_usage *counters = bpf_map_lookup_elem(&lns_counters, &slot);
+	struct lns_usage *usage = bpf_map_lookup_elem(&lns_counters, &slot);
 	struct lns_flow *flow;
 
-	if (!counters || cause >= LNS_CAUSES)
+	if (!usage || cause >= LNS_CAUSES)
 		return 0;
-	flow = up ? &counters->up : &counters->down;
+	flow = up ? &usage->up : &usage->down;
 	__sync_fetch_and_add(&flow->drops[cause], 1);
 	return 0;
 }

@@ -1,18 +1,98 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-#include "maps.h"
-#include "counters.h"
+/*
+ * The fast path of the L2TP network server: one program on every attached
+ * device, whichever way its packets go.
+ *
+ *	frame ─► port ─► IPv4 ─► UDP to a socket of ours ─► uplink
+ *	                      └► a subscriber's address  ─► downlink
+ *	                      └► anything else           ─► the kernel
+ *
+ * Whatever is not forwarded here is passed to the kernel as it came, which hands
+ * it to the slow path, or dropped; either way one reason is counted for it.
+ */
+#include "downlink.h"
+#include "uplink.h"
 
-char _license[] SEC("license") = "Dual BSD/GPL";
+/* Whether addr (network order) and port are a socket of ours; port 0 asks for
+ * the address alone. */
+static __always_inline int is_local(__be32 addr, __u16 port)
+{
+	struct lns_local key = { .port = port };
+
+	__builtin_memcpy(key.addr, &addr, sizeof(key.addr));
+	return bpf_map_lookup_elem(&lns_locals, &key) != NULL;
+}
+
+static __always_inline int same_mac(const __u8 *a, const __u8 *b)
+{
+	return *(const __u32 *)a == *(const __u32 *)b &&
+	       *(const __u16 *)(a + 4) == *(const __u16 *)(b + 4);
+}
+
+/* Reads Ethernet and makes sure that the kernel would take the frame in on an
+ * interface of ours. */
+static __always_inline enum lns_reason enter(struct frame *f)
+{
+	struct lns_where where = { .device = f->ctx->ingress_ifindex };
+	struct lns_port *port;
+	struct ethhdr *eth;
+	__u16 protocol;
+
+	eth = take_ethernet(&f->at, where.vlan, LNS_TAGS, &protocol);
+	if (!eth || protocol != ETH_P_IP)
+		return LNS_PASS_NOT_IPV4;
+	port = bpf_map_lookup_elem(&lns_ingress, &where);
+	if (!port)
+		return LNS_PASS_PORT;
+	if (!same_mac(eth->h_dest, port->mac))
+		return LNS_PASS_OTHER_HOST;
+	f->l2_len = distance(packet_start(f->ctx), f->at.pos);
+	f->ifindex = port->ifindex;
+	f->vrf = port->vrf;
+	return LNS_CONTINUE;
+}
+
+static __always_inline enum lns_reason judge(struct xdp_md *ctx)
+{
+	struct frame f = {
+		.ctx = ctx,
+		.at = {
+			.pos = packet_start(ctx),
+			.end = packet_end(ctx),
+			.left = packet_len(ctx),
+		},
+	};
+	enum lns_reason reason = enter(&f);
+	struct udphdr *udp;
+
+	if (reason)
+		return reason;
+	f.ip = take_ipv4(&f.at);
+	if (!f.ip)
+		return LNS_PASS_MALFORMED;
+	if (f.ip->protocol == IPPROTO_UDP) {
+		if (has_options(f.ip) || is_fragment(f.ip)) {
+			/* Without ports at hand the address decides; the
+			 * socket gets it once the kernel has dealt with it. */
+			if (is_local(f.ip->daddr, 0))
+				return has_options(f.ip) ? LNS_PUNT_OPTIONS : LNS_PUNT_FRAGMENT;
+		} else {
+			udp = take(&f.at, sizeof(*udp));
+			if (udp && is_local(f.ip->daddr, bpf_ntohs(udp->dest)))
+				return uplink(&f, udp);
+		}
+	}
+	return downlink(&f);
+}
 
 SEC("xdp")
-int lns_xdp(struct xdp_md *ctx __attribute__((unused)))
+int lns_xdp(struct xdp_md *ctx)
 {
-	__u32 zero=LNS_PASS_NOT_OURS;
-	struct lns_tally *v = bpf_map_lookup_elem(&lns_reasons, &zero);
-	if (v) v->packets += outer_ttl;
-	bpf_map_lookup_elem(&lns_calls, &zero);
-	count_drop(1, 1, LNS_CAUSE_PEER);
-	return verdict(zero);
+	__u32 frame_len = packet_len(ctx);
+	enum lns_reason reason = judge(ctx);
+
+	count_reason(reason, frame_len);
+	return verdict(reason);
 }
+
+char _license[] SEC("license") = "Dual BSD/GPL";

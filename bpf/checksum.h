@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Internet checksums (RFC 1071, RFC 1624). Sums are taken over 16-bit words as
+ * they lie in memory, so no byte is swapped on the way.
+ */
+#ifndef LNS_CHECKSUM_H
+#define LNS_CHECKSUM_H
+
+#include "frame.h"
+
+static __always_inline __u16 fold(__u64 sum)
+{
+	sum = (sum & 0xFFFFFFFF) + (sum >> 32);
+	sum = (sum & 0xFFFFFFFF) + (sum >> 32);
+	sum = (sum & 0xFFFF) + (sum >> 16);
+	sum = (sum & 0xFFFF) + (sum >> 16);
+	return sum;
+}
+
+/* The sum of a 20-byte IPv4 header, 0xFFFF when its checksum is right. */
+static __always_inline __u16 sum_ipv4(const struct iphdr *ip)
+{
+	const __u32 *word = (const void *)ip;
+
+	return fold((__u64)word[0] + word[1] + word[2] + word[3] + word[4]);
+}
+
+/* Checks the header checksum of an IPv4 header without options, as a router
+ * must (RFC 1812 section 5.2.2). */
+static __always_inline int ipv4_checksum_valid(const struct iphdr *ip)
+{
+	return sum_ipv4(ip) == 0xFFFF;
+}
+
+/* Puts new for old into a checksum (RFC 1624 section 3, equation 3). */
+static __always_inline void replace_in_checksum(__sum16 *check, __u16 old, __u16 new)
+{
+	*check = ~fold((__u64)(__u16)~*check + (__u16)~old + new);
+}
+
+/* Takes one off the time to live. */
+static __always_inline void decrement_ttl(struct iphdr *ip)
+{
+	__u16 *word = (__u16 *)&ip->ttl; /* TTL and protocol */
+	__u16 old = *word;
+
+	ip->ttl--;
+	replace_in_checksum(&ip->check, old, *word);
+}
+
+/* The largest datagram whose checksum is written, bytes. */
+#define CHECKSUM_MAX 9216
+
+/* bpf_csum_diff takes at most this much at a time (its limit up to Linux 6.12),
+ * and lengths that are a multiple of 4. */
+#define CHECKSUM_CHUNK 512
+
+/* Adds the next size bytes, a constant, if bit size of left is set. */
+#define SUM_CHUNK(size)                                                        \
+	do {                                                                   \
+		if (left & (size)) {                                           \
+			if (pos + (size) > end)                                \
+				return -1;                                     \
+			sum = bpf_csum_diff(NULL, 0, pos, (size), sum);        \
+			pos += (size);                                         \
+		}                                                              \
+	} while (0)
+
+/*
+ * Sums len bytes from pos, starting from the partial sum seed. Returns the
+ * folded sum, or a negative number where the bytes are not all there. In
+ * constant chunks, since the verifier must see each access in bounds.
+ */
+static __always_inline __s64 sum_bytes(void *pos, void *end, __u32 len, __u32 seed)
+{
+	__u32 left = len % CHECKSUM_CHUNK;
+	__s64 sum = seed;
+	__u8 *byte;
+
+	for (__u32 i = 0; i < CHECKSUM_MAX / CHECKSUM_CHUNK; i++) {
+		if (i >= len / CHECKSUM_CHUNK)
+			break;
+		if (pos + CHECKSUM_CHUNK > end)
+			return -1;
+		sum = bpf_csum_diff(NULL, 0, pos, CHECKSUM_CHUNK, sum);
+		pos += CHECKSUM_CHUNK;
+	}
+	SUM_CHUNK(256);
+	SUM_CHUNK(128);
+	SUM_CHUNK(64);
+	SUM_CHUNK(32);
+	SUM_CHUNK(16);
+	SUM_CHUNK(8);
+	SUM_CHUNK(4);
+	sum = fold((__u32)sum);
+	if (left & 2) {
+		if (pos + 2 > end)
+			return -1;
+		sum += *(__u16 *)pos;
+		pos += 2;
+	}
+	if (left & 1) {
+		byte = pos;
+		if (pos + 1 > end)
+			return -1;
+		sum += bpf_htons(*byte << 8); /* padded with a zero byte */
+	}
+	return fold(sum);
+}
+
+/*
+ * Writes the checksum (RFC 768) of the UDP datagram, of len bytes, behind the
+ * IPv4 header, without options, at byte at of the packet. The checksum field
+ * must be zero. Negative on failure.
+ *
+ * Not static: the verifier checks such a function once by itself, and not again
+ * with each state that its caller can be in.
+ */
+__noinline int write_udp_checksum(struct xdp_md *ctx, __u32 at, __u32 len)
+{
+	void *end = packet_end(ctx);
+	struct iphdr *ip;
+	struct udphdr *udp;
+	__u64 pseudo;
+	__s64 sum;
+
+	if (at > FRAME_OFFSET_MAX || len > CHECKSUM_MAX)
+		return -1;
+	ip = packet_start(ctx) + at;
+	udp = (void *)(ip + 1);
+	if ((void *)(udp + 1) > end)
+		return -1;
+	pseudo = (__u64)ip->saddr + ip->daddr + bpf_htons(IPPROTO_UDP) + bpf_htons(len);
+	sum = sum_bytes(udp, end, len, fold(pseudo));
+	if (sum < 0)
+		return -1;
+	/* A computed zero is sent as all ones; zero means none. */
+	udp->check = sum == 0xFFFF ? 0xFFFF : ~sum;
+	return 0;
+}
+
+#endif

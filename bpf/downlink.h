@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* To the subscriber: a packet for its address, encapsulated and sent to the
+ * peer. */
+#ifndef LNS_DOWNLINK_H
+#define LNS_DOWNLINK_H
+
+#include "counters.h"
+#include "l2tp.h"
+#include "mss.h"
+#include "nexthop.h"
+
+/* A downlink packet of a known session. */
+struct downlink {
+	struct lns_session *session;
+	__u32 slot;
+	__u32 len;   /* of the packet that becomes the inner one */
+	__u32 outer; /* bytes from the outer IPv4 header to the PPP protocol */
+};
+
+/* Longest headers from the outer IPv4 to the PPP protocol: IPv4, UDP, L2TP with
+ * Length, FF 03 and a two-byte protocol. */
+#define OUTER_MAX (sizeof(struct iphdr) + sizeof(struct udphdr) + 8 + 4)
+
+static __always_inline __u32 outer_len(enum lns_flag flags)
+{
+	return sizeof(struct iphdr) + sizeof(struct udphdr) + /* flags and ids */ 6 +
+	       (flags & LNS_LENGTH ? 2 : 0) + (flags & LNS_ADDR_CONTROL ? 2 : 0) +
+	       (flags & LNS_PFC ? 1 : 2);
+}
+
+/* The slot of the subscriber whose own address addr (network order) is. */
+static __always_inline __u32 *host_slot(__u32 vrf, __be32 addr)
+{
+	struct lns_host key = { .vrf = vrf };
+
+	__builtin_memcpy(key.addr, &addr, sizeof(key.addr));
+	return bpf_map_lookup_elem(&lns_hosts, &key);
+}
+
+/* Whether any prefix is routed to a subscriber. */
+static __always_inline int any_routes(void)
+{
+	__u32 first = 0;
+	struct lns_facts *facts = bpf_map_lookup_elem(&lns_live, &first);
+
+	return facts && facts->routes;
+}
+
+/* Finds the session that the packet is for. */
+static __always_inline enum lns_reason find_subscriber(const struct frame *f, struct downlink *down)
+{
+	__u32 *slot = host_slot(f->vrf, f->ip->daddr);
+	int own = slot != NULL;
+	struct lns_session *s;
+
+	if (!slot && any_routes())
+		slot = routed_slot(f->vrf, f->ip->daddr);
+	if (!slot)
+		return LNS_PASS_NOT_OURS;
+	down->slot = *slot;
+	s = bpf_map_lookup_elem(&lns_sessions, &down->slot);
+	if (!s || s->state != LNS_OPEN || s->vrf != f->vrf ||
+	    (own && addr_word(s->address) != f->ip->daddr))
+		return LNS_PUNT_CLOSED;
+	down->session = s;
+	return LNS_CONTINUE;
+}
+
+/* Makes sure that the packet may be sent to the subscriber from here. */
+static __always_inline enum lns_reason check_downlink(const struct frame *f, struct downlink *down)
+{
+	const struct lns_session *s = down->session;
+
+	if (s->vrf)
+		return LNS_PUNT_VRF;
+	if (s->flags & LNS_SEQUENCE)
+		return LNS_PUNT_SEQUENCE;
+	if (has_options(f->ip))
+		return LNS_PUNT_OPTIONS;
+	if (!ipv4_checksum_valid(f->ip))
+		return LNS_PASS_MALFORMED;
+	if (f->ip->ttl <= 1)
+		return LNS_PUNT_TTL;
+	down->len = bpf_ntohs(f->ip->tot_len);
+	if (down->len > s->mtu)
+		return LNS_PUNT_TOO_BIG;
+	down->outer = outer_len(s->flags);
+	return LNS_CONTINUE;
+}
+
+/* Asks for the next hop of the outer packet. */
+static __always_inline enum lns_reason route_outer(const struct frame *f,
+						   const struct downlink *down, struct nexthop *hop)
+{
+	const struct lns_session *s = down->session;
+
+	hop->fib.l4_protocol = IPPROTO_UDP;
+	hop->fib.sport = bpf_htons(s->local_port);
+	hop->fib.dport = bpf_htons(s->peer_port);
+	hop->fib.tot_len = down->outer + down->len;
+	hop->fib.ipv4_src = addr_word(s->local);
+	hop->fib.ipv4_dst = addr_word(s->peer);
+	return find_nexthop(f, hop);
+}
+
+/* Writes the outer IPv4 header. TOS is 0: not ECN-capable, since decapsulation
+ * at the other end is not known to obey RFC 6040. */
+static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_session *s, __u32 total)
+{
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tos = 0;
+	ip->tot_len = bpf_htons(total);
+	/* A datagram that may be fragmented needs an id of its own; for one that
+	 * may not it has no meaning (RFC 6864 section 4). */
+	if (s->flags & LNS_DONT_FRAGMENT) {
+		ip->id = 0;
+		ip->frag_off = bpf_htons(IP_DONT_FRAGMENT);
+	} else {
+		ip->id = bpf_get_prandom_u32();
+		ip->frag_off = 0;
+	}
+	ip->ttl = outer_ttl;
+	ip->protocol = IPPROTO_UDP;
+	ip->saddr = addr_word(s->local);
+	ip->daddr = addr_word(s->peer);
+	ip->check = 0;
+	ip->check = ~sum_ipv4(ip);
+}
+
+/* Writes L2TP and PPP from pos on; message is the L2TP message's length. The
+ * caller has made sure of room for the longest. */
+static __always_inline void write_l2tp_ppp(void *pos, const struct lns_session *s, __u32 message)
+{
+	enum lns_flag flags = s->flags;
+	__u16 *word = pos;
+	__u8 *byte;
+
+	*word++ = bpf_htons(L2TP_VERSION | (flags & LNS_LENGTH ? L2TP_LENGTH : 0));
+	if (flags & LNS_LENGTH)
+		*word++ = bpf_htons(message);
+	*word++ = bpf_htons(s->peer_tunnel_id);
+	*word++ = bpf_htons(s->peer_session_id);
+	if (flags & LNS_ADDR_CONTROL)
+		*word++ = bpf_htons(PPP_ADDRESS << 8 | PPP_CONTROL);
+	byte = (void *)word;
+	if (!(flags & LNS_PFC))
+		*byte++ = 0;
+	*byte = PPP_IPV4;
+}
+
+/* Writes everything between Ethernet and the inner packet, and what changes in
+ * the inner packet. Negative on failure. */
+static __always_inline int write_outer(struct xdp_md *ctx, const struct downlink *down,
+				       const struct nexthop *hop)
+{
+	const struct lns_session *s = down->session;
+	void *end = packet_end(ctx);
+	struct iphdr *ip = packet_start(ctx) + hop->l2_len;
+	struct udphdr *udp = (void *)(ip + 1);
+	struct iphdr *inner = (void *)ip + down->outer;
+	__u32 total = down->outer + down->len;
+
+	if ((void *)(inner + 1) > end || (void *)ip + OUTER_MAX > end)
+		return -1;
+	decrement_ttl(inner);
+	write_ipv4(ip, s, total);
+	total -= sizeof(*ip);
+	udp->source = bpf_htons(s->local_port);
+	udp->dest = bpf_htons(s->peer_port);
+	udp->len = bpf_htons(total);
+	udp->check = 0;
+	write_l2tp_ppp(udp + 1, s, total - sizeof(*udp));
+	if (s->clamp_mss)
+		clamp_mss(ctx, hop->l2_len + down->outer, s->clamp_mss);
+	if (s->flags & LNS_UDP_CHECKSUM)
+		return write_udp_checksum(ctx, hop->l2_len, total);
+	return 0;
+}
+
+/* Makes room, writes the outer headers and sends the packet. */
+static __always_inline enum lns_reason send_down(struct xdp_md *ctx, const struct frame *f,
+						 const struct downlink *down,
+						 const struct nexthop *hop)
+{
+	int grow = hop->l2_len + down->outer - f->l2_len;
+
+	if (bpf_xdp_adjust_head(ctx, -grow))
+		return LNS_PUNT_HEADROOM;
+	/* The packet is changed from here on: any failure is a drop. */
+	if (cut_after(ctx, hop->l2_len + down->outer + down->len) ||
+	    write_outer(ctx, down, hop) || write_ethernet(ctx, hop) || !redirect(hop)) {
+		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
+		return LNS_DROP_OUTPUT;
+	}
+	return LNS_SENT_DOWN;
+}
+
+/* Judges a packet that is not for one of our sockets. */
+static __always_inline enum lns_reason downlink(const struct frame *f)
+{
+	struct downlink down = {};
+	struct nexthop hop = {};
+	struct lns_usage *usage;
+	enum lns_reason reason;
+
+	reason = find_subscriber(f, &down);
+	if (!reason)
+		reason = check_downlink(f, &down);
+	if (!reason)
+		reason = route_outer(f, &down, &hop);
+	if (!reason)
+		reason = send_down(f->ctx, f, &down, &hop);
+	if (reason == LNS_SENT_DOWN) {
+		usage = bpf_map_lookup_elem(&lns_counters, &down.slot);
+		if (usage)
+			count_flow(&usage->down, down.len);
+	}
+	return reason;
+}
+
+#endif

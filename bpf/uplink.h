@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From the subscriber: a datagram for one of our sockets, decapsulated and
+ * routed on.
+ *
+ * The outer UDP checksum is not verified: summing every byte costs more than all
+ * the rest, the ids and addresses it covers are checked against the session, and
+ * the inner packet has checksums of its own.
+ */
+#ifndef LNS_UPLINK_H
+#define LNS_UPLINK_H
+
+#include "counters.h"
+#include "l2tp.h"
+#include "mss.h"
+#include "nexthop.h"
+
+/* An uplink packet of a known session. */
+struct uplink {
+	struct lns_session *session;
+	struct iphdr *ip; /* inner */
+	__u32 slot;
+	__u32 len; /* of the inner packet */
+};
+
+/* Whether the datagram comes from the session's peer, address and port, to the
+ * address and port that the session is served on: they never change in the life
+ * of a tunnel (RFC 2661 section 8.1), and nothing else tells one LAC's data from
+ * a stranger's. */
+static __always_inline int from_peer(const struct lns_session *s, const struct iphdr *ip,
+				     const struct udphdr *udp)
+{
+	return ip->saddr == addr_word(s->peer) && udp->source == bpf_htons(s->peer_port) &&
+	       ip->daddr == addr_word(s->local) && udp->dest == bpf_htons(s->local_port);
+}
+
+/* Finds the session and makes sure that it may be served here. */
+static __always_inline enum lns_reason find_session(struct frame *f, const struct udphdr *udp,
+						    struct uplink *up)
+{
+	struct lns_call call = {};
+	enum lns_reason reason = take_l2tp(&f->at, &call);
+	struct lns_session *s;
+	__u32 *slot;
+
+	if (reason)
+		return reason;
+	/* Data may overtake the end of the set-up: the daemon holds it. */
+	slot = bpf_map_lookup_elem(&lns_calls, &call);
+	if (!slot)
+		return LNS_PUNT_UNKNOWN;
+	up->slot = *slot;
+	s = bpf_map_lookup_elem(&lns_sessions, &up->slot);
+	if (!s || s->state != LNS_OPEN || s->tunnel_id != call.tunnel_id ||
+	    s->session_id != call.session_id)
+		return LNS_PUNT_CLOSED;
+	up->session = s;
+	if (!from_peer(s, f->ip, udp)) {
+		count_drop(up->slot, 1, LNS_CAUSE_PEER);
+		return LNS_DROP_PEER;
+	}
+	if (s->vrf)
+		return LNS_PUNT_VRF;
+	if (s->flags & LNS_SEQUENCE)
+		return LNS_PUNT_SEQUENCE;
+	return LNS_CONTINUE;
+}
+
+/* Whether addr is the subscriber's own or lies in a prefix routed to it. */
+static __always_inline int owns_source(const struct uplink *up, __be32 addr)
+{
+	const struct lns_session *s = up->session;
+	__u32 *slot;
+
+	if (addr == addr_word(s->address))
+		return 1;
+	if (!(s->flags & LNS_ROUTED))
+		return 0;
+	slot = routed_slot(s->vrf, addr);
+	return slot && *slot == up->slot;
+}
+
+/* Reads PPP and the inner IPv4 header and makes sure that the packet may be
+ * routed on. */
+static __always_inline enum lns_reason check_inner(struct frame *f, struct uplink *up)
+{
+	enum lns_reason reason = take_ppp(&f->at);
+	struct iphdr *ip;
+
+	if (reason) {
+		if (reason == LNS_DROP_L2TP)
+			count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
+		return reason;
+	}
+	ip = take_ipv4(&f->at);
+	if (!ip || (!has_options(ip) && !ipv4_checksum_valid(ip))) {
+		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
+		return LNS_DROP_MALFORMED;
+	}
+	if (!owns_source(up, ip->saddr)) {
+		count_drop(up->slot, 1, LNS_CAUSE_SOURCE);
+		return LNS_DROP_SOURCE;
+	}
+	if (has_options(ip))
+		return LNS_PUNT_OPTIONS;
+	if (ip->ttl <= 1)
+		return LNS_PUNT_TTL;
+	up->ip = ip;
+	up->len = bpf_ntohs(ip->tot_len);
+	return LNS_CONTINUE;
+}
+
+/* Asks for the next hop by all that routing rules and multipath may look at. */
+static __always_inline enum lns_reason route_inner(const struct frame *f, const struct uplink *up,
+						   struct nexthop *hop)
+{
+	struct cursor at = f->at;
+	const struct iphdr *ip = up->ip;
+	__be16 *ports;
+
+	hop->fib.l4_protocol = ip->protocol;
+	hop->fib.tos = ip->tos;
+	hop->fib.tot_len = up->len;
+	hop->fib.ipv4_src = ip->saddr;
+	hop->fib.ipv4_dst = ip->daddr;
+	if (!is_fragment(ip) && (ip->protocol == IPPROTO_UDP || ip->protocol == IPPROTO_TCP)) {
+		ports = take(&at, 2 * sizeof(*ports));
+		if (ports) {
+			hop->fib.sport = ports[0];
+			hop->fib.dport = ports[1];
+		}
+	}
+	return find_nexthop(f, hop);
+}
+
+/* Turns the frame into the inner packet on its next link and sends it. Writes
+ * from the first line on: any failure is a drop. */
+static __always_inline enum lns_reason send_up(struct xdp_md *ctx, const struct uplink *up,
+					       const struct nexthop *hop)
+{
+	__u32 at = distance(packet_start(ctx), up->ip);
+	__u16 max_mss = up->session->clamp_mss;
+
+	decrement_ttl(up->ip);
+	if (max_mss)
+		clamp_mss(ctx, at, max_mss);
+	if (bpf_xdp_adjust_head(ctx, (int)(at - hop->l2_len)) || cut_after(ctx, hop->l2_len + up->len) ||
+	    write_ethernet(ctx, hop) || !redirect(hop)) {
+		count_drop(up->slot, 1, LNS_CAUSE_OUTPUT);
+		return LNS_DROP_OUTPUT;
+	}
+	return LNS_SENT_UP;
+}
+
+/* Judges a datagram for one of our sockets; the cursor stands behind udp. */
+static __always_inline enum lns_reason uplink(struct frame *f, const struct udphdr *udp)
+{
+	struct lns_usage *usage;
+	struct uplink up = {};
+	struct nexthop hop = {};
+	__u32 len = bpf_ntohs(udp->len);
+	enum lns_reason reason;
+
+	if (len < sizeof(*udp) || len - sizeof(*udp) > f->at.left || !ipv4_checksum_valid(f->ip))
+		return LNS_PASS_MALFORMED;
+	f->at.left = len - sizeof(*udp);
+	reason = find_session(f, udp, &up);
+	if (!reason)
+		reason = check_inner(f, &up);
+	if (!reason)
+		reason = route_inner(f, &up, &hop);
+	if (!reason)
+		reason = send_up(f->ctx, &up, &hop);
+	if (reason == LNS_SENT_UP) {
+		usage = bpf_map_lookup_elem(&lns_counters, &up.slot);
+		if (usage)
+			count_flow(&usage->up, up.len);
+	}
+	return reason;
+}
+
+#endif
