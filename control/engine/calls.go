@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/hex"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -27,15 +29,17 @@ func (s *Shard) callOf(t *tunnel, c *l2tp.Call) *call {
 	return x
 }
 
-// callsOf lists the sessions of a tunnel. It looks at all of the shard's, which
-// is good enough for what happens to a tunnel once.
-func (s *Shard) callsOf(t *tunnel) []*call {
+// sorted lists the sessions of a tunnel, or of all when t is nil, by slot: what
+// is done to many must not depend on the order of a map. It looks at all of the
+// shard's, which is good enough for what happens to a tunnel once.
+func (s *Shard) sorted(t *tunnel) []*call {
 	var cs []*call
 	for _, c := range s.calls {
-		if c.tun == t {
+		if t == nil || c.tun == t {
 			cs = append(cs, c)
 		}
 	}
+	slices.SortFunc(cs, func(a, b *call) int { return cmp.Compare(a.s.Slot(), b.s.Slot()) })
 	return cs
 }
 

@@ -2,7 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
-	"hash/maphash"
+	"hash/fnv"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -98,7 +98,6 @@ type Inboxes struct {
 	shards []inbox
 	mask   uint16
 	bits   int
-	seed   maphash.Seed
 	stray  atomic.Uint64 // packets that no shard can be found for
 }
 
@@ -109,10 +108,7 @@ func NewInboxes(shards int) *Inboxes {
 	for 1<<bits < shards && bits < 8 {
 		bits++
 	}
-	in := &Inboxes{
-		shards: make([]inbox, 1<<bits), mask: 1<<bits - 1, bits: bits,
-		seed: maphash.MakeSeed(),
-	}
+	in := &Inboxes{shards: make([]inbox, 1<<bits), mask: 1<<bits - 1, bits: bits}
 	for i := range in.shards {
 		in.shards[i].wake = make(chan struct{}, 1)
 	}
@@ -188,13 +184,15 @@ func (x *inbox) ring() {
 // of a peer that never learnt our id (RFC 2661 section 4.4.3). Repeats must come
 // to the same shard, hence the peer's own id decides with its address.
 func (in *Inboxes) newcomer(peer netip.AddrPort, b []byte) uint16 {
-	var h maphash.Hash
-	h.SetSeed(in.seed)
-	maphash.WriteComparable(&h, peer)
-	id := assignedTunnelID(b)
-	h.WriteByte(byte(id >> 8))
-	h.WriteByte(byte(id))
-	return uint16(h.Sum64()) & in.mask
+	h := fnv.New32a()
+	var buf [20]byte
+	addr := peer.Addr().As16()
+	copy(buf[:], addr[:])
+	binary.BigEndian.PutUint16(buf[16:], peer.Port())
+	binary.BigEndian.PutUint16(buf[18:], assignedTunnelID(b))
+	h.Write(buf[:])
+	sum := h.Sum32()
+	return uint16(sum^sum>>16) & in.mask
 }
 
 // AuthDone takes the answer to an authentication request.

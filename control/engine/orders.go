@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -10,26 +12,27 @@ import (
 	"github.com/lnsd/lnsd/control/session"
 )
 
-// DropSession ends a session for the operator.
-func (e *Engine) DropSession(ctx context.Context, slot uint32) error {
+// DropSession ends a session for the operator. A zero cause means Admin-Reset.
+func (e *Engine) DropSession(ctx context.Context, slot uint32, cause session.TerminateCause) error {
 	ref, ok := e.dir.find(slot)
 	if !ok {
 		return ErrNotFound
 	}
 	found := false
-	err := e.on(ctx, e.shardOf(ref.TunnelID), func(s *Shard) { found = s.drop(ref) })
+	err := e.on(ctx, e.shardOf(ref.TunnelID), func(s *Shard) { found = s.drop(ref, cause) })
 	if err == nil && !found {
 		err = ErrNotFound
 	}
 	return err
 }
 
-// DropUser ends all sessions of a user and returns how many there were.
-func (e *Engine) DropUser(ctx context.Context, user string) (int, error) {
+// DropUser ends all sessions of a user and returns how many there were. A zero
+// cause means Admin-Reset.
+func (e *Engine) DropUser(ctx context.Context, user string, cause session.TerminateCause) (int, error) {
 	n := 0
 	for _, ref := range e.dir.ofUser(user) {
 		found := false
-		if err := e.on(ctx, e.shardOf(ref.TunnelID), func(s *Shard) { found = s.drop(ref) }); err != nil {
+		if err := e.on(ctx, e.shardOf(ref.TunnelID), func(s *Shard) { found = s.drop(ref, cause) }); err != nil {
 			return n, err
 		}
 		if found {
@@ -42,12 +45,12 @@ func (e *Engine) DropUser(ctx context.Context, user string) (int, error) {
 	return n, nil
 }
 
-func (s *Shard) drop(ref session.Ref) bool {
+func (s *Shard) drop(ref session.Ref, cause session.TerminateCause) bool {
 	c := s.live(ref)
 	if c == nil {
 		return false
 	}
-	c.s.Drop(s.now, session.EndByOperator(), &s.sout)
+	c.s.Drop(s.now, session.EndByOperator(cause), &s.sout)
 	s.carry(c)
 	s.pump(c.tun)
 	return true
@@ -111,12 +114,13 @@ func (s *Shard) BeginShutdown() {
 	}
 	s.shutdown = true
 	s.log.Info("shutting down", zap.Int("tunnels", len(s.tunnels)), zap.Int("sessions", len(s.calls)))
-	for _, c := range s.calls {
+	for _, c := range s.sorted(nil) {
 		c.s.Drop(s.now, session.EndByShutdown(), &s.sout)
 		s.carry(c)
 		s.pump(c.tun)
 	}
-	for _, t := range s.tunnels {
+	for _, id := range slices.Sorted(maps.Keys(s.tunnels)) {
+		t := s.tunnels[id]
 		s.closeIfEmpty(t)
 		s.pump(t)
 	}

@@ -232,7 +232,7 @@ func (s *Shard) event(t *tunnel, e *l2tp.Event) {
 func (t *tunnel) endOf(e *l2tp.Event) session.End {
 	switch {
 	case t.dropped:
-		return session.EndByOperator()
+		return session.EndByOperator(0)
 	case e.WithTunnel:
 		return session.EndOfTunnel(e.Result)
 	default:
@@ -272,7 +272,7 @@ func (s *Shard) abandonLater(t *tunnel) {
 
 // abandon ends a tunnel without a word to the peer.
 func (s *Shard) abandon(t *tunnel, reason string) {
-	for _, c := range s.callsOf(t) {
+	for _, c := range s.sorted(t) {
 		c.s.CallDown(s.now, session.EndOfTunnel(l2tp.Result{Message: reason}), &s.sout)
 		s.carry(c)
 	}

@@ -51,8 +51,13 @@ func administrative(cause TerminateCause, reason string) End {
 
 // Ends that come from outside of the session.
 
-// EndByOperator is an operator's drop.
-func EndByOperator() End { return administrative(CauseAdminReset, "dropped by operator") }
+// EndByOperator is an operator's drop; a zero cause means Admin-Reset.
+func EndByOperator(cause TerminateCause) End {
+	if cause == 0 {
+		cause = CauseAdminReset
+	}
+	return administrative(cause, "dropped by operator")
+}
 
 // EndByDuplicate ends the old session of a user who logged in again. The old
 // client is mostly gone already, and the new one may wait for its address.

@@ -111,7 +111,7 @@ func New(cfg *Config, s Setup, random func([]byte), now time.Time) *Session {
 	return &Session{
 		cfg: cfg, setup: s, random: random, opened: now,
 		setupBy: now.Add(cfg.setupTimeout()),
-		framing: Framing{Length: cfg.DataLength, Sequence: cfg.DataSequence, AddressControl: true},
+		framing: Framing{Length: cfg.DataLength, Sequence: cfg.DataSequence},
 	}
 }
 
@@ -265,7 +265,7 @@ func (s *Session) linkUp(out *Out) {
 		return
 	}
 	n := s.link.Negotiated()
-	s.framing.AddressControl = !n.ACFC
+	s.framing.AddressControl = !n.ACFC && !s.cfg.OmitAddressControl
 	s.framing.CompressProtocol = n.PFC
 	if s.state < stateAuth {
 		s.state = stateAuth
