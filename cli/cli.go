@@ -1,0 +1,128 @@
+// Package cli is lnsctl: the commands that operators give to a running daemon.
+//
+// Every command is a row of a table (Command in command.go), one file per noun.
+// The table makes the command tree, its help, the checks of its arguments and the
+// completion of live values.
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lnsd/lnsd/control/api"
+)
+
+// Env is what a run of lnsctl takes from its surroundings.
+type Env struct {
+	Out, Err io.Writer
+	// Version is that of the program.
+	Version string
+	// Socket is where the daemon is unless --socket says otherwise.
+	Socket string
+}
+
+// DefaultSocket is the daemon's socket where nothing else is configured.
+const DefaultSocket = "/run/lnsd/lnsd.sock"
+
+const (
+	// defaultTimeout is generous: a list of a million sessions takes a while.
+	defaultTimeout = 30 * time.Second
+	// completionTimeout keeps the Tab key from hanging.
+	completionTimeout = time.Second
+	outputBuffer      = 64 << 10
+)
+
+// Run runs lnsctl with the given arguments and returns its exit code.
+func Run(ctx context.Context, env Env, args []string) int {
+	// A table of a million rows is not to be a million system calls.
+	out, errOut := bufio.NewWriterSize(env.Out, outputBuffer), env.Err
+	env.Out = out
+	a := &app{env: env}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(env.Out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	err = joinErr(err, out.Flush())
+	if err == nil {
+		return exitOK
+	}
+	text, code := explain(err, a.socket)
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(errOut, "lnsctl: %s\n", escape(strings.TrimSuffix(line, "\n")))
+	}
+	return code
+}
+
+// app is one run.
+type app struct {
+	env     Env
+	socket  string
+	json    bool
+	timeout time.Duration
+	cause   string // of drop
+	summary bool   // of show pool
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "lnsctl",
+		Short:         "See and steer a running lnsd",
+		Long:          "lnsctl shows what a running lnsd does, and tells it what to do.\n\n" + exitHelp,
+		SilenceErrors: true,
+		// For the hints of missing: two letters may be wrong.
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		Args:                       cobra.ArbitraryArgs,
+		RunE:                       missing,
+	}
+	socket := a.env.Socket
+	if socket == "" {
+		socket = DefaultSocket
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.socket, "socket", socket, "Unix socket of the daemon")
+	f.BoolVar(&a.json, "json", false, "print JSON")
+	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "give up after so long; 0 never")
+	for _, c := range a.commands() {
+		a.add(root, c)
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	return root
+}
+
+// missing answers a command that only holds others.
+func missing(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usageError{fmt.Errorf("%s what? See %s --help", cmd.CommandPath(), cmd.CommandPath())}
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
+	}
+	return usageError{fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)}
+}
+
+// call connects to the daemon and runs f within the time allowed.
+func (a *app) call(ctx context.Context, f func(context.Context, *api.Client) error) error {
+	if a.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, a.timeout)
+		defer cancel()
+	}
+	c, err := api.Dial(a.socket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := f(ctx, c); err != nil {
+		return &callError{err: err, connect: c.ConnectError()}
+	}
+	return nil
+}

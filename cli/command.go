@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lnsd/lnsd/control/api"
+)
+
+// command is one row of the table of commands.
+type command struct {
+	// words are the command itself, such as "show session".
+	words string
+	arg   *arg // nil: takes none
+	help  string
+	flags func(*cobra.Command)
+	// alias is another last word for the same command.
+	alias string
+	run   func(ctx context.Context, value string) error
+}
+
+// arg is a command's argument.
+type arg struct {
+	name     string
+	optional bool
+	kind     kind
+}
+
+// kind is a type of argument: how it is checked and completed.
+type kind struct {
+	check    func(string) error
+	complete func(ctx context.Context, c *api.Client, prefix string) ([]string, error)
+}
+
+func (a *app) commands() []command {
+	var all []command
+	for _, noun := range [][]command{
+		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
+		a.radiusCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
+	} {
+		all = append(all, noun...)
+	}
+	return all
+}
+
+// groupHelp is for the words that commands begin with.
+func groupHelp(word string) string {
+	switch word {
+	case "show":
+		return "Show what is"
+	case "drop":
+		return "Disconnect sessions"
+	}
+	return ""
+}
+
+// add puts c into the tree, with the words it begins with.
+func (a *app) add(root *cobra.Command, c command) {
+	parent := root
+	words := strings.Fields(c.words)
+	for _, w := range words[:len(words)-1] {
+		parent = group(parent, w)
+	}
+	cmd := &cobra.Command{
+		Use:   words[len(words)-1],
+		Short: c.help,
+		Args:  usageArgs(c.arg),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			value := ""
+			if len(args) > 0 {
+				value = args[0]
+			}
+			return c.run(cmd.Context(), value)
+		},
+		ValidArgsFunction: a.completion(c.arg),
+	}
+	if c.arg != nil {
+		cmd.Use += " " + c.arg.usage()
+	}
+	if c.alias != "" {
+		cmd.Aliases = []string{c.alias}
+	}
+	if c.flags != nil {
+		c.flags(cmd)
+	}
+	parent.AddCommand(cmd)
+}
+
+func group(parent *cobra.Command, word string) *cobra.Command {
+	for _, c := range parent.Commands() {
+		if c.Name() == word {
+			return c
+		}
+	}
+	g := &cobra.Command{
+		Use: word, Short: groupHelp(word), RunE: missing,
+		SuggestionsMinimumDistance: parent.SuggestionsMinimumDistance,
+	}
+	parent.AddCommand(g)
+	return g
+}
+
+func (g *arg) usage() string {
+	if g.optional {
+		return "[" + g.name + "]"
+	}
+	return g.name
+}
+
+func usageArgs(g *arg) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case g == nil && len(args) > 0:
+			return usageError{fmt.Errorf("%s takes no argument", cmd.CommandPath())}
+		case g == nil:
+			return nil
+		case len(args) == 0 && !g.optional:
+			return usageError{fmt.Errorf("%s needs %s", cmd.CommandPath(), g.name)}
+		case len(args) > 1:
+			return usageError{fmt.Errorf("%s takes one %s", cmd.CommandPath(), g.name)}
+		case len(args) == 1 && g.kind.check != nil:
+			if err := g.kind.check(args[0]); err != nil {
+				return usageError{fmt.Errorf("%s: %w", g.name, err)}
+			}
+		}
+		return nil
+	}
+}
+
+// completion offers live values; without a daemon it offers nothing.
+func (a *app) completion(g *arg) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if g == nil || g.kind.complete == nil || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+		defer cancel()
+		var words []string
+		err := a.call(ctx, func(ctx context.Context, c *api.Client) (err error) {
+			words, err = g.kind.complete(ctx, c, prefix)
+			return err
+		})
+		if err != nil {
+			cobra.CompDebugln(err.Error(), false)
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,23 @@
+// Command lnsctl shows what a running lnsd does and tells it what to do.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/lnsd/lnsd/cli"
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Run(ctx, cli.Env{
+		Out: os.Stdout, Err: os.Stderr, Version: version, Socket: os.Getenv("LNSD_SOCKET"),
+	}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
