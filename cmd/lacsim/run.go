@@ -176,6 +176,9 @@ func (o *options) config(cmd *cobra.Command) (lac.Config, error) {
 		keep(err)
 	}
 	c.Traffic.MaxLoss = o.maxLoss / 100
+	if len(errs) == 0 {
+		keep(c.Check())
+	}
 	return c, errors.Join(errs...)
 }
 

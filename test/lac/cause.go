@@ -13,6 +13,7 @@ import (
 const (
 	causeStopCCN  = "stopccn"   // the LNS ended the tunnel
 	causeCDN      = "cdn"       // the LNS ended the call
+	causeLocal    = "local"     // we refused what the LNS sent
 	causeSilent   = "silent"    // the LNS does not acknowledge
 	causeTimeout  = "timeout"   // not up within Config.Timeout
 	causeNoTunnel = "no_tunnel" // the session's tunnel failed
@@ -32,41 +33,27 @@ const (
 // causeOfLink names why a link went down.
 func causeOfLink(c ppp.Cause) string { return strings.ReplaceAll(c.String(), " ", "_") }
 
-// Result codes of RFC 2661 section 4.4.2.
-var (
-	stopMeanings = [...]string{1: "general request to clear", 2: "general error", 3: "control channel already exists",
-		4: "not authorized", 5: "protocol version not supported", 6: "shutting down", 7: "finite state machine error"}
-	cdnMeanings = [...]string{1: "loss of carrier", 2: "error", 3: "administrative reasons",
-		4: "temporary lack of facilities", 5: "permanent lack of facilities", 6: "invalid destination",
-		7: "no carrier", 8: "busy", 9: "no dial tone", 10: "not established in time by LAC", 11: "no framing detected"}
-	errorMeanings = [...]string{1: "no control connection", 2: "wrong length", 3: "value out of range",
-		4: "insufficient resources", 5: "invalid session id", 6: "vendor-specific error",
-		7: "try another LNS", 8: "unknown mandatory AVP"}
-)
-
-// failureOf describes an L2TP result. ofTunnel tells the two meanings of the code
-// apart.
+// failureOf describes why L2TP ended something. ofTunnel tells the two meanings of
+// the result code apart, remote whose result it is.
 func failureOf(stage string, r l2tp.Result, ofTunnel, remote bool) Failure {
 	f := Failure{Stage: stage, Cause: causeCDN, Code: r.Code, Error: r.Error, Message: r.Message}
-	meanings := cdnMeanings[:]
+	f.Meaning = l2tp.CDNText(r.Code)
 	if ofTunnel {
-		f.Cause, meanings = causeStopCCN, stopMeanings[:]
+		f.Cause, f.Meaning = causeStopCCN, l2tp.StopText(r.Code)
 	}
-	if !remote {
-		return Failure{Stage: stage, Cause: causeSilent, Message: r.Message}
+	if r.Error != l2tp.ErrorNone {
+		f.Meaning += ": " + l2tp.ErrorText(r.Error)
 	}
-	f.Meaning = meaning(meanings, r.Code)
-	if m := meaning(errorMeanings[:], r.Error); m != "" {
-		f.Meaning += ": " + m
+	switch {
+	case ofTunnel && r.Code == l2tp.StopError && r.Error == l2tp.ErrorNoTunnel:
+		// What the reliable channel reports when nobody answers.
+		return Failure{Stage: stage, Cause: causeSilent}
+	case !remote && !ofTunnel && r.Code == l2tp.CDNTimeout:
+		return Failure{Stage: stage, Cause: causeTimeout}
+	case !remote:
+		f.Cause = causeLocal
 	}
 	return f
-}
-
-func meaning(table []string, code uint16) string {
-	if int(code) < len(table) {
-		return table[code]
-	}
-	return ""
 }
 
 // failures counts failures by kind; the keys have Count 0.

@@ -228,8 +228,13 @@ func def[T comparable](v *T, d T) {
 // maxPerTunnel is how many session ids there are.
 const maxPerTunnel = 65535
 
-// check reports everything that is wrong with a configuration whose defaults are
-// set.
+// Check reports everything that is wrong with a configuration.
+func (c Config) Check() error {
+	c.setDefaults()
+	return c.check()
+}
+
+// check is Check for a configuration whose defaults are set.
 func (c *Config) check() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {

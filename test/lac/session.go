@@ -104,8 +104,11 @@ func (s *session) place() {
 	s.arm()
 }
 
-// callUp starts PPP, or goes on with it where the local negotiation ended.
-func (s *session) callUp() {
+// callUp is called when the LNS has accepted the call.
+func (s *session) callUp() { s.peerID = s.call.PeerID }
+
+// begin starts PPP, or goes on with it where the local negotiation ended.
+func (s *session) begin() {
 	if s.state != sessionCalling {
 		return
 	}
@@ -113,7 +116,6 @@ func (s *session) callUp() {
 	w.stats.call.Record(w.clock - s.placed)
 	s.state = sessionLinking
 	s.upAt = w.clock
-	s.peerID = s.call.PeerID
 	if !w.cfg.ProxyAuth {
 		s.act(func(out *ppp.Out) { s.link.Start(w.now, nil, out) })
 		return

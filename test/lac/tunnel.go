@@ -26,6 +26,14 @@ type tunnel struct {
 	sessions map[uint16]*session
 	waiting  []*session
 	all      []*session
+	// starting are the sessions whose ICCN waits for room in the LNS's window.
+	starting []start
+}
+
+// start is a session that may begin PPP once message ns has been sent.
+type start struct {
+	s  *session
+	ns uint16
 }
 
 // tunnelState is what became of a tunnel, as the run sees it.
@@ -109,9 +117,33 @@ func (t *tunnel) act(call func(*l2tp.Out)) {
 	}
 	t.w.giveL2TP(out)
 	t.w.wakeBy(&t.timer, t.l2tp.Deadline())
+	if len(t.starting) > 0 {
+		t.startSessions()
+	}
 	if t.state == tunnelClosing {
 		t.checkClosed()
 	}
+}
+
+// callUp has the session begin PPP as soon as ICCN is on its way: until then the
+// call is not established for the LNS, and what comes for it may be lost.
+func (t *tunnel) callUp(s *session) {
+	st := t.l2tp.Stats()
+	t.starting = append(t.starting, start{s, st.Ns + uint16(st.Queued)})
+}
+
+// startSessions begins PPP for those whose ICCN has been sent.
+func (t *tunnel) startSessions() {
+	sent := t.l2tp.Stats().Ns // everything before it
+	for len(t.starting) > 0 {
+		first := t.starting[0]
+		if int16(sent-first.ns) < 0 {
+			return
+		}
+		t.starting = t.starting[1:]
+		first.s.begin()
+	}
+	t.starting = nil
 }
 
 func (t *tunnel) handle(e *l2tp.Event) {
@@ -131,6 +163,7 @@ func (t *tunnel) handle(e *l2tp.Event) {
 	case l2tp.CallUp:
 		if s := t.sessions[e.Call.LocalID]; s != nil {
 			s.callUp()
+			t.callUp(s)
 		}
 	case l2tp.CallDown:
 		if s := t.sessions[e.Call.LocalID]; s != nil {
