@@ -194,6 +194,10 @@ func (l *Link) Negotiated() Negotiated {
 	}
 }
 
+// Cause is why the link is going down: known, for an orderly end, while LinkDown
+// still waits for the peer or for a timer. CauseNone as long as it is not.
+func (l *Link) Cause() (Cause, string) { return l.cause, l.text }
+
 // Phase is the link's phase in one word: dead, establish, authenticate, network,
 // terminate (RFC 1661 section 3).
 func (l *Link) Phase() string {

@@ -219,6 +219,18 @@ func (s *Session) pump(now time.Time, out *Out) {
 	}
 	p.Reset()
 	s.pumping = false
+	s.noteEnd(now)
+}
+
+// noteEnd begins the way out as soon as the link knows that it ends: the account
+// stops there, and a call that goes down meanwhile does not become the reason.
+func (s *Session) noteEnd(now time.Time) {
+	if s.link == nil || s.state >= stateClosing {
+		return
+	}
+	if c, text := s.link.Cause(); c != ppp.CauseNone {
+		s.begin(now, endOfLink(c, text))
+	}
 }
 
 // send puts a PPP frame behind an L2TP data header. After the call is gone

@@ -1,0 +1,87 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// Check looks at the invariants of DESIGN: what is installed are the sessions
+// that are up or on their way in or out, nobody shares an address, and the
+// control channels are sane. The ports check theirs as things happen.
+func (w *World) Check() {
+	w.T.Helper()
+	live := make(map[session.Ref]*session.Session)
+	up := 0
+	for _, s := range w.Engine.Shards() {
+		s.Each(func(x *session.Session) {
+			live[x.Ref()] = x
+			if !x.IsUp() {
+				return
+			}
+			up++
+			r, ok := w.Forward.records[x.Ref()]
+			if !ok {
+				w.T.Errorf("%v is up and not installed", x.Ref())
+			} else if want := x.Record(); r.Address != want.Address || r.Slot != want.Slot {
+				w.T.Errorf("%v is installed as %v in slot %d, want %v, %d",
+					x.Ref(), r.Address, r.Slot, want.Address, want.Slot)
+			}
+		})
+		s.EachTunnel(w.checkTunnel)
+	}
+	for ref := range w.Forward.records {
+		if live[ref] == nil {
+			w.T.Errorf("%v is installed and does not live", ref)
+		}
+	}
+	if open := w.Acct.Open(); open < up && !w.Acct.Full {
+		w.T.Errorf("%d sessions are up, %d accounts are open", up, open)
+	}
+}
+
+func (w *World) checkTunnel(v session.TunnelView) {
+	x := &v.Transport
+	// What the peer acknowledged is at most what was sent, and what is not
+	// acknowledged fits into its window (RFC 2661 section 5.8).
+	if int16(x.Ns-x.PeerNr) < 0 {
+		w.T.Errorf("tunnel %d: peer acknowledged %d of %d", v.TunnelID, x.PeerNr, x.Ns)
+	}
+	if x.PeerWindow > 0 && x.Unacked > int(x.PeerWindow) {
+		w.T.Errorf("tunnel %d: %d messages in a window of %d", v.TunnelID, x.Unacked, x.PeerWindow)
+	}
+}
+
+// CheckEnd fails unless everything is over and nothing is left.
+func (w *World) CheckEnd() {
+	w.T.Helper()
+	w.Check()
+	if c := w.Engine.Census(); c != (engine.Census{}) {
+		w.T.Errorf("leaked: %+v", c)
+	}
+	if n := len(w.Forward.records); n != 0 {
+		w.T.Errorf("%d sessions still installed", n)
+	}
+	if n := w.Acct.Open(); n != 0 {
+		w.T.Errorf("%d accounts still open", n)
+	}
+}
+
+// Count reads one of the engine's counters.
+func (w *World) Count(name string) uint64 {
+	w.T.Helper()
+	for _, c := range w.Engine.Counts() {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	w.T.Fatalf("no counter %q", name)
+	return 0
+}
+
+// Logged reports whether a line with the message was logged.
+func (w *World) Logged(message string) bool { return w.Logs.FilterMessage(message).Len() > 0 }
+
+// settleTime is longer than any retransmit cycle and restart timer.
+const settleTime = 3 * time.Minute

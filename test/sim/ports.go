@@ -1,0 +1,237 @@
+package sim
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/lnsd/lnsd/control/ppp"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// Auth is the authenticator. A user's password is "pw-" and its name.
+type Auth struct {
+	w *World
+	// Delay is how long an answer takes; Silent gives none, Full takes no
+	// request, LoseAll answers Unavailable after the delay.
+	Delay, Jitter time.Duration
+	Silent, Full  bool
+	Unavailable   bool
+	// Profiles are what users get; others get nothing special.
+	Profiles map[string]session.Profile
+	Requests int
+}
+
+func newAuth(w *World) *Auth {
+	return &Auth{w: w, Profiles: make(map[string]session.Profile)}
+}
+
+// Authenticate implements engine.Authenticator.
+func (a *Auth) Authenticate(r *session.AuthRequest) bool {
+	if a.Full {
+		return false
+	}
+	a.Requests++
+	if a.Silent {
+		return true
+	}
+	d := a.Delay
+	if a.Jitter > 0 {
+		d += time.Duration(a.w.rng.Int64N(int64(a.Jitter)))
+	}
+	res := a.judge(r)
+	a.w.After(d, func() { a.w.In.AuthDone(res) })
+	return true
+}
+
+func (a *Auth) judge(r *session.AuthRequest) *session.AuthResult {
+	res := &session.AuthResult{Ref: r.Ref, Verdict: session.Reject, Message: "who are you?", Cause: "wrong password"}
+	password := "pw-" + r.User
+	ok := false
+	switch r.Method {
+	case session.AuthPAP:
+		ok = string(r.Password) == password
+	case session.AuthCHAP:
+		ok = ppp.VerifyCHAP(r.ID, r.Challenge, r.Response, []byte(password))
+	case session.AuthMSCHAPv2:
+		res.MSCHAPSuccess, ok = ppp.VerifyMSCHAPv2(r.User, r.Challenge, r.Response, password)
+	}
+	switch {
+	case a.Unavailable:
+		res.Verdict, res.Message, res.Cause = session.Unavailable, "", "timeout"
+	case ok:
+		res.Verdict, res.Message, res.Cause = session.Accept, "welcome", ""
+		res.Profile = a.Profiles[r.User]
+	}
+	return res
+}
+
+// account is the accounting of one session.
+type account struct {
+	start, stop *session.AcctRecord
+	interims    int
+}
+
+// Acct is the accountant. It checks that each Start has one Stop, in that order.
+type Acct struct {
+	w        *World
+	accounts map[string]*account
+	Full     bool
+	Starts   int
+	Stops    []*session.AcctRecord
+	Interims int
+}
+
+func newAcct(w *World) *Acct { return &Acct{w: w, accounts: make(map[string]*account)} }
+
+// Account implements engine.Accountant.
+func (a *Acct) Account(r *session.AcctRecord) bool {
+	if a.Full {
+		return false
+	}
+	id := r.Call.AcctSessionID
+	x := a.accounts[id]
+	switch {
+	case r.Kind == session.AcctStart && x != nil:
+		a.w.T.Errorf("second Start of %s", id)
+	case r.Kind == session.AcctStart:
+		a.accounts[id] = &account{start: r}
+		a.Starts++
+		if !a.w.Forward.has(r.Ref) {
+			a.w.T.Errorf("Start of %s before it is installed", id)
+		}
+	case x == nil || x.stop != nil:
+		a.w.T.Errorf("record of kind %d of %s outside of Start and Stop", r.Kind, id)
+	case r.Kind == session.AcctStop:
+		x.stop = r
+		a.Stops = append(a.Stops, r)
+		if r.Cause == 0 {
+			a.w.T.Errorf("Stop of %s without a cause", id)
+		}
+		if a.w.Forward.has(r.Ref) {
+			a.w.T.Errorf("Stop of %s while it is installed", id)
+		}
+	default:
+		x.interims++
+		a.Interims++
+	}
+	return true
+}
+
+// Open is how many Starts have no Stop.
+func (a *Acct) Open() int { return a.Starts - len(a.Stops) }
+
+// Forward is the forwarding path.
+type Forward struct {
+	w        *World
+	records  map[session.Ref]session.Record
+	bySlot   map[uint32]session.Ref
+	byAddr   map[netip.Addr]session.Ref
+	traffic  map[uint32]session.Counters
+	Delay    time.Duration
+	Capacity int     // 0: no limit
+	Fail     float64 // probability that an operation fails
+	Stalled  bool
+	stalled  []session.Programmed
+	inFlight int
+}
+
+func newForward(w *World) *Forward {
+	return &Forward{
+		w: w, records: make(map[session.Ref]session.Record), bySlot: make(map[uint32]session.Ref),
+		byAddr: make(map[netip.Addr]session.Ref), traffic: make(map[uint32]session.Counters),
+	}
+}
+
+var errFull = errors.New("map is full")
+
+// Apply implements engine.Forwarder.
+func (f *Forward) Apply(ops []session.ProgramOp) {
+	for i := range ops {
+		p := f.apply(&ops[i])
+		if f.Stalled {
+			f.stalled = append(f.stalled, p)
+			continue
+		}
+		f.answer(p)
+	}
+}
+
+func (f *Forward) answer(p session.Programmed) {
+	f.inFlight++
+	f.w.After(f.Delay, func() {
+		f.inFlight--
+		f.w.In.Programmed([]session.Programmed{p})
+	})
+}
+
+// Resume answers what had to wait.
+func (f *Forward) Resume() {
+	f.Stalled = false
+	for _, p := range f.stalled {
+		f.answer(p)
+	}
+	f.stalled = nil
+}
+
+func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
+	r := &op.Record
+	p := session.Programmed{Ref: r.Ref, Slot: r.Slot, Removed: op.Remove}
+	if f.w.rng.Float64() < f.Fail {
+		p.Err = errors.New("injected failure")
+		return p
+	}
+	if op.Remove {
+		if !f.has(r.Ref) {
+			return p // an install that failed
+		}
+		p.Final = f.traffic[r.Slot]
+		delete(f.records, r.Ref)
+		delete(f.bySlot, r.Slot)
+		delete(f.byAddr, r.Address)
+		delete(f.traffic, r.Slot)
+		return p
+	}
+	if f.Capacity > 0 && len(f.records) >= f.Capacity {
+		p.Err = errFull
+		return p
+	}
+	f.install(r)
+	return p
+}
+
+func (f *Forward) install(r *session.Record) {
+	t := f.w.T
+	if other, taken := f.bySlot[r.Slot]; taken {
+		t.Errorf("slot %d of %v is held by %v", r.Slot, r.Ref, other)
+	}
+	if other, taken := f.byAddr[r.Address]; taken {
+		t.Errorf("address %v of %v is held by %v", r.Address, r.Ref, other)
+	}
+	for ref := range f.records {
+		if ref.TunnelID == r.TunnelID && ref.SessionID == r.SessionID {
+			t.Errorf("ids of %v are held by %v", r.Ref, ref)
+		}
+	}
+	if !r.Address.Is4() || r.Slot == 0 || r.MTU < 576 || r.PeerTunnelID == 0 || r.PeerSessionID == 0 {
+		t.Errorf("incomplete record %+v", r)
+	}
+	f.records[r.Ref], f.bySlot[r.Slot], f.byAddr[r.Address] = *r, r.Ref, r.Ref
+}
+
+// Counters implements engine.Forwarder.
+func (f *Forward) Counters(slot uint32) session.Counters { return f.traffic[slot] }
+
+// Pass lets a subscriber's packets pass.
+func (f *Forward) Pass(a netip.Addr, up, down uint64) {
+	ref, ok := f.byAddr[a]
+	if !ok {
+		return
+	}
+	slot := f.records[ref].Slot
+	f.traffic[slot] = f.traffic[slot].Add(session.Counters{
+		UpPackets: up, UpBytes: 100 * up, DownPackets: down, DownBytes: 1000 * down, LastSeen: f.w.Now,
+	})
+}
+
+func (f *Forward) has(r session.Ref) bool { _, ok := f.records[r]; return ok }
