@@ -127,6 +127,7 @@ type Forward struct {
 	records  map[session.Ref]session.Record
 	bySlot   map[uint32]session.Ref
 	byAddr   map[netip.Addr]session.Ref
+	byIDs    map[[2]uint16]session.Ref
 	traffic  map[uint32]session.Counters
 	Delay    time.Duration
 	Capacity int     // 0: no limit
@@ -139,7 +140,8 @@ type Forward struct {
 func newForward(w *World) *Forward {
 	return &Forward{
 		w: w, records: make(map[session.Ref]session.Record), bySlot: make(map[uint32]session.Ref),
-		byAddr: make(map[netip.Addr]session.Ref), traffic: make(map[uint32]session.Counters),
+		byAddr: make(map[netip.Addr]session.Ref), byIDs: make(map[[2]uint16]session.Ref),
+		traffic: make(map[uint32]session.Counters),
 	}
 }
 
@@ -189,6 +191,7 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 		delete(f.records, r.Ref)
 		delete(f.bySlot, r.Slot)
 		delete(f.byAddr, r.Address)
+		delete(f.byIDs, idsOf(r.Ref))
 		delete(f.traffic, r.Slot)
 		return p
 	}
@@ -208,16 +211,17 @@ func (f *Forward) install(r *session.Record) {
 	if other, taken := f.byAddr[r.Address]; taken {
 		t.Errorf("address %v of %v is held by %v", r.Address, r.Ref, other)
 	}
-	for ref := range f.records {
-		if ref.TunnelID == r.TunnelID && ref.SessionID == r.SessionID {
-			t.Errorf("ids of %v are held by %v", r.Ref, ref)
-		}
+	if other, taken := f.byIDs[idsOf(r.Ref)]; taken {
+		t.Errorf("ids of %v are held by %v", r.Ref, other)
 	}
 	if !r.Address.Is4() || r.Slot == 0 || r.MTU < 576 || r.PeerTunnelID == 0 || r.PeerSessionID == 0 {
 		t.Errorf("incomplete record %+v", r)
 	}
 	f.records[r.Ref], f.bySlot[r.Slot], f.byAddr[r.Address] = *r, r.Ref, r.Ref
+	f.byIDs[idsOf(r.Ref)] = r.Ref
 }
+
+func idsOf(r session.Ref) [2]uint16 { return [2]uint16{r.TunnelID, r.SessionID} }
 
 // Counters implements engine.Forwarder.
 func (f *Forward) Counters(slot uint32) session.Counters { return f.traffic[slot] }
