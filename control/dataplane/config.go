@@ -1,0 +1,79 @@
+// Package dataplane keeps the XDP program and its maps as the daemon wants them:
+// it chooses and watches the interfaces, attaches the program, turns session
+// records into map entries, and reads the counters.
+//
+//	engine ─Apply─▶ queue ─▶ worker ─▶ maps ─▶ done ─▶ engine
+//	kernel ─link and address changes─▶ watcher ─▶ attach, ports, local addresses
+package dataplane
+
+import (
+	"net/netip"
+
+	"github.com/lnsd/lnsd/maps"
+)
+
+// Want is how the program is to be attached.
+type Want uint8
+
+// The wants.
+const (
+	// Auto takes native mode where the driver has it, else generic mode.
+	Auto Want = iota
+	// Native refuses interfaces whose driver has no XDP.
+	Native
+	// Generic takes generic mode everywhere.
+	Generic
+)
+
+// Config describes the fast path.
+type Config struct {
+	// PinPath is the folder of the pins in a BPF file system. One is mounted on
+	// its parent folder when there is none.
+	PinPath string
+	// MaxSessions is the highest slot in use.
+	MaxSessions uint32
+	// MaxRoutes is how many prefixes can be routed to subscribers, besides their
+	// addresses; 0 is a quarter of MaxSessions, and 1024 at least.
+	MaxRoutes uint32
+	// Locals are the addresses and ports of our UDP sockets. The unspecified
+	// address stands for all IPv4 addresses of the host, whichever they are at
+	// the time.
+	Locals []netip.AddrPort
+	// Interfaces names the interfaces to attach to. When empty, those are chosen
+	// that carry an address of Locals, a default route, or the route to a LAC.
+	Interfaces []string
+	// LACs are addresses of known LACs; their routes choose interfaces.
+	LACs []netip.Addr
+	// Ignore names interfaces that are never chosen (our TUN device).
+	Ignore []string
+	Want   Want
+	// UDPChecksum writes the outer UDP checksum, which is on by default for
+	// L2TP (RFC 2661 section 8.1).
+	UDPChecksum bool
+	// DontFragment sets DF in the outer header.
+	DontFragment bool
+	// OuterTTL is the TTL of what is sent to the LACs; 0 is 64.
+	OuterTTL uint8
+	// Persist goes on with what is pinned, and leaves it in place at Close.
+	// Otherwise leftovers of an earlier process are removed at start and
+	// everything is at the end.
+	Persist bool
+}
+
+func (c Config) maps() maps.Config {
+	routes := c.MaxRoutes
+	if routes == 0 {
+		routes = max(c.MaxSessions/4, 1024)
+	}
+	return maps.Config{PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes, OuterTTL: c.OuterTTL}
+}
+
+// Mode says how the program is attached to an interface.
+type Mode struct {
+	Interface string
+	// Mode is native, generic or none.
+	Mode string
+	// Reason says why it is not native; empty when it is, or when native mode
+	// was not asked for.
+	Reason string
+}

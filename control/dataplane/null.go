@@ -1,0 +1,41 @@
+package dataplane
+
+import "github.com/lnsd/lnsd/control/session"
+
+// Null is the fast path of a host without XDP: it answers every operation with
+// success and leaves all packets to the slow path.
+type Null struct {
+	done func([]session.Programmed)
+}
+
+// NewNull returns a Null that answers through done, from the caller's goroutine.
+func NewNull(done func([]session.Programmed)) *Null { return &Null{done: done} }
+
+// Apply answers each operation at once.
+func (n *Null) Apply(ops []session.ProgramOp) {
+	answers := make([]session.Programmed, len(ops))
+	for i := range ops {
+		answers[i] = answer(&ops[i])
+	}
+	n.done(answers)
+}
+
+// Counters returns zero: no packet takes this path.
+func (n *Null) Counters(uint32) session.Counters { return session.Counters{} }
+
+// Counts returns nothing.
+func (n *Null) Counts() []session.Count { return nil }
+
+// Installed returns false.
+func (n *Null) Installed(uint32) bool { return false }
+
+// Modes returns no interface.
+func (n *Null) Modes() []Mode { return nil }
+
+// Close does nothing.
+func (n *Null) Close() error { return nil }
+
+// answer begins the answer to an operation.
+func answer(op *session.ProgramOp) session.Programmed {
+	return session.Programmed{Ref: op.Record.Ref, Slot: op.Record.Slot, Removed: op.Remove}
+}

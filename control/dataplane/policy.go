@@ -1,0 +1,56 @@
+package dataplane
+
+import (
+	"net/netip"
+
+	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/maps"
+)
+
+// eligible says whether XDP can forward a session. The others are left to the
+// slow path as a whole: data sequence numbers need one place that counts (RFC
+// 2661 section 5.4), and only IPv4 over IPv4 in the main table is understood.
+func eligible(r *session.Record) bool {
+	return !r.Framing.Sequence && r.VRF == 0 &&
+		r.Address.Is4() && r.Local.Addr().Is4() && r.Peer.Addr().Is4()
+}
+
+// entry turns a record into what the maps hold.
+func (c *Config) entry(r *session.Record) maps.Session {
+	p := maps.Policy{
+		Vrf:           r.VRF,
+		TunnelId:      r.TunnelID,
+		SessionId:     r.SessionID,
+		PeerTunnelId:  r.PeerTunnelID,
+		PeerSessionId: r.PeerSessionID,
+		Local:         r.Local.Addr().As4(),
+		Peer:          r.Peer.Addr().As4(),
+		LocalPort:     r.Local.Port(),
+		PeerPort:      r.Peer.Port(),
+		Address:       r.Address.As4(),
+		Mtu:           r.MTU,
+		ClampMss:      r.ClampMSS,
+	}
+	if r.Framing.Length {
+		p.Flags |= maps.FlagLength
+	}
+	if r.Framing.AddressControl {
+		p.Flags |= maps.FlagAddressControl
+	}
+	if r.Framing.CompressProtocol {
+		p.Flags |= maps.FlagPFC
+	}
+	if c.UDPChecksum {
+		p.Flags |= maps.FlagUDPChecksum
+	}
+	if c.DontFragment {
+		p.Flags |= maps.FlagDontFragment
+	}
+	s := maps.Session{Slot: r.Slot, Policy: p}
+	for _, route := range r.Routes {
+		if route.IsValid() && route.Addr().Is4() {
+			s.Routes = append(s.Routes, netip.PrefixFrom(route.Addr(), route.Bits()).Masked())
+		}
+	}
+	return s
+}
