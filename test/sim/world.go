@@ -66,6 +66,7 @@ type World struct {
 	Logs    *observer.ObservedLogs
 	lacs    map[netip.AddrPort]*LAC
 	armed   []time.Time // by shard
+	seen    map[uint16]sequence
 	// Steps counts events; CheckEvery is how many pass between full checks.
 	Steps, CheckEvery int
 }
@@ -123,6 +124,7 @@ func New(t testing.TB, seed uint64, o Options) *World {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &World{
 		T: t, Seed: seed, Now: start, start: start, rng: rand.New(rand.NewPCG(seed, 0)), Net: o.Network,
+		seen: make(map[uint16]sequence),
 		lacs: make(map[netip.AddrPort]*LAC), Logs: logs, CheckEvery: 50,
 	}
 	t.Cleanup(func() {
