@@ -4,6 +4,7 @@ import "time"
 
 // finish checks what several settings say together.
 func (b *builder) finish() {
+	b.checkPools()
 	b.finishLACs()
 	b.checkRADIUS()
 	b.checkTunnels()
@@ -13,20 +14,11 @@ func (b *builder) finish() {
 			b.warn(pos, "max_sessions_per_tunnel is above max_sessions (%d), which is reached first", l.Sessions)
 		}
 	}
-	for i := range b.c.LACs {
-		if p := b.c.LACs[i].Pool; p != "" && !b.hasPool(p) {
-			b.fail(b.lacs[i].pos, "", "lac %s takes addresses from pool %s, which has none", b.c.LACs[i].Name, printable(p))
-		}
-	}
 }
 
 func (b *builder) hasPool(name string) bool {
-	for _, p := range b.c.Pools {
-		if p.Name == name {
-			return true
-		}
-	}
-	return false
+	_, ok := b.pools[name]
+	return ok
 }
 
 // where is the place of the first of the settings that was given.

@@ -25,7 +25,7 @@ func Diff(from, to *Config) []Change {
 		out = append(out, Change{"pool", Restart})
 	}
 	if !slices.EqualFunc(from.LACs, to.LACs, func(a, b LAC) bool {
-		return a.Name == b.Name && slices.Equal(a.given, b.given)
+		return a.Name == b.Name && slices.Equal(a.Given, b.Given)
 	}) {
 		out = append(out, Change{"lac", NewOnly})
 	}

@@ -175,6 +175,10 @@ func prefix() kind[netip.Prefix] {
 	}
 }
 
+// minPrefixBits keeps a slip from making a pool of half the Internet; address
+// pools hold no more than a /8 anyway.
+const minPrefixBits = 8
+
 func parsePrefix(s string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Is4() {
 		return netip.PrefixFrom(a, 32), nil
@@ -185,6 +189,9 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	}
 	if p.Masked() != p {
 		return netip.Prefix{}, fmt.Errorf("has bits set beyond its length: %s is meant, or %s/32", p.Masked(), p.Addr())
+	}
+	if p.Bits() < minPrefixBits {
+		return netip.Prefix{}, fmt.Errorf("must not be larger than a /%d", minPrefixBits)
 	}
 	return p, nil
 }

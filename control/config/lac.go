@@ -2,8 +2,6 @@ package config
 
 import (
 	"net/netip"
-	"path"
-	"strings"
 
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -13,8 +11,9 @@ import (
 type LAC struct {
 	// Name is the command's name for it; empty for LACs that none matches.
 	Name string
-	// Addresses are the LAC's source addresses; HostName is a glob over its Host
-	// Name AVP ("*" and "?", case-insensitive), empty for any.
+	// Addresses are the LAC's source addresses; HostName is a glob (path.Match)
+	// over its Host Name AVP, empty for any. The Host Name is no proof of identity
+	// (RFC 2661 section 5.1.1): it only selects the secret that is.
 	Addresses []netip.Prefix
 	HostName  string
 
@@ -33,30 +32,15 @@ type LAC struct {
 	SendLength         bool
 	SendAddressControl bool
 
-	// given is what the command said, to render it again.
-	given []lacText
+	// Given is what the command said, to render it again.
+	Given []LACText
 }
 
-// lacText is one key of a lac command with its value in canonical form. Any value
-// is kept as a Secret, so that printing a policy cannot show one.
-type lacText struct {
-	key   string
-	value Secret
-}
-
-// Match returns the policy for a LAC with the given source address and Host Name
-// AVP: that of the first lac command which fits, else that of the settings alone
-// where unknown LACs are allowed. Without either ok is false and the LAC is to be
-// ignored. The Host Name is no proof of identity (RFC 2661 section 5.1.1); it only
-// selects the secret that is.
-func (c *Config) Match(addr netip.Addr, hostName string) (lac LAC, ok bool) {
-	addr = addr.Unmap()
-	for i := range c.LACs {
-		if c.LACs[i].matches(addr, hostName) {
-			return c.LACs[i], true
-		}
-	}
-	return c.Unknown(), c.AllowsUnknown()
+// LACText is one key of a lac command with its value in canonical form, which is
+// kept as a Secret since some are.
+type LACText struct {
+	Key   string
+	Value Secret
 }
 
 // AllowsUnknown reports whether LACs that no lac command names are let in.
@@ -76,20 +60,4 @@ func (c *Config) Unknown() LAC {
 		SendLength:         c.L2TP.SendLength,
 		SendAddressControl: c.PPP.SendAddressControl,
 	}
-}
-
-func (l *LAC) matches(addr netip.Addr, hostName string) bool {
-	if l.HostName != "" {
-		// The pattern was checked when it was read.
-		ok, err := path.Match(strings.ToLower(l.HostName), strings.ToLower(hostName))
-		if err != nil || !ok {
-			return false
-		}
-	}
-	for _, p := range l.Addresses {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return len(l.Addresses) == 0
 }

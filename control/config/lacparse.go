@@ -8,6 +8,8 @@ type lacDraft struct {
 	name  string
 	pos   Pos
 	given []lacGiven
+	// broken drafts have had their error; what follows from it says nothing new.
+	broken bool
 }
 
 type lacGiven struct {
@@ -23,7 +25,8 @@ func (b *builder) lac(args []token) {
 		b.fail(b.at(args[0]), "", "NAME %v", err)
 		return
 	}
-	d := b.draft(name, b.at(args[0]))
+	d, faults := b.draft(name, b.at(args[0])), len(b.errs)
+	defer func() { d.broken = d.broken || len(b.errs) > faults }()
 	keys := LACKeys()
 	for rest := args[1:]; len(rest) > 0; rest = rest[2:] {
 		key, ok := findKey(keys, rest[0].text)
@@ -88,6 +91,9 @@ func (d *lacDraft) has(key string) bool {
 // finishLACs turns the drafts into policies, now that all settings are read.
 func (b *builder) finishLACs() {
 	for _, d := range b.lacs {
+		if d.broken {
+			continue
+		}
 		l := b.c.Unknown()
 		l.Name = d.name
 		for _, g := range d.given {
@@ -96,7 +102,7 @@ func (b *builder) finishLACs() {
 				b.fail(g.pos, "", "%s %v", g.key.Name, err)
 				continue
 			}
-			l.given = append(l.given, lacText{g.key.Name, Secret(text)})
+			l.Given = append(l.Given, LACText{g.key.Name, Secret(text)})
 		}
 		// A secret of its own is there to be checked, as the global one is.
 		if d.has("secret") && !d.has("challenge") {
@@ -107,6 +113,9 @@ func (b *builder) finishLACs() {
 		}
 		if !d.has("address") && !d.has("hostname") {
 			b.fail(d.pos, "", "lac %s has neither address nor hostname", d.name)
+		}
+		if l.Pool != "" && !b.hasPool(l.Pool) {
+			b.fail(d.pos, "", "lac %s takes addresses from pool %s, which has none", d.name, printable(l.Pool))
 		}
 		b.c.LACs = append(b.c.LACs, l)
 	}

@@ -53,9 +53,7 @@ func Parse(file, text string, o Options) (*Config, []Warning, error) {
 	b.finish()
 	if len(b.errs) > 0 {
 		// Some faults are seen only at the end; the reader goes by the file.
-		slices.SortStableFunc(b.errs, func(x, y *Error) int {
-			return cmp.Or(strings.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line), cmp.Compare(x.Col, y.Col))
-		})
+		slices.SortStableFunc(b.errs, func(x, y *Error) int { return b.order(x.Pos, y.Pos) })
 		return nil, b.warnings, b.errs
 	}
 	return b.c, b.warnings, nil
@@ -71,7 +69,9 @@ type builder struct {
 	// seen is where each setting was given, for faults that come of several.
 	seen     map[string]Pos
 	lacs     []*lacDraft
-	owners   []poolPrefix
+	prefixes []poolPrefix // of all pools, as given
+	given    map[poolPrefix]bool
+	pools    map[string]int // index in c.Pools
 	warnings []Warning
 	errs     Errors
 }
@@ -81,6 +81,7 @@ func newBuilder(file string, o Options) *builder {
 		c: Default(o.HostName), pos: Pos{File: file},
 		settings: map[string]Setting{}, commands: map[string]Command{},
 		legacy: newLegacy(), seen: map[string]Pos{},
+		given: map[poolPrefix]bool{}, pools: map[string]int{},
 	}
 	b.c.Files = o.Files
 	for _, s := range Settings() {
@@ -101,6 +102,17 @@ func (b *builder) warn(pos Pos, format string, args ...any) {
 }
 
 func (b *builder) at(t token) Pos { return Pos{b.pos.File, b.pos.Line, t.col} }
+
+// order compares places as they are read: the ip_pool file after the other.
+func (b *builder) order(x, y Pos) int {
+	rank := func(p Pos) int {
+		if p.File == b.pos.File {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(rank(x)-rank(y), cmp.Compare(x.Line, y.Line), cmp.Compare(x.Col, y.Col))
+}
 
 // line reads one line of the startup-config.
 func (b *builder) line(n int, line string) {

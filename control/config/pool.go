@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,26 +30,46 @@ func (b *builder) pool(args []token) {
 }
 
 // addPrefix gives a prefix to a pool. The same prefix twice in one pool is taken
-// once, so that ip_pool and the running configuration may both name it; any other
-// overlap would give one address to two subscribers.
+// once, so that ip_pool and the running configuration may both name it.
 func (b *builder) addPrefix(pool string, p netip.Prefix, pos Pos) {
-	for _, o := range b.owners {
-		if !o.prefix.Overlaps(p) {
-			continue
-		}
-		if o.pool == pool && o.prefix == p {
-			return
-		}
-		b.fail(pos, "", "%s overlaps %s of pool %s (%s)", p, o.prefix, o.pool, o.pos)
+	entry := poolPrefix{pool: pool, prefix: p}
+	if b.given[entry] {
 		return
 	}
-	b.owners = append(b.owners, poolPrefix{pool, p, pos})
-	i := slices.IndexFunc(b.c.Pools, func(o Pool) bool { return o.Name == pool })
-	if i < 0 {
+	b.given[entry] = true
+	entry.pos = pos
+	b.prefixes = append(b.prefixes, entry)
+	i, ok := b.pools[pool]
+	if !ok {
+		i = len(b.c.Pools)
+		b.pools[pool] = i
 		b.c.Pools = append(b.c.Pools, Pool{Name: pool})
-		i = len(b.c.Pools) - 1
 	}
 	b.c.Pools[i].Prefixes = append(b.c.Pools[i].Prefixes, p)
+}
+
+// checkPools refuses prefixes that overlap: one address would go to two
+// subscribers. Sorted, a prefix that holds others stands before them.
+func (b *builder) checkPools() {
+	sorted := slices.Clone(b.prefixes)
+	slices.SortFunc(sorted, func(x, y poolPrefix) int {
+		return cmp.Or(x.prefix.Addr().Compare(y.prefix.Addr()), cmp.Compare(x.prefix.Bits(), y.prefix.Bits()), b.order(x.pos, y.pos))
+	})
+	var outer poolPrefix
+	for _, p := range sorted {
+		if !outer.prefix.IsValid() || !outer.prefix.Overlaps(p.prefix) {
+			outer = p
+			continue
+		}
+		first, second := outer, p
+		if b.order(second.pos, first.pos) < 0 {
+			first, second = second, first
+		}
+		b.fail(second.pos, "", "%s overlaps %s of pool %s (%s)", second.prefix, first.prefix, first.pool, first.pos)
+		if len(b.errs) >= maxFaults {
+			return
+		}
+	}
 }
 
 // poolFile reads l2tpns' ip_pool: one address or prefix a line. A line of the form

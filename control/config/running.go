@@ -39,12 +39,12 @@ func (c *Config) render(hide bool) string {
 func (l *LAC) render(w *strings.Builder, hide bool) {
 	keys := LACKeys()
 	line := "lac " + quoted(l.Name)
-	for _, g := range l.given {
-		if key, _ := findKey(keys, g.key); key.Secret && hide {
-			w.WriteString("# lac " + quoted(l.Name) + " " + g.key + " " + hidden + "\n")
+	for _, g := range l.Given {
+		if key, _ := findKey(keys, g.Key); key.Secret && hide {
+			w.WriteString("# lac " + quoted(l.Name) + " " + g.Key + " " + hidden + "\n")
 			continue
 		}
-		line += " " + g.key + " " + quoted(g.value.Reveal())
+		line += " " + g.Key + " " + quoted(g.Value.Reveal())
 	}
 	w.WriteString(line + "\n")
 }
