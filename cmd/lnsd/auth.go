@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/radius"
+	"github.com/lnsd/lnsd/control/secrets"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// subscribers is who knows the subscribers and takes their accounting: RADIUS where
+// a server is configured, else the chap-secrets file. Unused parts are nil.
+type subscribers struct {
+	radius  *radius.Client
+	secrets *secrets.Store
+
+	accounting bool
+	// acctID names the daemon's own Accounting-On and -Off, which RFC 2866 section
+	// 5.5 wants an Acct-Session-Id in.
+	acctID string
+	on     bool
+}
+
+func openSubscribers(c *config.Config, epoch uint32, done func(*session.AuthResult), log *zap.Logger) (*subscribers, error) {
+	s := &subscribers{acctID: fmt.Sprintf("%08x", epoch), accounting: c.RADIUS.Accounting}
+	if servers := c.RADIUS.Servers(); len(servers) > 0 {
+		client, err := radius.New(radiusConfig(c, servers, log), done)
+		if err != nil {
+			return nil, err
+		}
+		s.radius, s.on = client, c.RADIUS.AccountingOn && c.RADIUS.Accounting
+		if s.on {
+			client.On(s.acctID, time.Now())
+		}
+		return s, nil
+	}
+	if c.Files.ChapSecrets == "" {
+		return nil, errors.New("nobody can log in: set primary_radius, or put a chap-secrets file beside the startup-config")
+	}
+	store, err := secrets.Open(c.Files.ChapSecrets, c.Hostname, done)
+	if err != nil {
+		return nil, err
+	}
+	s.secrets = store
+	return s, nil
+}
+
+func radiusConfig(c *config.Config, servers []config.RADIUSServer, log *zap.Logger) radius.Config {
+	r := radius.Config{
+		PortMin: c.RADIUS.BindMin, PortMax: c.RADIUS.BindMax,
+		NASIdentifier:     c.Hostname,
+		InitialRetransmit: c.RADIUS.Timeout,
+		DeadTime:          c.RADIUS.DeadTime,
+		Log:               log,
+	}
+	if c.L2TP.BindAddress.IsValid() {
+		r.NASAddress = c.L2TP.BindAddress
+	}
+	// A server has had its chance once it was asked Retries more times, each after
+	// twice the wait of the one before.
+	for wait, i := c.RADIUS.Timeout, 0; i <= c.RADIUS.Retries; wait, i = 2*wait, i+1 {
+		r.FailoverAfter += wait
+	}
+	r.AuthTimeout = min(time.Duration(len(servers))*r.FailoverAfter, c.Sessions.SetupTimeout)
+	if !c.Sessions.KillTimedOut {
+		r.ZeroSessionTimeout = radius.ZeroUnlimited
+	}
+	rule := radius.RequireAuto
+	switch c.RADIUS.MessageAuthenticator {
+	case config.Yes:
+		rule = radius.RequireYes
+	case config.No:
+		rule = radius.RequireNo
+	}
+	for _, s := range servers {
+		r.Servers = append(r.Servers, radius.Server{
+			Addr: s.Auth.Addr(), AuthPort: s.Auth.Port(), AcctPort: s.Acct.Port(),
+			Secret: []byte(c.RADIUS.Secret.Reveal()), MessageAuthenticator: rule,
+		})
+	}
+	return r
+}
+
+func (s *subscribers) authenticator() engine.Authenticator {
+	if s.radius != nil {
+		return s.radius
+	}
+	return s.secrets
+}
+
+func (s *subscribers) accountant() engine.Accountant {
+	if s.radius != nil && s.accounting {
+		return s.radius
+	}
+	return noAccounting{}
+}
+
+// reload reads the subscribers' file again; with RADIUS there is none.
+func (s *subscribers) reload(c *config.Config) error {
+	if s.secrets == nil || c.Files.ChapSecrets == "" {
+		return nil
+	}
+	return s.secrets.Reload(c.Files.ChapSecrets)
+}
+
+func (s *subscribers) counts() []session.Count {
+	if s.radius != nil {
+		return s.radius.Counts()
+	}
+	return s.secrets.Counts()
+}
+
+func (s *subscribers) servers() []session.AuthServerView {
+	if s.radius != nil {
+		return s.radius.Servers()
+	}
+	return nil
+}
+
+// close delivers what is queued, as long as ctx lasts.
+func (s *subscribers) close(ctx context.Context) error {
+	if s.radius == nil {
+		return nil
+	}
+	if s.on {
+		s.radius.Off(s.acctID, time.Now())
+	}
+	return s.radius.Close(ctx)
+}
+
+// noAccounting is for servers without accounting.
+type noAccounting struct{}
+
+func (noAccounting) Account(*session.AcctRecord) bool { return true }

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/pool"
+	"github.com/lnsd/lnsd/control/tun"
+	"github.com/lnsd/lnsd/control/udp"
+)
+
+// daemon is every part of a running lnsd, wired together:
+//
+//	udp ─▶ tun.Uplink ─ not a user's packet ─▶ engine.Inboxes ─▶ engine
+//	engine ─▶ udp, subscribers, forwarder (tun and dataplane)
+//	api ─▶ backend ─▶ engine and the others
+type daemon struct {
+	log     *zap.Logger
+	started time.Time
+
+	inboxes     *engine.Inboxes
+	subscribers *subscribers
+	socket      *udp.Socket
+	slow        *tun.Path
+	fast        fastPath
+	engine      *engine.Engine
+	listener    net.Listener
+
+	closers []func() error // in the order of opening
+}
+
+// open makes all parts in the order of what needs what. On an error it takes down
+// what it had made.
+func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
+	d = &daemon{log: log, started: time.Now()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+			d = nil
+		}
+	}()
+	epoch := uint32(d.started.Unix())
+	shards := c.Engine.Shards
+	if shards == 0 {
+		shards = runtime.GOMAXPROCS(0)
+	}
+	d.inboxes = engine.NewInboxes(shards)
+
+	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, log.Named("auth")); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.closeSubscribers)
+
+	if d.socket, err = udp.Listen(udp.Config{Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port)}); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.socket.Close)
+
+	if d.slow, err = tun.Open(slowPathConfig(c), d.socket.NewSender(), log.Named("tun")); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.slow.Close)
+
+	if d.fast, err = openFastPath(c, d, log.Named("dataplane")); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.fast.Close)
+
+	if d.engine, err = d.openEngine(c, epoch); err != nil {
+		return d, err
+	}
+	d.engine.Drain(c.Engine.Drain)
+
+	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, func() error { return ignoreClosed(d.listener.Close()) })
+	return d, nil
+}
+
+func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, error) {
+	pools, err := pools(c)
+	if err != nil {
+		return nil, err
+	}
+	senders := make([]engine.Sender, d.inboxes.Shards())
+	for i := range senders {
+		senders[i] = d.socket.NewControlSender()
+	}
+	return engine.New(engine.Config{
+		Policy:      enginePolicy(c),
+		Pools:       pools,
+		MaxSessions: uint32(c.Limits.Sessions),
+		Epoch:       epoch,
+	}, d.inboxes, engine.Ports{
+		Authenticator: d.subscribers.authenticator(),
+		Accountant:    d.subscribers.accountant(),
+		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
+		Send:          senders,
+	}, d.log.Named("engine"))
+}
+
+// pools makes the address pools. Our own addresses are never given out.
+func pools(c *config.Config) ([]*pool.Pool, error) {
+	var out []*pool.Pool
+	for _, p := range c.Pools {
+		made, err := pool.New(pool.Config{
+			Name: p.Name, Prefixes: p.Prefixes, Edges: pool.SkipEnds,
+			Exclude: ownAddresses(c),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("pool %s: %w", p.Name, err)
+		}
+		out = append(out, made)
+	}
+	return out, nil
+}
+
+func ownAddresses(c *config.Config) []netip.Addr {
+	var own []netip.Addr
+	for _, a := range []netip.Addr{c.L2TP.BindAddress, c.PPP.PeerAddress, c.SlowPath.Address} {
+		if a.IsValid() {
+			own = append(own, a)
+		}
+	}
+	return own
+}
+
+func bindAddress(c *config.Config) netip.Addr {
+	if c.L2TP.BindAddress.IsValid() {
+		return c.L2TP.BindAddress
+	}
+	return netip.IPv4Unspecified()
+}
+
+func slowPathConfig(c *config.Config) tun.Config {
+	t := tun.Config{
+		Name:       c.SlowPath.Device,
+		Address:    c.SlowPath.Address,
+		MTU:        int(c.L2TP.MTU),
+		MaxSlot:    uint32(c.Limits.Sessions),
+		Offload:    true,
+		ICMPRate:   c.SlowPath.ICMPRate,
+		Forwarding: true,
+	}
+	if !t.Address.IsValid() {
+		t.Address = c.L2TP.BindAddress
+	}
+	for _, p := range c.Pools {
+		t.Pools = append(t.Pools, p.Prefixes...)
+	}
+	return t
+}
+
+// close takes the parts down in the reverse order of opening.
+func (d *daemon) close() error {
+	var errs []error
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		errs = append(errs, d.closers[i]())
+	}
+	d.closers = nil
+	return errors.Join(errs...)
+}
+
+// accountingGrace is how long a stop waits for accounting records to be delivered.
+const accountingGrace = 5 * time.Second
+
+func (d *daemon) closeSubscribers() error {
+	ctx, cancel := context.WithTimeout(context.Background(), accountingGrace)
+	defer cancel()
+	if err := d.subscribers.close(ctx); err != nil {
+		return fmt.Errorf("accounting records were not delivered: %w", err)
+	}
+	return nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

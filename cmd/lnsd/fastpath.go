@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/dataplane"
+	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/maps"
+)
+
+// fastPath is the data plane, with XDP or without.
+type fastPath interface {
+	path
+	Installed(slot uint32) bool
+	Modes() []dataplane.Mode
+	Counts() []session.Count
+	Close() error
+}
+
+var (
+	_ fastPath = (*dataplane.Plane)(nil)
+	_ fastPath = (*dataplane.Null)(nil)
+)
+
+// openFastPath attaches XDP as configured. Where the kernel cannot do what is needed
+// the daemon does not start by chance without its fast path: the operator has to
+// say so by xdp_mode none.
+func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error) {
+	done := answers(d.slow, d.inboxes.Programmed)
+	if c.XDP.Mode == config.XDPNone {
+		log.Info("XDP is off: all packets take the slow path")
+		return dataplane.NewNull(done), nil
+	}
+	cfg := dataplane.Config{
+		PinPath:     c.XDP.PinPath,
+		MaxSessions: uint32(c.Limits.Sessions),
+		Locals:      []netip.AddrPort{d.socket.LocalAddr()},
+		Interfaces:  c.XDP.Interfaces,
+		Ignore:      []string{d.slow.Name()},
+		UDPChecksum: c.L2TP.UDPChecksum,
+	}
+	for _, lac := range c.LACs {
+		for _, prefix := range lac.Addresses {
+			cfg.LACs = append(cfg.LACs, prefix.Addr())
+		}
+	}
+	switch c.XDP.Mode {
+	case config.XDPNative:
+		cfg.Want = dataplane.Native
+	case config.XDPGeneric:
+		cfg.Want = dataplane.Generic
+	}
+	plane, err := dataplane.Open(cfg, done, log)
+	if errors.Is(err, dataplane.ErrUnsupported) {
+		return nil, fmt.Errorf("%w; `set xdp_mode none` runs without XDP", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return plane, nil
+}
+
+// cleanup removes what a daemon that is gone has left pinned.
+func cleanup(f flags) error {
+	c, _, err := config.Load(f.config)
+	if err != nil {
+		return err
+	}
+	return maps.Unpin(c.XDP.PinPath)
+}
+
+// volume is the traffic that both paths have forwarded since the start. Bytes are
+// those of whole frames in the fast path, of IP packets in the slow path.
+func (d *daemon) volume() volume {
+	fast, slow := d.fast.Counts(), d.slow.Counts()
+	return volume{
+		upPackets:   count(fast, "xdp_sent_up") + count(slow, "slow_up_forwarded"),
+		upBytes:     count(fast, "xdp_sent_up_bytes") + count(slow, "slow_up_forwarded_bytes"),
+		downPackets: count(fast, "xdp_sent_down") + count(slow, "slow_down_forwarded"),
+		downBytes:   count(fast, "xdp_sent_down_bytes") + count(slow, "slow_down_forwarded_bytes"),
+	}
+}
+
+// alive asks every shard for something small.
+func (d *daemon) alive(ctx context.Context) error {
+	_, err := d.engine.Tunnels(ctx)
+	return err
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/config"
+)
+
+// live is the configuration in force and how to put another one in its place.
+type live struct {
+	flags flags
+	d     *daemon
+	sink  *logSink
+	level zap.AtomicLevel
+
+	mu     sync.Mutex
+	config *config.Config
+}
+
+func newLive(f flags, c *config.Config, d *daemon, sink *logSink, level zap.AtomicLevel) *live {
+	return &live{flags: f, config: c, d: d, sink: sink, level: level}
+}
+
+// text is the configuration in force, secrets hidden.
+func (l *live) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.config.Show()
+}
+
+// hostname is the name we go by.
+func (l *live) hostname() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.config.Hostname
+}
+
+// reload reads the files again and applies what can be applied to a running daemon.
+// It returns what the operator should know: warnings, and what takes a restart. When
+// anything is wrong nothing has changed. Sessions that are up keep what they have.
+func (l *live) reload(context.Context) ([]string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, warnings, err := config.Load(l.flags.config)
+	if err != nil {
+		return nil, err
+	}
+	if err := enginePolicy(c).Validate(); err != nil {
+		return nil, err
+	}
+	if err := l.d.subscribers.reload(c); err != nil {
+		return nil, err
+	}
+	if err := l.sink.Reopen(); err != nil {
+		return nil, err
+	}
+	if err := l.d.engine.Reload(enginePolicy(c)); err != nil {
+		return nil, err
+	}
+	l.d.engine.Drain(c.Engine.Drain)
+	l.level.SetLevel(logLevel(int(c.Log.Level) + l.flags.verbose))
+
+	var notes []string
+	for _, w := range warnings {
+		notes = append(notes, w.String())
+	}
+	for _, change := range config.Diff(l.config, c) {
+		if change.Apply == config.Restart {
+			notes = append(notes, fmt.Sprintf("%s has changed and takes effect at the next start", change.Name))
+		}
+	}
+	l.config = c
+	return notes, nil
+}

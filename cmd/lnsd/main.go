@@ -1,0 +1,92 @@
+// Lnsd is an L2TP network server: it terminates tunnels and PPP sessions and
+// forwards subscribers' packets, in the kernel where it can.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lnsd/lnsd/control/config"
+)
+
+// version is set when the program is built.
+var version = "unknown"
+
+// Exit codes, beside 0.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// flags are the command line.
+type flags struct {
+	config    string
+	logFormat string
+	verbose   int
+	check     bool
+	cleanup   bool
+}
+
+func main() {
+	cmd := command()
+	if err := cmd.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "lnsd:", err)
+		var usage usageError
+		if errors.As(err, &usage) {
+			os.Exit(exitUsage)
+		}
+		os.Exit(exitFailed)
+	}
+}
+
+type usageError struct{ error }
+
+func command() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "lnsd",
+		Short: "L2TP network server",
+		Long: "lnsd terminates L2TPv2 tunnels and the PPP sessions in them and forwards their packets by XDP.\n\n" +
+			"It stays in the foreground. SIGHUP reads the configuration and the users again and reopens\n" +
+			"the log; SIGTERM and SIGINT stop the daemon; SIGQUIT disconnects every session and tunnel\n" +
+			"first, so that no peer believes that they are still open.",
+		Version:       version,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(*cobra.Command, []string) error {
+			switch {
+			case f.check:
+				return check(f)
+			case f.cleanup:
+				return cleanup(f)
+			default:
+				return run(f)
+			}
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.Flags().StringVarP(&f.config, "config", "c", "/etc/lnsd/startup-config",
+		"configuration `FILE`; ip_pool and chap-secrets are looked for beside it")
+	cmd.Flags().StringVar(&f.logFormat, "log-format", "", "`text` or json (default: text on a terminal, else json)")
+	cmd.Flags().CountVarP(&f.verbose, "verbose", "v", "log more than the debug setting says; may be repeated")
+	cmd.Flags().BoolVar(&f.check, "check", false, "check the configuration, say what is wrong with it, and exit")
+	cmd.Flags().BoolVar(&f.cleanup, "cleanup", false, "remove the pinned maps and programs of a daemon that is gone, and exit")
+	return cmd
+}
+
+// check reads the configuration like a start would, and prints what it thinks.
+func check(f flags) error {
+	c, warnings, err := config.Load(f.config)
+	for _, w := range warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: good; %d LACs, %d pools\n", f.config, len(c.LACs), len(c.Pools))
+	return nil
+}

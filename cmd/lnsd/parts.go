@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/lnsd/lnsd/control/api"
+)
+
+// parts are the goroutines of a running daemon.
+type parts struct {
+	group  sync.WaitGroup
+	failed chan error
+	server server
+}
+
+// start runs every part until ctx ends. One that ends before has failed, and says so
+// on failed.
+func (d *daemon) start(ctx context.Context, b *backend) *parts {
+	p := &parts{failed: make(chan error, 8), server: server{api.NewServer(b, d.log.Named("api"))}}
+	p.run(ctx, "engine", d.engine.Run)
+	p.run(ctx, "L2TP socket", d.receive)
+	p.run(ctx, "slow path", d.slow.Run)
+	p.run(ctx, "management socket", func(context.Context) error { return p.server.api.Serve(d.listener) })
+	p.group.Go(func() { b.rates.run(ctx) })
+	p.group.Go(func() { watchdog(ctx, d.log, d.alive) })
+	return p
+}
+
+func (p *parts) run(ctx context.Context, name string, f func(context.Context) error) {
+	p.group.Go(func() {
+		err := f(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("ended by itself")
+		}
+		p.failed <- fmt.Errorf("%s: %w", name, err)
+	})
+}
+
+func (p *parts) wait() { p.group.Wait() }

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/ppp"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// Choices that no setting offers: nothing is gained by varying them.
+const (
+	vendorName = "lnsd"
+	// bothCapabilities announces synchronous and asynchronous framing, or digital
+	// and analogue bearers (RFC 2661 section 4.4.3).
+	bothCapabilities = 3
+	maxTerminate     = 2 // RFC 1661 section 4.6
+	echoFailures     = 3 // where idle_echo_timeout is too short to derive them
+)
+
+// enginePolicy translates the configuration into what the engine treats tunnels
+// and sessions by. Each lac command becomes entries of its own, one a prefix.
+func enginePolicy(c *config.Config) *engine.Policy {
+	p := &engine.Policy{
+		Session: sessionConfig(c, c.Unknown()),
+		Limits: engine.Limits{
+			Tunnels:           c.Limits.Tunnels,
+			TunnelsPerPeer:    c.Limits.TunnelsPerLAC,
+			HalfOpen:          c.Limits.HalfOpen,
+			HalfOpenPerPeer:   c.Limits.HalfOpenPerLAC,
+			Sessions:          c.Limits.Sessions,
+			SessionsPerTunnel: c.Limits.SessionsPerTunnel,
+		},
+		OneTunnelPerLAC: c.L2TP.OneTunnelPerLAC,
+	}
+	if c.AllowsUnknown() {
+		p.Default = tunnelConfig(c, c.Unknown())
+	}
+	for _, lac := range c.LACs {
+		entry := engine.LAC{
+			HostName:    lac.HostName,
+			L2TP:        tunnelConfig(c, lac),
+			Session:     sessionConfig(c, lac),
+			MaxSessions: lac.MaxSessions,
+		}
+		prefixes := lac.Addresses
+		if len(prefixes) == 0 {
+			prefixes = []netip.Prefix{{}} // matches any source
+		}
+		for _, prefix := range prefixes {
+			entry.Source = prefix
+			p.LACs = append(p.LACs, entry)
+		}
+	}
+	return p
+}
+
+func tunnelConfig(c *config.Config, lac config.LAC) *l2tp.Config {
+	t := &l2tp.Config{
+		Role:             l2tp.LNS,
+		HostName:         c.Hostname,
+		VendorName:       vendorName,
+		Secret:           []byte(lac.Secret.Reveal()),
+		Challenge:        lac.Challenge,
+		HideAVPs:         lac.HideAVPs,
+		ReceiveWindow:    c.L2TP.ReceiveWindow,
+		HelloInterval:    c.L2TP.HelloInterval,
+		RetryInterval:    c.L2TP.RetryInterval,
+		RetryCap:         c.L2TP.RetryCap,
+		MaxRetries:       c.L2TP.MaxRetries,
+		EstablishTimeout: c.L2TP.EstablishTimeout,
+		FramingCaps:      bothCapabilities,
+		BearerCaps:       bothCapabilities,
+	}
+	if c.L2TP.NoHello {
+		t.HelloInterval = 0
+	}
+	return t
+}
+
+func sessionConfig(c *config.Config, lac config.LAC) *session.Config {
+	local := c.Gateway()
+	if !local.IsValid() {
+		local = fallbackGateway
+	}
+	s := &session.Config{
+		PPP:          linkConfig(c, lac),
+		LocalAddress: local,
+		DNS:          c.DNS.Servers,
+		NBNS:         c.DNS.NBNS,
+		Pool:         lac.Pool,
+		OuterMTU:     lac.MTU,
+		DataLength:   lac.SendLength,
+		DataSequence: c.L2TP.SendSequence,
+		ClampMSS:     c.L2TP.ClampMSS,
+		Duplicates:   c.Sessions.Duplicates,
+
+		OmitAddressControl: !lac.SendAddressControl,
+
+		SetupTimeout:    c.Sessions.SetupTimeout,
+		SessionTimeout:  c.Sessions.SessionTimeout,
+		IdleTimeout:     c.Sessions.IdleTimeout,
+		InterimInterval: c.RADIUS.Interim,
+	}
+	if s.Pool == "" {
+		s.Pool = config.DefaultPool
+	}
+	return s
+}
+
+// fallbackGateway is our address in IPCP when nothing configured gives one: from
+// the documentation range, since the far end of a point-to-point link need not be
+// reachable, only different from the subscriber's.
+var fallbackGateway = netip.MustParseAddr("192.0.2.1")
+
+func linkConfig(c *config.Config, lac config.LAC) *ppp.Config {
+	l := &ppp.Config{
+		MRU:            config.MRU(lac.MTU),
+		ACFC:           c.PPP.ACFC,
+		PFC:            c.PPP.PFC,
+		Name:           c.Hostname,
+		Rechallenge:    c.PPP.Rechallenge,
+		EchoInterval:   c.PPP.EchoTimeout,
+		EchoFailures:   echoFailures,
+		RestartTimer:   c.PPP.RestartTimer,
+		MaxConfigure:   c.PPP.MaxConfigure,
+		MaxTerminate:   maxTerminate,
+		MaxFailure:     c.PPP.MaxFailure,
+		AuthTimeout:    c.Sessions.SetupTimeout,
+		NetworkTimeout: c.Sessions.SetupTimeout,
+		IPv6CP:         true,
+	}
+	if n := failures(c.PPP.EchoTimeout, c.PPP.IdleEchoTimeout); n > 0 {
+		l.EchoFailures = n
+	}
+	switch {
+	case !lac.Proxy || lac.Renegotiate == config.RenegotiateAlways:
+		l.Renegotiate = ppp.Always
+	case lac.Renegotiate == config.RenegotiateNever:
+		l.Renegotiate = ppp.Never
+	default:
+		l.Renegotiate = ppp.OnMismatch
+	}
+	for _, m := range lac.AuthTypes {
+		switch m {
+		case session.AuthPAP:
+			l.Auth = append(l.Auth, ppp.PAP)
+		case session.AuthCHAP:
+			l.Auth = append(l.Auth, ppp.CHAPMD5)
+		case session.AuthMSCHAPv2:
+			l.Auth = append(l.Auth, ppp.MSCHAPv2)
+		}
+	}
+	return l
+}
+
+// failures is how many echoes in a row may stay unanswered so that a silent link is
+// down after idle: echo_timeout and idle_echo_timeout say it in seconds.
+func failures(echo, idle time.Duration) int {
+	if echo <= 0 {
+		return 0
+	}
+	return int((idle + echo - 1) / echo)
+}

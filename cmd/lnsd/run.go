@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/config"
+)
+
+// shutdownLimit bounds the time in which sessions and tunnels are disconnected.
+const shutdownLimit = 30 * time.Second
+
+// run is the daemon from its start to its end.
+func run(f flags) error {
+	c, warnings, err := config.Load(f.config)
+	if err != nil {
+		return err
+	}
+	sink, err := openLogSink(c.Log.File)
+	if err != nil {
+		return err
+	}
+	level := zap.NewAtomicLevelAt(logLevel(int(c.Log.Level) + f.verbose))
+	log := newLogger(sink, level, f.logFormat)
+	for _, w := range warnings {
+		log.Warn("configuration", zap.String("at", w.Pos.String()), zap.String("problem", w.Message))
+	}
+	d, err := open(c, log)
+	if err != nil {
+		return err
+	}
+	stop := newStopper()
+	current := newLive(f, c, d, sink, level)
+	err = d.serve(current, stop)
+	return errors.Join(err, d.close())
+}
+
+// stopper lets several parts ask for the end; the first decides how.
+type stopper struct{ ask chan string }
+
+func newStopper() stopper { return stopper{make(chan string, 1)} }
+
+// stop asks for the end. reason is for the log.
+func (s stopper) stop(reason string) {
+	select {
+	case s.ask <- reason:
+	default: // it has been asked for already
+	}
+}
+
+// serve runs all parts until a signal, an operator or a broken part ends it. The
+// sessions are disconnected then, whatever the reason: a daemon that starts anew does
+// not resume them, and LACs and accounting must not believe that they live on.
+func (d *daemon) serve(current *live, stop stopper) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	parts := d.start(ctx, newBackend(d, current, stop))
+
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	defer signal.Stop(signals)
+
+	notify(d.log, sd.SdNotifyReady)
+	d.log.Info("started", zap.String("version", version), zap.Stringer("address", d.socket.LocalAddr()),
+		zap.Duration("after", time.Since(d.started)))
+	var broken error
+	for ended := false; !ended; {
+		select {
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				d.hangup(ctx, current)
+				continue
+			}
+			d.log.Info("stopping", zap.String("reason", sig.String()))
+			ended = true
+		case reason := <-stop.ask:
+			d.log.Info("stopping", zap.String("reason", reason))
+			ended = true
+		case broken = <-parts.failed:
+			d.log.Error("stopping: a part has failed", zap.Error(broken))
+			ended = true
+		}
+	}
+	notify(d.log, sd.SdNotifyStopping)
+	d.disconnect()
+	parts.server.close()
+	cancel()
+	parts.wait()
+	return broken
+}
+
+// hangup answers SIGHUP: configuration and users are read again.
+func (d *daemon) hangup(ctx context.Context, current *live) {
+	notify(d.log, sd.SdNotifyReloading)
+	defer notify(d.log, sd.SdNotifyReady)
+	notes, err := current.reload(ctx)
+	if err != nil {
+		d.log.Error("the configuration was not changed", zap.Error(err))
+		return
+	}
+	d.log.Info("configuration read again", zap.Strings("notes", notes))
+}
+
+// disconnect tells every subscriber and LAC that it is over.
+func (d *daemon) disconnect() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownLimit)
+	defer cancel()
+	if err := d.engine.Shutdown(ctx); err != nil {
+		d.log.Warn("not every peer has confirmed the end of its tunnel", zap.Error(err))
+	}
+}
+
+// receive hands datagrams to whom they are for: subscribers' packets that XDP passed
+// up go through the slow path, everything else to the engine.
+func (d *daemon) receive(ctx context.Context) error {
+	uplink := d.slow.NewUplink()
+	return d.socket.RunBatches(ctx, func(local, peer netip.AddrPort, b []byte) {
+		if !uplink.Packet(local, peer, b) {
+			d.inboxes.Packet(local, peer, b)
+		}
+	}, uplink.Flush)
+}
+
+// server is the management interface.
+type server struct{ api *api.Server }
+
+func (s server) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s.api.Close(ctx)
+}

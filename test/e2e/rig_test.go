@@ -1,0 +1,209 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lnsd/lnsd/test/netlab"
+)
+
+const (
+	labPrefix    = "lnsd-e2e"
+	tunnelSecret = "tunnel secret"
+	userPassword = "user password"
+	echoPort     = 7
+)
+
+var labCount atomic.Uint32
+
+// rig is one lab with lnsd in it.
+type rig struct {
+	t    *testing.T
+	lab  *netlab.Lab
+	dir  string
+	lnsd *netlab.Process
+}
+
+// options vary a rig; the zero value is XDP on, users in chap-secrets.
+type options struct {
+	// config is appended to the startup-config; a later line wins.
+	config string
+	// pool replaces the contents of ip_pool.
+	pool string
+	// secrets replaces the chap-secrets file, "" being any user with
+	// userPassword.
+	secrets string
+}
+
+// newRig makes the lab and starts lnsd in it. Everything is taken down, and what
+// may explain a failure is kept in the test's log, when the test ends.
+func newRig(t *testing.T, o options) *rig {
+	t.Helper()
+	r := newLab(t)
+	r.writeConfig(o)
+	r.startLNSD()
+	return r
+}
+
+func newLab(t *testing.T) *rig {
+	t.Helper()
+	prefix := fmt.Sprintf("%s-%d-%d", labPrefix, os.Getpid(), labCount.Add(1))
+	lab, err := netlab.New(prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := lab.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &rig{t: t, lab: lab, dir: t.TempDir()}
+}
+
+func (r *rig) path(file string) string { return filepath.Join(r.dir, file) }
+
+func (r *rig) pins() string { return "/sys/fs/bpf/" + filepath.Base(r.lab.LNS.Name) }
+
+func (r *rig) writeConfig(o options) {
+	r.t.Helper()
+	if o.pool == "" {
+		o.pool = netlab.Pool.String()
+	}
+	if o.secrets == "" {
+		o.secrets = fmt.Sprintf("* * %q *", userPassword)
+	}
+	config := fmt.Sprintf("set bind_address %s\nset l2tp_secret %q\nset socket %s\nset pin_path %s\n%s\n",
+		netlab.LNSAddr, tunnelSecret, r.path("lnsd.sock"), r.pins(), o.config)
+	for file, text := range map[string]string{
+		"startup-config": config, "ip_pool": o.pool + "\n", "chap-secrets": o.secrets + "\n",
+	} {
+		if err := os.WriteFile(r.path(file), []byte(text), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// startLNSD starts the daemon and waits until it answers lnsctl.
+func (r *rig) startLNSD() {
+	r.t.Helper()
+	var err error
+	r.lnsd, err = r.lab.LNS.Run(r.path("lnsd.log"), binary("lnsd"), "-c", r.path("startup-config"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		if err := r.lnsd.Stop(syscall.SIGQUIT, 30*time.Second); err != nil {
+			r.t.Errorf("lnsd ended: %v", err)
+		}
+		if r.t.Failed() {
+			r.t.Logf("lnsd printed:\n%s", tail(r.lnsd.Log(), 8000))
+		}
+		if err := os.RemoveAll(r.pins()); err != nil {
+			r.t.Error(err)
+		}
+	})
+	r.until(20*time.Second, func() error {
+		select {
+		case <-r.lnsd.Exited():
+			r.t.Fatalf("lnsd ended at start:\n%s", r.lnsd.Log())
+		default:
+		}
+		_, err := r.tryCtl("uptime")
+		return err
+	})
+}
+
+// reflect starts the echo that subscribers send to in the core.
+func (r *rig) reflect() {
+	r.t.Helper()
+	p, err := r.lab.Core.Run(r.path("reflect.log"), binary("lacsim"), "reflect",
+		"--listen", fmt.Sprintf("%s:%d", netlab.CoreAddr, echoPort))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = p.Stop(syscall.SIGINT, 5*time.Second) })
+	r.until(5*time.Second, func() error {
+		select {
+		case <-p.Exited():
+			r.t.Fatalf("the reflector ended:\n%s", p.Log())
+		default:
+		}
+		out, err := r.lab.Core.Output(context.Background(), "ss", "-Hlun")
+		if err == nil && !strings.Contains(out, fmt.Sprintf(":%d", echoPort)) {
+			err = errors.New("the reflector does not listen yet")
+		}
+		return err
+	})
+}
+
+// lacsim starts a LAC with the given arguments behind the ones every case needs.
+func (r *rig) lacsim(args ...string) *netlab.Process {
+	r.t.Helper()
+	all := append([]string{"run", "--lns", netlab.LNSAddr.String(), "--bind", netlab.LACAddr.String(),
+		"--secret", tunnelSecret, "--user", "user%d", "--password", userPassword, "--json", r.path("report.json")}, args...)
+	p, err := r.lab.LAC.Run(r.path("lacsim.log"), binary("lacsim"), all...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		_ = p.Stop(syscall.SIGINT, 30*time.Second)
+		if r.t.Failed() {
+			r.t.Logf("lacsim printed:\n%s", tail(p.Log(), 4000))
+		}
+	})
+	return p
+}
+
+// tryCtl runs lnsctl and returns what it prints.
+func (r *rig) tryCtl(args ...string) (string, error) {
+	cmd := exec.Command(binary("lnsctl"), append([]string{"--socket", r.path("lnsd.sock")}, args...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("lnsctl %s: %w: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.String(), nil
+}
+
+func (r *rig) ctl(args ...string) string {
+	r.t.Helper()
+	out, err := r.tryCtl(args...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return out
+}
+
+// ctlJSON runs lnsctl --json and decodes the answer.
+func (r *rig) ctlJSON(into any, args ...string) {
+	r.t.Helper()
+	out := r.ctl(append([]string{"--json"}, args...)...)
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		r.t.Fatalf("lnsctl --json %v: %v\n%s", args, err, out)
+	}
+}
+
+func (r *rig) until(limit time.Duration, condition func() error) {
+	r.t.Helper()
+	if err := netlab.Until(limit, condition); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "...\n" + s[len(s)-n:]
+	}
+	return s
+}
