@@ -156,7 +156,7 @@ func (l *Link) sendResponse(s step) {
 	} else {
 		b = b.bytes(md5.Size).bytes(l.auth.challenge[:]...)
 	}
-	b.text(l.env.cfg.User).send(l.limit())
+	b.text(l.env.cfg.User).send(noLimit)
 }
 
 func (l *Link) receiveSuccess(s step, p packet) {

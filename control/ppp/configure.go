@@ -61,6 +61,7 @@ func (l *Link) examine(s step, k layer, options []byte) (ans answer, agreeable b
 	// desired options are no longer appended.
 	exhausted := l.automata[k].naksSent >= l.env.cfg.maxFailure()
 	var seen typeSet
+	looped := false
 	for len(options) > 0 {
 		var o option
 		o, options, _ = nextOption(options)
@@ -74,6 +75,12 @@ func (l *Link) examine(s step, k layer, options []byte) (ans answer, agreeable b
 			rejects = append(rejects, o.whole...)
 			naks = naks[:mark]
 		}
+		looped = looped || v == insist
+	}
+	if looped {
+		// RFC 1661 section 6.4 demands a Nak, and a request that may be our own
+		// deserves no other answer.
+		rejects = rejects[:0]
 	}
 	mark := len(naks)
 	if len(rejects) == 0 {

@@ -22,10 +22,11 @@ func (l *Link) receiveEcho(s step, p packet) {
 		return
 	}
 	// RFC 1661 section 6.4: our own magic number means that the link is looped
-	// back. Not answering lets a real loop end by the count of our own echoes,
-	// and a peer that just copies our number into its replies stays connected as
-	// long as it sends anything else.
-	if l.automata[lcp].state == opened && binary.BigEndian.Uint32(p.data) == l.lcp.local.magic && l.lcp.local.magic != 0 {
+	// back. Such a packet is no sign of the peer's life, so that the count of
+	// unanswered echoes ends the link. A reply with our number is another thing:
+	// on a looped link our request would have come back and no reply at all, so
+	// it is from a peer that copies the number instead of using its own.
+	if own := l.lcp.local.magic; p.code != echoReply && own != 0 && binary.BigEndian.Uint32(p.data) == own {
 		l.looped = true
 		return
 	}

@@ -113,12 +113,12 @@ func (l *Link) reply(s step, k layer, do actions, st stimulus) {
 	case do&sca != 0:
 		a.naksSent = 0
 		l.negotiator(k).adopt(p.data)
-		l.build(s, k, configureAck, p.id).bytes(p.data...).send(l.limit())
+		l.build(s, k, configureAck, p.id).bytes(p.data...).send(noLimit)
 	case do&scn != 0:
 		if st.answer.code == configureNak {
 			increment(&a.naksSent)
 		}
-		l.build(s, k, st.answer.code, p.id).bytes(st.answer.options...).send(l.limit())
+		l.build(s, k, st.answer.code, p.id).bytes(st.answer.options...).send(noLimit)
 	case do&sta != 0:
 		l.build(s, k, terminateAck, p.id).send(l.limit())
 	case do&scj != 0:
@@ -140,7 +140,7 @@ func (l *Link) sendConfigureRequest(s step, k layer, again bool) {
 	l.startRestart(s, a)
 	b := l.build(s, k, configureRequest, a.id)
 	s.out.arena = l.negotiator(k).request(&l.env, s.out.arena)
-	b.send(defaultMRU)
+	b.send(noLimit)
 }
 
 func (l *Link) sendTerminateRequest(s step, k layer, again bool) {
@@ -172,8 +172,12 @@ func (l *Link) build(s step, k layer, code, id uint8) builder {
 	return s.out.build(k.protocol(), k != lcp && l.lcp.peer.acfc, code, id)
 }
 
-// limit is the longest packet that the peer takes, in bytes.
+// limit is the longest packet that the peer takes, in bytes. Configuration packets
+// are sent as if no option had been negotiated (RFC 1661 section 5): a shortened
+// one would be a wrong one.
 func (l *Link) limit() uint16 { return l.lcp.peer.mru }
+
+const noLimit = 0xFFFF
 
 // restartExpired is the Restart timer's event.
 func (l *Link) restartExpired(s step, k layer) {

@@ -33,7 +33,7 @@ func clientConfig(auth ...Auth) *Config {
 	return &Config{
 		Client: true, User: "joe", Password: "secret", MRU: 1492, ACFC: true, PFC: true, Auth: auth,
 		RestartTimer: 3 * time.Second, MaxConfigure: 10, MaxTerminate: 2, MaxFailure: 5,
-		AuthTimeout: 30 * time.Second, NetworkTimeout: 30 * time.Second,
+		AuthTimeout: 40 * time.Second, NetworkTimeout: 40 * time.Second,
 	}
 }
 
@@ -51,6 +51,8 @@ type end struct {
 	out    Out
 	events []Event
 	inbox  [][]byte
+	// requests are the options of the LCP Configure-Requests it sent.
+	requests [][]byte
 }
 
 // pair wires an LNS link to a client link over a perfect wire in virtual time, and
@@ -65,6 +67,8 @@ type pair struct {
 	cut bool
 	// silent leaves AuthRequested unanswered.
 	silent bool
+	// asked are the last credentials that the LNS link reported.
+	asked Credentials
 }
 
 func newPair(lns, client *Config) *pair {
@@ -87,6 +91,9 @@ func (p *pair) start(proxy *Proxy) {
 func (p *pair) flush(e, other *end) {
 	for _, f := range e.out.Send {
 		p.logFrame(e, f)
+		if proto, payload, _ := ParseFrame(f); proto == ProtoLCP && payload[0] == configureRequest {
+			e.requests = append(e.requests, append([]byte(nil), payload[4:]...))
+		}
 		if !p.cut {
 			other.inbox = append(other.inbox, append([]byte(nil), f...))
 		}
@@ -98,6 +105,12 @@ func (p *pair) flush(e, other *end) {
 	}
 	var verdicts []AuthVerdict
 	for _, ev := range events {
+		if ev.Kind == AuthRequested {
+			p.asked = *ev.Auth
+			p.asked.Password = append([]byte(nil), ev.Auth.Password...)
+			p.asked.Challenge = append([]byte(nil), ev.Auth.Challenge...)
+			p.asked.Response = append([]byte(nil), ev.Auth.Response...)
+		}
 		if ev.Kind == AuthRequested && !p.silent {
 			verdicts = append(verdicts, p.judge(ev.Auth))
 		}

@@ -91,5 +91,5 @@ func (l *Link) sendPAPRequest(s step) {
 	user, password := l.env.cfg.User, l.env.cfg.Password
 	user, password = user[:min(len(user), 255)], password[:min(len(password), 255)]
 	b := s.out.build(ProtoPAP, l.lcp.peer.acfc, papRequest, l.auth.id)
-	b.bytes(byte(len(user))).text(user).bytes(byte(len(password))).text(password).send(l.limit())
+	b.bytes(byte(len(user))).text(user).bytes(byte(len(password))).text(password).send(noLimit)
 }

@@ -29,14 +29,18 @@ func (l *Link) layerDown(s step, k layer) {
 	case lcp:
 		l.leaveNetwork(s)
 		l.stopTimers()
-		l.auth = authentication{}
+		// The Identifier goes on, so that a late packet of the last round can't
+		// be taken for one of the next.
+		l.auth = authentication{id: l.auth.id}
 		if st := l.automata[lcp].state; st == closing || st == stopping {
 			l.phase = phaseTerminate
 		} else {
 			l.phase = phaseEstablish
 		}
 	case ipcp:
-		s.out.event(Event{Kind: IPv4Down})
+		if !l.ipcp.unusable(l.env.cfg) { // else it was never reported up
+			s.out.event(Event{Kind: IPv4Down})
+		}
 	case ipv6cp:
 		s.out.event(Event{Kind: IPv6Down})
 	}

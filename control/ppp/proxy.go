@@ -5,6 +5,9 @@ package ppp
 // whether the link was ended because of what the LAC said.
 func (l *Link) takeProxy(s step, p *Proxy) bool {
 	cfg := l.env.cfg
+	// The Identifier of our first challenge must not be the LAC's, whatever is
+	// taken over: a response to the LAC's may still be on its way.
+	l.auth.id = p.AuthID
 	if cfg.Renegotiate == Always || !p.usable() {
 		return false
 	}
@@ -20,18 +23,16 @@ func (l *Link) takeProxy(s step, p *Proxy) bool {
 	a := &l.automata[lcp]
 	a.state = opened
 	a.answered = true // there is no Configure-Request of ours to be answered
-	l.phase = phaseAuthenticate
-	s.out.event(Event{Kind: LinkUp})
-	l.startEcho(s)
-	switch {
-	case !l.methodAllowed():
+	if !l.methodAllowed() {
 		// Only under the policy never: LCP is not to be negotiated again, and
 		// nobody gets in on a weaker method than configured.
 		l.shut(s, CauseAuthRefused, "authentication required")
-	case l.takeProxyAuth(s, p):
-	default:
-		// The Identifier of our first challenge must not be the LAC's.
-		l.auth.id = p.AuthID
+		return true
+	}
+	l.phase = phaseAuthenticate
+	s.out.event(Event{Kind: LinkUp})
+	l.startEcho(s)
+	if !l.takeProxyAuth(s, p) {
 		l.startAuth(s)
 	}
 	return true
@@ -106,7 +107,6 @@ func (l *Link) takeProxyAuth(s step, p *Proxy) bool {
 	} else {
 		c.Challenge, c.Response = s.out.keep(p.AuthChallenge), s.out.keep(p.AuthResponse)
 	}
-	l.auth.id = p.AuthID
 	l.limitAuth(s)
 	l.ask(s, c)
 	return true

@@ -9,7 +9,10 @@ import (
 // logFrame writes one line for a frame: when, who, what.
 func (p *pair) logFrame(e *end, f []byte) {
 	arrow := "→"
-	if e == p.client {
+	switch {
+	case p.lns == p.client:
+		arrow = "↺"
+	case e == p.client:
 		arrow = "←"
 	}
 	lost := ""
@@ -163,7 +166,7 @@ func describeOptions(proto string, data []byte) string {
 		switch {
 		case name == "mru" && len(v) == 2:
 			fmt.Fprintf(&b, "=%d", int(v[0])<<8|int(v[1]))
-		case proto == "IPCP" && len(v) == 4:
+		case proto == "IPCP" && kind != 2 && len(v) == 4:
 			fmt.Fprintf(&b, "=%d.%d.%d.%d", v[0], v[1], v[2], v[3])
 		case len(v) > 0:
 			fmt.Fprintf(&b, "=%x", v)
