@@ -16,7 +16,8 @@ import (
 //
 //	lac 10.1.0.1 ──lac0──lns0── 10.1.0.2 lns 10.2.0.2 ──lns1──core0── 10.2.0.1 core
 //
-// The core routes Pool to the LNS, as an upstream router would.
+// The core routes Pool to the LNS, as an upstream router would, and the LNS sends
+// what it has no other route for to the core.
 var (
 	LACAddr  = netip.MustParseAddr("10.1.0.1")
 	LNSAddr  = netip.MustParseAddr("10.1.0.2") // where the LNS answers L2TP
@@ -24,6 +25,8 @@ var (
 	CoreAddr = netip.MustParseAddr("10.2.0.1")
 	Pool     = netip.MustParsePrefix("10.64.0.0/14") // subscribers
 )
+
+var defaultRoute = netip.MustParsePrefix("0.0.0.0/0")
 
 // Names of the LNS's interfaces.
 const (
@@ -63,6 +66,9 @@ func New(prefix string) (lab *Lab, err error) {
 		return lab, err
 	}
 	if err = lab.LNS.Sysctl("net/ipv4/ip_forward", "1"); err != nil {
+		return lab, err
+	}
+	if err = lab.LNS.AddRoute(defaultRoute, CoreAddr); err != nil {
 		return lab, err
 	}
 	return lab, lab.Core.AddRoute(Pool, LNSCore)
