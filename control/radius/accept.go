@@ -156,7 +156,9 @@ func (d *reply) attribute(t radius.Type, v []byte) error {
 	case rfc2869.AcctInterimInterval_Type:
 		return d.interim(v)
 	case rfc2865.Class_Type:
-		profile.Class = append(profile.Class, v)
+		if len(v) > 0 { // an empty one could not be sent back: one octet at least
+			profile.Class = append(profile.Class, v)
+		}
 	case rfc2865.UserName_Type:
 		profile.User = string(v)
 	case rfc2865.ServiceType_Type:

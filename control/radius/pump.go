@@ -119,14 +119,14 @@ func (m *pump) turn(out *effects) (in chan *request, wait time.Duration) {
 
 // start sends r and as many more as wait in the queue, up to a batch.
 func (m *pump) start(r *request, out *effects) {
-	for range batch {
+	for n := 1; ; n++ {
 		now := m.clock()
 		m.mu.Lock()
 		m.x.start(now, r, out)
 		more := m.x.room(now)
 		m.mu.Unlock()
 		m.perform(out)
-		if !more {
+		if !more || n == batch {
 			return
 		}
 		select {

@@ -1,0 +1,522 @@
+package radius
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"layeh.com/radius"
+	"layeh.com/radius/rfc2865"
+	"layeh.com/radius/rfc2866"
+
+	"github.com/lnsd/lnsd/control/session"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeServer is a UDP server that answers by a script.
+type fakeServer struct {
+	conn *net.UDPConn
+	addr netip.AddrPort
+	wg   sync.WaitGroup
+}
+
+// script returns the packets to send in answer to a request.
+type script func(request []byte, from netip.AddrPort) [][]byte
+
+func newFakeServer(t testing.TB, f script) *fakeServer {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadBuffer(4 << 20)
+	s := &fakeServer{conn: conn, addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
+	s.wg.Go(func() {
+		buf := make([]byte, radius.MaxPacketLength)
+		for {
+			n, from, err := conn.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			for _, b := range f(buf[:n], from) {
+				_, _ = conn.WriteToUDPAddrPort(b, from)
+			}
+		}
+	})
+	t.Cleanup(func() { conn.Close(); s.wg.Wait() })
+	return s
+}
+
+// honest accepts all requests.
+func honest(request []byte, _ netip.AddrPort) [][]byte {
+	if radius.Code(request[0]) == radius.CodeAccountingRequest {
+		return [][]byte{respond(request, radius.CodeAccountingResponse, testSecret, unsigned)}
+	}
+	return [][]byte{respond(request, radius.CodeAccessAccept, testSecret, signed)}
+}
+
+func silent([]byte, netip.AddrPort) [][]byte { return nil }
+
+// fast is a configuration for servers on loopback, a hundred times faster than
+// the default.
+func fast(servers ...*fakeServer) Config {
+	cfg := Config{
+		NASIdentifier:     "lns1",
+		InitialRetransmit: 10 * time.Millisecond, MaxRetransmit: 160 * time.Millisecond,
+		FailoverAfter: 25 * time.Millisecond, DeadTime: 300 * time.Millisecond,
+		AuthTimeout: 5 * time.Second, AcctTimeout: 30 * time.Second, IdleSocket: 200 * time.Millisecond,
+	}
+	for _, s := range servers {
+		cfg.Servers = append(cfg.Servers, Server{Addr: s.addr.Addr(), AuthPort: s.addr.Port(), AcctPort: s.addr.Port(), Secret: []byte(testSecret)})
+	}
+	return cfg
+}
+
+// results collects answers by session serial.
+type results struct {
+	t  testing.TB
+	mu sync.Mutex
+	by map[uint32]*session.AuthResult
+	ch chan *session.AuthResult
+}
+
+func newResults(t testing.TB) *results {
+	return &results{t: t, by: map[uint32]*session.AuthResult{}, ch: make(chan *session.AuthResult, 100_000)}
+}
+
+func (r *results) done(a *session.AuthResult) {
+	r.mu.Lock()
+	if r.by[a.Serial] != nil {
+		r.t.Errorf("session %d answered twice", a.Serial)
+	}
+	r.by[a.Serial] = a
+	r.mu.Unlock()
+	r.ch <- a
+}
+
+// wait returns the next answer.
+func (r *results) wait() *session.AuthResult {
+	r.t.Helper()
+	select {
+	case a := <-r.ch:
+		return a
+	case <-time.After(20 * time.Second):
+		r.t.Fatal("no answer")
+		return nil
+	}
+}
+
+// newTestClient starts a client that is closed with the test.
+func newTestClient(t testing.TB, cfg Config) (*Client, *results) {
+	t.Helper()
+	r := newResults(t)
+	c, err := New(cfg, r.done)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeNow(c) })
+	return c, r
+}
+
+// closeNow closes without waiting for accounting.
+func closeNow(c *Client) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return c.Close(ctx)
+}
+
+func papRequest(serial uint32) *session.AuthRequest {
+	return &session.AuthRequest{Ref: session.Ref{TunnelID: 1, SessionID: 2, Serial: serial}, User: fmt.Sprint("user", serial), Method: session.AuthPAP, Password: []byte("pw")}
+}
+
+func startRecord(serial uint32) *session.AcctRecord {
+	return &session.AcctRecord{Ref: session.Ref{Serial: serial}, Kind: session.AcctStart, At: time.Now(), User: "u", Call: session.CallInfo{AcctSessionID: fmt.Sprint(serial)}}
+}
+
+// eventually waits for a condition.
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("never: " + what)
+		}
+	}
+}
+
+func count(c *Client, name string) uint64 {
+	for _, n := range c.Counts() {
+		if n.Name == name {
+			return n.Value
+		}
+	}
+	return 1<<64 - 1
+}
+
+// Thousands of requests at once through a server that loses a fifth of the
+// packets in each direction, repeats some answers and forges others: each gets
+// its own answer, once.
+func TestManyInFlight(t *testing.T) {
+	const n = 4000
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(1, 2))
+	server := newFakeServer(t, func(b []byte, from netip.AddrPort) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
+		user := rfc2865.UserName_GetString(mustParse(b))
+		code := radius.CodeAccessAccept
+		if user[len(user)-1] == '7' {
+			code = radius.CodeAccessReject
+		}
+		good := respond(b, code, testSecret, signed, textAVP(rfc2865.ReplyMessage_Type, user))
+		switch x := random.Float64(); {
+		case x < 0.36:
+			return nil
+		case x < 0.45:
+			return [][]byte{good, good}
+		case x < 0.55:
+			return [][]byte{respond(b, radius.CodeAccessAccept, "forged", signed), good}
+		}
+		return [][]byte{good}
+	})
+	c, r := newTestClient(t, fast(server))
+	for i := range uint32(n) {
+		if !c.Authenticate(papRequest(i)) {
+			t.Fatalf("request %d refused", i)
+		}
+	}
+	for range n {
+		a := r.wait()
+		user := fmt.Sprint("user", a.Serial)
+		want := session.Accept
+		if a.Serial%10 == 7 {
+			want = session.Reject
+		}
+		if a.Verdict != want || a.Message != user {
+			t.Fatalf("session %d got %+v", a.Serial, a)
+		}
+	}
+	v := c.Servers()[0]
+	if v.Retries == 0 || v.BadAnswers == 0 || v.InFlight != 0 || v.Responses != n || v.RTT50 == 0 {
+		t.Errorf("view %+v", v)
+	}
+}
+
+func mustParse(b []byte) *radius.Packet {
+	p, err := radius.Parse(b, []byte(testSecret))
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// An answer from another port of the same machine is nobody's.
+func TestAnswerFromWrongPort(t *testing.T) {
+	other, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	server := newFakeServer(t, func(b []byte, from netip.AddrPort) [][]byte {
+		good := respond(b, radius.CodeAccessAccept, testSecret, signed)
+		_, _ = other.WriteToUDPAddrPort(good, from)
+		time.Sleep(50 * time.Millisecond) // for it to be seen first
+		return [][]byte{respond(b, radius.CodeAccessReject, testSecret, signed)}
+	})
+	cfg := fast(server)
+	cfg.InitialRetransmit, cfg.MaxRetransmit, cfg.FailoverAfter = time.Second, time.Second, time.Second
+	c, r := newTestClient(t, cfg)
+	c.Authenticate(papRequest(1))
+	if a := r.wait(); a.Verdict != session.Reject {
+		t.Errorf("the stranger's answer was taken: %+v", a)
+	}
+	if c.Servers()[0].BadAnswers != 1 {
+		t.Errorf("%d bad answers, want 1", c.Servers()[0].BadAnswers)
+	}
+}
+
+// Every request that was taken is answered, also when no server is there and the
+// client is closed; what the bounds do not allow is refused and counted.
+func TestBoundsAndClose(t *testing.T) {
+	cfg := fast(newFakeServer(t, silent))
+	cfg.MaxSockets, cfg.AuthQueue, cfg.AcctQueue, cfg.AuthTimeout = 1, 100, 100, time.Hour
+	c, r := newTestClient(t, cfg)
+	taken, refused := 0, 0
+	for i := range uint32(1000) {
+		if c.Authenticate(papRequest(i)) {
+			taken++
+		} else if refused++; c.Servers()[0].InFlight < 256 {
+			// The pump had no time yet to move the queue into its socket.
+			eventually(t, "room", func() bool {
+				v := c.Servers()[0]
+				return v.Queued == 0 || v.InFlight == 256
+			})
+		}
+	}
+	if taken != 356 {
+		t.Errorf("%d taken, want 256 in flight and 100 queued", taken)
+	}
+	if got := count(c, "radius_auth_queue_full"); got != uint64(refused) {
+		t.Errorf("%d refusals counted, want %d", got, refused)
+	}
+	interims := 0
+	for i := range uint32(300) {
+		rec := startRecord(i)
+		rec.Kind = session.AcctInterim
+		if c.Account(rec) {
+			interims++
+		}
+	}
+	starts := 0
+	for i := range uint32(300) {
+		if c.Account(startRecord(i)) {
+			starts++
+		}
+	}
+	if interims < 75 || starts < 20 || count(c, "radius_acct_interim_refused") != uint64(300-interims) {
+		t.Errorf("%d interim and %d start records taken", interims, starts)
+	}
+	if err := closeNow(c); err == nil || count(c, "radius_acct_lost") != uint64(interims+starts) {
+		t.Errorf("close: %v, %d records counted as lost of %d", err, count(c, "radius_acct_lost"), interims+starts)
+	}
+	if c.Authenticate(papRequest(1)) || c.Account(startRecord(1)) {
+		t.Error("a closed client takes requests")
+	}
+	if len(r.by) != taken {
+		t.Fatalf("%d answers for %d requests", len(r.by), taken)
+	}
+	for _, a := range r.by {
+		if a.Verdict != session.Unavailable || a.Cause == "" {
+			t.Fatalf("got %+v", a)
+		}
+	}
+}
+
+// Close delivers the accounting records that are queued.
+func TestCloseFlushesAccounting(t *testing.T) {
+	var mu sync.Mutex
+	got := map[string]bool{}
+	server := newFakeServer(t, func(b []byte, _ netip.AddrPort) [][]byte {
+		time.Sleep(100 * time.Microsecond)
+		mu.Lock()
+		defer mu.Unlock()
+		got[string(mustParse(b).Get(rfc2866.AcctSessionID_Type))] = true
+		return honest(b, netip.AddrPort{})
+	})
+	c, _ := newTestClient(t, fast(server))
+	for i := range uint32(2000) {
+		if !c.Account(startRecord(i)) {
+			t.Fatal("refused")
+		}
+	}
+	if err := c.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	if len(got) != 2000 {
+		t.Errorf("%d of 2000 records delivered", len(got))
+	}
+	mu.Unlock()
+	if err := c.Close(context.Background()); err != nil {
+		t.Errorf("second close: %v", err)
+	}
+}
+
+// An outage in the middle of the load costs no accounting record, and when it is
+// over descriptors and goroutines are what they were.
+func TestOutageLeavesNothing(t *testing.T) {
+	var down sync.Mutex
+	out := false
+	server := newFakeServer(t, func(b []byte, from netip.AddrPort) [][]byte {
+		down.Lock()
+		defer down.Unlock()
+		if out {
+			return nil
+		}
+		return honest(b, from)
+	})
+	setOut := func(v bool) { down.Lock(); out = v; down.Unlock() }
+	cfg := fast(server)
+	cfg.AuthTimeout = 500 * time.Millisecond
+	c, r := newTestClient(t, cfg)
+	c.Authenticate(papRequest(0))
+	c.Account(startRecord(0))
+	r.wait()
+	eventually(t, "first record", func() bool { return count(c, "radius_acct_delivered") == 1 })
+	fds, goroutines := openFiles(t), runtime.NumGoroutine()
+
+	setOut(true)
+	const n = 3000
+	for i := range uint32(n) {
+		if !c.Authenticate(papRequest(i+1)) || !c.Account(startRecord(i+1)) {
+			t.Fatal("refused")
+		}
+	}
+	for range n {
+		if a := r.wait(); a.Verdict != session.Unavailable {
+			t.Fatalf("got %+v", a)
+		}
+	}
+	if openFiles(t) <= fds {
+		t.Error("the load opened no sockets: the test proves nothing")
+	}
+	for _, v := range c.Servers() {
+		if v.State == "up" {
+			t.Errorf("%s server is up in an outage", v.Purpose)
+		}
+	}
+	setOut(false)
+	eventually(t, "all records delivered", func() bool { return count(c, "radius_acct_delivered") == n+1 })
+	if lost := count(c, "radius_acct_lost"); lost != 0 {
+		t.Errorf("%d records lost", lost)
+	}
+	eventually(t, "descriptors back to the base", func() bool { return openFiles(t) == fds })
+	eventually(t, "goroutines back to the base", func() bool { return runtime.NumGoroutine() == goroutines })
+}
+
+// openFiles is the number of this process's open descriptors.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// The second server takes over when the first is gone, and hands back when it
+// returns.
+func TestFailoverAndBack(t *testing.T) {
+	var mu sync.Mutex
+	out := true
+	primary := newFakeServer(t, func(b []byte, from netip.AddrPort) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
+		if out {
+			return nil
+		}
+		return honest(b, from)
+	})
+	c, r := newTestClient(t, fast(primary, newFakeServer(t, honest)))
+	began := time.Now()
+	c.Authenticate(papRequest(0))
+	if a := r.wait(); a.Verdict != session.Accept || time.Since(began) > 3*time.Second {
+		t.Fatalf("got %+v after %v", a, time.Since(began))
+	}
+	if v := c.Servers(); v[0].State != "dead" || v[1].State != "up" || v[1].Accepts != 1 {
+		t.Errorf("servers %+v", v[:2])
+	}
+	mu.Lock()
+	out = false
+	mu.Unlock()
+	serial := uint32(1)
+	eventually(t, "primary up again", func() bool {
+		c.Authenticate(papRequest(serial))
+		serial++
+		return r.wait().Verdict == session.Accept && c.Servers()[0].State == "up"
+	})
+}
+
+func TestSourcePorts(t *testing.T) {
+	var mu sync.Mutex
+	ports := map[uint16]bool{}
+	server := newFakeServer(t, func(b []byte, from netip.AddrPort) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
+		ports[from.Port()] = true
+		return nil
+	})
+	cfg := fast(server)
+	cfg.Source = netip.MustParseAddr("127.0.0.1")
+	cfg.Servers[0].AcctPort = 0
+	cfg.PortMin, cfg.PortMax = 29310, 29312
+	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 29311})
+	if err != nil {
+		t.Skip("port 29311 is in use:", err)
+	}
+	defer taken.Close()
+	c, _ := newTestClient(t, cfg)
+	for i := range uint32(1000) {
+		c.Authenticate(papRequest(i))
+	}
+	eventually(t, "both free ports in use", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(ports) == 2
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if !ports[29310] || !ports[29312] || c.Servers()[0].InFlight > 513 {
+		t.Errorf("ports %v, view %+v", ports, c.Servers()[0])
+	}
+	if c.Account(startRecord(1)) {
+		t.Error("a record was taken with no accounting server")
+	}
+}
+
+func TestOnOff(t *testing.T) {
+	var mu sync.Mutex
+	var kinds []rfc2866.AcctStatusType
+	server := newFakeServer(t, func(b []byte, from netip.AddrPort) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
+		kinds = append(kinds, rfc2866.AcctStatusType_Get(mustParse(b)))
+		return honest(b, from)
+	})
+	c, _ := newTestClient(t, fast(server))
+	c.On("boot", time.Now())
+	eventually(t, "On delivered", func() bool { return count(c, "radius_acct_delivered") == 1 })
+	c.Off("boot", time.Now())
+	if err := c.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []rfc2866.AcctStatusType{7, 8}; !slices.Equal(kinds, want) {
+		t.Errorf("kinds %v, want %v", kinds, want)
+	}
+}
+
+// A session whose credentials fit in no packet is refused, not kept waiting.
+func TestUnsendableIsAnswered(t *testing.T) {
+	c, r := newTestClient(t, fast(newFakeServer(t, honest)))
+	c.Authenticate(&session.AuthRequest{Ref: testRef, User: "u", Method: session.AuthCHAP, Response: []byte("short")})
+	if a := r.wait(); a.Ref != testRef || a.Verdict != session.Reject || a.Cause != errCredentials.Error() {
+		t.Errorf("got %+v", a)
+	}
+	if count(c, "radius_auth_unsendable") != 1 {
+		t.Error("not counted")
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"no server":        func(c *Config) { c.Servers = nil },
+		"no address":       func(c *Config) { c.Servers[0].Addr = netip.Addr{} },
+		"no secret":        func(c *Config) { c.Servers[0].Secret = nil },
+		"no port":          func(c *Config) { c.Servers[0].AuthPort, c.Servers[0].AcctPort = 0, 0 },
+		"other family":     func(c *Config) { c.Source = netip.MustParseAddr("2001:db8::1") },
+		"ports reversed":   func(c *Config) { c.PortMin, c.PortMax = 20, 10 },
+		"ports half given": func(c *Config) { c.PortMax = 10 },
+		"nobody":           func(c *Config) { c.NASIdentifier, c.NASAddress = "", netip.Addr{} },
+		"negative bound":   func(c *Config) { c.AuthQueue = -1 },
+		"negative time":    func(c *Config) { c.DeadTime = -1 },
+		"MRT below IRT":    func(c *Config) { c.InitialRetransmit, c.MaxRetransmit = 2, 1 },
+	} {
+		cfg := testConfig(1)
+		change(&cfg)
+		if c, err := New(cfg, nil); err == nil {
+			t.Errorf("%s: accepted", name)
+			closeNow(c)
+		}
+	}
+}
