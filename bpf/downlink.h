@@ -79,6 +79,8 @@ static __always_inline enum lns_reason check_downlink(const struct frame *f, str
 		return LNS_PUNT_OPTIONS;
 	if (!ipv4_checksum_valid(f->ip))
 		return LNS_PASS_MALFORMED;
+	if (is_martian(f->ip->saddr))
+		return LNS_PUNT_MARTIAN;
 	if (f->ip->ttl <= 1)
 		return LNS_PUNT_TTL;
 	down->len = bpf_ntohs(f->ip->tot_len);

@@ -117,6 +117,19 @@ static __always_inline int has_options(const struct iphdr *ip)
 	return ip->ihl > 5;
 }
 
+/*
+ * Whether addr (network order) is no address of a host: this network (0/8),
+ * loopback (127/8), multicast, reserved or broadcast (224/3). The kernel judges
+ * such packets, since its route lookup alone would forward them (RFC 1812
+ * section 5.3.7).
+ */
+static __always_inline int is_martian(__be32 addr)
+{
+	__u8 net = *(__u8 *)&addr;
+
+	return net == 0 || net == 127 || net >= 224;
+}
+
 /* Whether ip is a fragment, the first one included. */
 static __always_inline int is_fragment(const struct iphdr *ip)
 {

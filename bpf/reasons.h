@@ -36,6 +36,7 @@ enum lns_reason {
 	LNS_PUNT_PPP_OTHER,   /* network protocol other than IPv4 */
 	LNS_PUNT_FRAGMENT,    /* fragment of an outer datagram */
 	LNS_PUNT_OPTIONS,     /* IPv4 options */
+	LNS_PUNT_MARTIAN,     /* source or destination that no router forwards */
 	LNS_PUNT_TTL,         /* TTL runs out here */
 	LNS_PUNT_TOO_BIG,     /* larger than the session's or the route's MTU */
 	LNS_PUNT_FOREIGN,     /* next hop through an interface that is not ours */

@@ -103,6 +103,8 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 	}
 	if (has_options(ip))
 		return LNS_PUNT_OPTIONS;
+	if (is_martian(ip->daddr))
+		return LNS_PUNT_MARTIAN;
 	if (ip->ttl <= 1)
 		return LNS_PUNT_TTL;
 	up->ip = ip;

@@ -125,22 +125,23 @@ const (
 	kernelLnsReasonLNS_PUNT_PPP_OTHER   kernelLnsReason = 14
 	kernelLnsReasonLNS_PUNT_FRAGMENT    kernelLnsReason = 15
 	kernelLnsReasonLNS_PUNT_OPTIONS     kernelLnsReason = 16
-	kernelLnsReasonLNS_PUNT_TTL         kernelLnsReason = 17
-	kernelLnsReasonLNS_PUNT_TOO_BIG     kernelLnsReason = 18
-	kernelLnsReasonLNS_PUNT_FOREIGN     kernelLnsReason = 19
-	kernelLnsReasonLNS_PUNT_NO_NEIGH    kernelLnsReason = 20
-	kernelLnsReasonLNS_PUNT_LOCAL       kernelLnsReason = 21
-	kernelLnsReasonLNS_PUNT_UNROUTABLE  kernelLnsReason = 22
-	kernelLnsReasonLNS_PUNT_FWD_OFF     kernelLnsReason = 23
-	kernelLnsReasonLNS_PUNT_FIB         kernelLnsReason = 24
-	kernelLnsReasonLNS_PUNT_HEADROOM    kernelLnsReason = 25
-	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 26
-	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 27
-	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 28
-	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 29
-	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 31
-	kernelLnsReasonLNS_REASONS          kernelLnsReason = 32
+	kernelLnsReasonLNS_PUNT_MARTIAN     kernelLnsReason = 17
+	kernelLnsReasonLNS_PUNT_TTL         kernelLnsReason = 18
+	kernelLnsReasonLNS_PUNT_TOO_BIG     kernelLnsReason = 19
+	kernelLnsReasonLNS_PUNT_FOREIGN     kernelLnsReason = 20
+	kernelLnsReasonLNS_PUNT_NO_NEIGH    kernelLnsReason = 21
+	kernelLnsReasonLNS_PUNT_LOCAL       kernelLnsReason = 22
+	kernelLnsReasonLNS_PUNT_UNROUTABLE  kernelLnsReason = 23
+	kernelLnsReasonLNS_PUNT_FWD_OFF     kernelLnsReason = 24
+	kernelLnsReasonLNS_PUNT_FIB         kernelLnsReason = 25
+	kernelLnsReasonLNS_PUNT_HEADROOM    kernelLnsReason = 26
+	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 27
+	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 28
+	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 29
+	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 30
+	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 32
+	kernelLnsReasonLNS_REASONS          kernelLnsReason = 33
 )
 
 type kernelLnsSession struct {
