@@ -39,3 +39,21 @@ func isBPFFS(path string) (bool, error) {
 	}
 	return uint32(fs.Type) == unix.BPF_FS_MAGIC, nil
 }
+
+// unmountUnused takes away a BPF file system that we mounted, unless somebody
+// else has put a folder of pins into it meanwhile.
+func unmountUnused(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("BPF file system: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			return nil
+		}
+	}
+	if err := unix.Unmount(path, 0); err != nil && !errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("unmount %s: %w", path, err)
+	}
+	return nil
+}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/maps"
@@ -146,7 +145,7 @@ func (p *Plane) Close() error {
 	}
 	errs = append(errs, maps.Unpin(p.cfg.PinPath))
 	if p.mounted != "" {
-		errs = append(errs, unix.Unmount(p.mounted, unix.MNT_DETACH))
+		errs = append(errs, unmountUnused(p.mounted))
 	}
 	return errors.Join(errs...)
 }
