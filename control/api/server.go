@@ -13,6 +13,8 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/lnsd/lnsd/control/api/lnsv1"
 )
@@ -69,22 +71,33 @@ type Server struct {
 	grpc *grpc.Server
 }
 
-// NewServer makes a server of what b knows. It serves root, the user and the group
-// that the process runs as.
-func NewServer(b Backend, log *zap.Logger) *Server {
-	return newServer(b, log, self(), time.Now)
+// Option changes how a server is made.
+type Option func(*options)
+
+type options struct {
+	owner owner
+	now   func() time.Time
 }
 
-func newServer(b Backend, log *zap.Logger, o owner, now func() time.Time) *Server {
+// Clock is where the server takes the time from that ages are reckoned by.
+func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
+// NewServer makes a server of what b knows. It serves root, the user and the group
+// that the process runs as.
+func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
+	o := options{owner: self(), now: time.Now}
+	for _, opt := range opts {
+		opt(&o)
+	}
 	s := &Server{grpc: grpc.NewServer(
 		grpc.Creds(peerCredentials{}),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(connectTimeout),
-		grpc.UnaryInterceptor(unary(o, log)),
-		grpc.StreamInterceptor(stream(o, log)),
+		grpc.UnaryInterceptor(unary(o.owner, log)),
+		grpc.StreamInterceptor(stream(o.owner, log)),
 	)}
-	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: now})
+	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now})
 	return s
 }
 
@@ -108,13 +121,14 @@ func (s *Server) Close(ctx context.Context) {
 }
 
 func unary(o owner, log *zap.Logger) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (reply any, err error) {
 		who, err := o.check(ctx)
 		if err != nil {
 			refused(log, who, info.FullMethod)
 			return nil, err
 		}
-		reply, err := next(ctx, req)
+		defer survive(log, info.FullMethod, &err)
+		reply, err = next(ctx, req)
 		if changes(info.FullMethod) {
 			log.Info("operator's command", zap.String("method", info.FullMethod),
 				zap.Uint32("uid", who.uid), zap.Int32("pid", who.pid), zap.Any("request", req), zap.Error(err))
@@ -124,13 +138,23 @@ func unary(o owner, log *zap.Logger) grpc.UnaryServerInterceptor {
 }
 
 func stream(o owner, log *zap.Logger) grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 		who, err := o.check(ss.Context())
 		if err != nil {
 			refused(log, who, info.FullMethod)
 			return err
 		}
+		defer survive(log, info.FullMethod, &err)
 		return next(srv, ss)
+	}
+}
+
+// survive turns a panic into an error of the one call: an operator's question must
+// never cost subscribers their sessions.
+func survive(log *zap.Logger, method string, err *error) {
+	if p := recover(); p != nil {
+		log.Error("panic in an operator's call", zap.String("method", method), zap.Any("panic", p), zap.Stack("stack"))
+		*err = status.Error(codes.Internal, "the daemon failed to answer; its log says why")
 	}
 }
 

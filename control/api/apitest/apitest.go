@@ -1,0 +1,194 @@
+// Package apitest is a daemon for tests: a Backend that answers with what it was
+// given, behind a real server on a real Unix socket.
+package apitest
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// batch is small, so that a handful of sessions makes several.
+const batch = 2
+
+// Backend answers with its fields. Err, when set, is the answer to everything;
+// Calls are the commands that were given, as text.
+type Backend struct {
+	StatusValue   api.Status
+	SessionList   []session.View
+	TunnelList    []session.TunnelView
+	PoolList      []session.PoolView
+	LeaseList     []session.LeaseView
+	CounterList   []session.Count
+	AuthList      []session.AuthServerView
+	Config        string
+	Notes         []string
+	Err           error
+	ReloadErr     error
+	BeforeSession func(context.Context) // called by Session, to wait or to panic
+
+	mu    sync.Mutex
+	calls []string
+}
+
+var _ api.Backend = (*Backend)(nil)
+
+// Calls returns the commands given so far.
+func (b *Backend) Calls() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.calls)
+}
+
+func (b *Backend) call(format string, args ...any) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls = append(b.calls, fmt.Sprintf(format, args...))
+	return b.Err
+}
+
+// Status returns StatusValue.
+func (b *Backend) Status(context.Context) (api.Status, error) { return b.StatusValue, b.Err }
+
+// Sessions yields SessionList.
+func (b *Backend) Sessions(_ context.Context, yield func([]session.View) error) error {
+	return chunks(b.SessionList, yield, b.Err)
+}
+
+// Session finds in SessionList.
+func (b *Backend) Session(ctx context.Context, slot uint32) (session.View, error) {
+	if b.BeforeSession != nil {
+		b.BeforeSession(ctx)
+	}
+	for _, v := range b.SessionList {
+		if v.Slot == slot {
+			return v, b.Err
+		}
+	}
+	return session.View{}, fmt.Errorf("session %d: %w", slot, api.ErrNotFound)
+}
+
+// UserSessions finds in SessionList.
+func (b *Backend) UserSessions(_ context.Context, user string) (vs []session.View, _ error) {
+	for _, v := range b.SessionList {
+		if v.User == user {
+			vs = append(vs, v)
+		}
+	}
+	return vs, b.Err
+}
+
+// Tunnels returns TunnelList.
+func (b *Backend) Tunnels(context.Context) ([]session.TunnelView, error) { return b.TunnelList, b.Err }
+
+// Tunnel finds in TunnelList.
+func (b *Backend) Tunnel(_ context.Context, id uint16) (session.TunnelView, error) {
+	for _, v := range b.TunnelList {
+		if v.TunnelID == id {
+			return v, b.Err
+		}
+	}
+	return session.TunnelView{}, fmt.Errorf("tunnel %d: %w", id, api.ErrNotFound)
+}
+
+// Pools returns PoolList.
+func (b *Backend) Pools(context.Context) ([]session.PoolView, error) { return b.PoolList, b.Err }
+
+// Leases yields those of LeaseList that are of the pool.
+func (b *Backend) Leases(_ context.Context, pool string, yield func([]session.LeaseView) error) error {
+	var of []session.LeaseView
+	for _, l := range b.LeaseList {
+		if l.Pool == pool {
+			of = append(of, l)
+		}
+	}
+	return chunks(of, yield, b.Err)
+}
+
+// Counters returns CounterList.
+func (b *Backend) Counters(context.Context) ([]session.Count, error) { return b.CounterList, b.Err }
+
+// AuthServers returns AuthList.
+func (b *Backend) AuthServers(context.Context) ([]session.AuthServerView, error) {
+	return b.AuthList, b.Err
+}
+
+// RunningConfig returns Config.
+func (b *Backend) RunningConfig(context.Context) (string, error) { return b.Config, b.Err }
+
+// DropSession notes the call; the session must be in SessionList.
+func (b *Backend) DropSession(ctx context.Context, slot uint32, cause session.TerminateCause) error {
+	if _, err := b.Session(ctx, slot); err != nil {
+		return err
+	}
+	return b.call("drop session %d cause %d", slot, cause)
+}
+
+// DropTunnel notes the call; the tunnel must be in TunnelList.
+func (b *Backend) DropTunnel(ctx context.Context, id uint16) error {
+	if _, err := b.Tunnel(ctx, id); err != nil {
+		return err
+	}
+	return b.call("drop tunnel %d", id)
+}
+
+// DropUser notes the call and counts in SessionList.
+func (b *Backend) DropUser(ctx context.Context, user string, cause session.TerminateCause) (int, error) {
+	vs, err := b.UserSessions(ctx, user)
+	if err != nil {
+		return 0, err
+	}
+	return len(vs), b.call("drop user %s cause %d", user, cause)
+}
+
+// Reload notes the call and returns Notes and ReloadErr.
+func (b *Backend) Reload(context.Context) ([]string, error) {
+	if b.ReloadErr != nil {
+		return nil, b.ReloadErr
+	}
+	return b.Notes, b.call("reload")
+}
+
+// Shutdown notes the call.
+func (b *Backend) Shutdown(context.Context) error { return b.call("shutdown") }
+
+func chunks[T any](all []T, yield func([]T) error, err error) error {
+	for chunk := range slices.Chunk(all, batch) {
+		if err := yield(chunk); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// Start serves b until the test ends and returns the socket's path. The server's
+// clock stands at now.
+func Start(t testing.TB, b api.Backend, now time.Time) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "lnsd.sock")
+	ln, err := api.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := api.NewServer(b, zap.NewNop(), api.Clock(func() time.Time { return now }))
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		s.Close(ctx)
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return path
+}
