@@ -47,6 +47,11 @@ type Record struct {
 	Routes []netip.Prefix
 
 	Framing Framing
+	// NextNs is the sequence number of the session's next data message at the
+	// time of programming, with Framing.Sequence. From then on the forwarding
+	// path numbers all of them, PPP's own included: a session has one sequence
+	// (RFC 2661 section 5.4).
+	NextNs uint16
 	// MTU is the largest inner IP packet, in bytes, that may be sent to the
 	// subscriber: the least of the peer's MRU and what the outer path carries.
 	MTU uint16

@@ -312,7 +312,7 @@ func (s *Session) Record() Record {
 		Ref: s.setup.Ref, Slot: s.setup.Slot,
 		Local: s.setup.Tunnel.Local, Peer: s.setup.Tunnel.Peer,
 		PeerTunnelID: s.setup.Tunnel.PeerID, PeerSessionID: s.setup.PeerSessionID,
-		VRF: s.cfg.VRF, Address: s.address, Framing: s.framing, MTU: s.mtu,
+		VRF: s.cfg.VRF, Address: s.address, Framing: s.framing, NextNs: s.ns, MTU: s.mtu,
 		User: s.accountingUser(), AcctSessionID: s.setup.AcctSessionID, UpSince: s.upSince,
 	}
 	if s.auth != nil {

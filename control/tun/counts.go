@@ -52,14 +52,21 @@ var reasonNames = [reasons]string{
 	routeError:      "slow_route_error",
 }
 
-type counts [reasons]atomic.Uint64
+// counts holds the packets of each reason, and the bytes of the IP packets that
+// were forwarded.
+type counts struct {
+	packets            [reasons]atomic.Uint64
+	upBytes, downBytes atomic.Uint64
+}
 
-func (c *counts) add(r reason, n int) { c[r].Add(uint64(n)) }
+func (c *counts) add(r reason, n int) { c.packets[r].Add(uint64(n)) }
 
 func (c *counts) list() []session.Count {
-	out := make([]session.Count, reasons)
-	for i := range out {
-		out[i] = session.Count{Name: reasonNames[i], Value: c[i].Load()}
+	out := make([]session.Count, 0, reasons+2)
+	for i := range c.packets {
+		out = append(out, session.Count{Name: reasonNames[i], Value: c.packets[i].Load()})
 	}
-	return out
+	return append(out,
+		session.Count{Name: "slow_up_forwarded_bytes", Value: c.upBytes.Load()},
+		session.Count{Name: "slow_down_forwarded_bytes", Value: c.downBytes.Load()})
 }

@@ -142,11 +142,12 @@ func (d *downlink) tooBig(e *entry, packet []byte) reason {
 func (d *downlink) encapsulate(e *entry, packet []byte) {
 	var ns uint16
 	if e.framing.Sequence {
-		ns = uint16(e.sendNs.Add(1) - 1)
+		ns = e.nextNs()
 	}
 	d.scratch = l2tp.AppendDataIP(d.scratch[:0], e.framing, e.peerTunnel, e.peerSession, ns, packet)
 	d.send.Send(e.local, e.peer, d.scratch)
 	e.down(len(packet), d.now.UnixNano())
+	d.p.counts.downBytes.Add(uint64(len(packet)))
 }
 
 // unreachable tells the sender of a packet that it could not be forwarded.

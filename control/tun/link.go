@@ -3,11 +3,13 @@ package tun
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 
 	"github.com/vishvananda/netlink"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // queueLength is the device's transmit queue in packets. The kernel's default of
@@ -27,7 +29,7 @@ func configure(nl *netlink.Handle, name string, cfg Config) (int, error) {
 	if err := nl.LinkSetTxQLen(link, queueLength); err != nil {
 		return 0, fmt.Errorf("device %s: queue length: %w", name, err)
 	}
-	if cfg.Address.IsValid() {
+	if cfg.Address.IsValid() && !hasAddress(nl, cfg.Address) {
 		// A host address: a wider prefix would make the kernel answer for
 		// a subnet with broadcast and network addresses, which subscribers use.
 		addr := &netlink.Addr{IPNet: &net.IPNet{IP: cfg.Address.AsSlice(), Mask: net.CIDRMask(32, 32)}}
@@ -48,6 +50,13 @@ func configure(nl *netlink.Handle, name string, cfg Config) (int, error) {
 		}
 	}
 	return link.Attrs().Index, nil
+}
+
+// hasAddress says whether some interface of the host has the address already, as
+// when the address that L2TP is served on is ours on the subscribers' side too.
+func hasAddress(nl *netlink.Handle, a netip.Addr) bool {
+	routes, err := nl.RouteGet(a.AsSlice())
+	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
 }
 
 // checkHost looks at the host's settings that forwarding depends on.

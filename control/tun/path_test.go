@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -334,6 +335,47 @@ func TestDataSequenceNumbers(t *testing.T) {
 		if late := count(t, p, upLate) > before; late != c.late {
 			t.Errorf("Ns %d: late %v, want %v", c.ns, late, c.late)
 		}
+	}
+}
+
+// PPP's own frames and the subscriber's packets share one sequence.
+func TestOneSequenceForAllDataMessages(t *testing.T) {
+	p, m := newPath(t)
+	engine := p.Sequenced(m)
+	framing := l2tp.Framing{Length: true, Sequence: true}
+	echo := func(session, ns uint16) {
+		b := l2tp.AppendData(nil, framing, 70, session, ns, 0xC021, []byte{9, 1, 0, 4})
+		before := bytes.Clone(b)
+		engine.Send(lns, lac, b)
+		if !bytes.Equal(b, before) {
+			t.Error("the caller's message was changed")
+		}
+	}
+	echo(90, 3) // not installed yet: its own number stands
+	r := record()
+	r.Framing.Sequence, r.NextNs = true, 4
+	install(p, r)
+	p.down.packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
+	echo(90, 4)
+	p.down.packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
+	echo(91, 77) // another session
+	control := []byte{0xC8, 2, 0, 12, 0, 70, 0, 90, 0, 1, 0, 1}
+	engine.Send(lns, lac, control)
+	p.Apply([]session.ProgramOp{{Remove: true, Record: r}})
+	echo(90, 5)
+	var got []uint16
+	for _, b := range m.sent {
+		h, _, err := l2tp.ParseHeader(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, h.Ns)
+	}
+	if want := []uint16{3, 4, 5, 6, 77, 1, 5}; !slices.Equal(got, want) {
+		t.Errorf("Ns %v, want %v", got, want)
+	}
+	if len(p.table.byPeer) != 0 {
+		t.Error("left over")
 	}
 }
 

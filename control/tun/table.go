@@ -60,6 +60,8 @@ func (c *liveCounter) read() session.Counters {
 	return s
 }
 
+func (c *liveCounter) nextNs() uint16 { return uint16(c.sendNs.Add(1) - 1) }
+
 // late reports whether ns was passed already: packets that arrive out of order
 // are dropped, a gap is loss (RFC 2661 section 5.4). As in section 5.8, the 32768
 // values below the next expected one are the past.
@@ -118,6 +120,9 @@ type table struct {
 	byID      map[uint32]*entry
 	byAddress map[uint32]*entry
 	byRoute   map[prefix4]*entry
+	// byPeer finds the sessions that use data sequence numbers by what is in the
+	// messages to the peer.
+	byPeer map[peerKey]*entry
 	// lengths counts the routes of each prefix length: a lookup tries only
 	// those that occur, the longest first.
 	lengths [33]int
@@ -131,9 +136,18 @@ func newTable(maxSlot uint32) *table {
 		byID:      map[uint32]*entry{},
 		byAddress: map[uint32]*entry{},
 		byRoute:   map[prefix4]*entry{},
+		byPeer:    map[peerKey]*entry{},
 		bySlot:    make([]atomic.Pointer[liveCounter], maxSlot+1),
 	}
 }
+
+// peerKey names a session as its peer does.
+type peerKey struct {
+	peer netip.AddrPort
+	ids  uint32
+}
+
+func (e *entry) peerKey() peerKey { return peerKey{e.peer, key(e.peerTunnel, e.peerSession)} }
 
 func key(tunnelID, sessionID uint16) uint32 { return uint32(tunnelID)<<16 | uint32(sessionID) }
 
@@ -151,6 +165,9 @@ func (t *table) install(e *entry, slot uint32) (old *entry) {
 	t.byID[k] = e
 	if e.address != 0 {
 		t.byAddress[e.address] = e
+	}
+	if e.framing.Sequence {
+		t.byPeer[e.peerKey()] = e
 	}
 	for _, p := range e.routes {
 		if t.byRoute[p] == nil {
@@ -183,6 +200,9 @@ func (t *table) unlink(k uint32, e *entry) {
 	delete(t.byID, k)
 	if t.byAddress[e.address] == e {
 		delete(t.byAddress, e.address)
+	}
+	if k := e.peerKey(); t.byPeer[k] == e {
+		delete(t.byPeer, k)
 	}
 	for _, p := range e.routes {
 		if t.byRoute[p] == e {
@@ -241,6 +261,7 @@ func newEntry(r *session.Record) *entry {
 		mss:         r.ClampMSS,
 		liveCounter: &liveCounter{},
 	}
+	e.sendNs.Store(uint32(r.NextNs))
 	if r.Address.Is4() {
 		e.address = number(r.Address)
 	}

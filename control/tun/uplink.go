@@ -104,6 +104,7 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, f
 	}
 	clampMSS(packet, e.mss)
 	e.up(len(packet), u.now)
+	u.p.counts.upBytes.Add(uint64(len(packet)))
 	buf := u.memory[u.n]
 	u.bufs[u.n] = buf[:packetOffset+copy(buf[packetOffset:], packet)]
 	u.n++
