@@ -7,7 +7,8 @@
 /* Counts one packet of frame_len bytes under reason. */
 static __always_inline void count_reason(enum lns_reason reason, __u32 frame_len)
 {
-	struct lns_tally *tally = bpf_map_lookup_elem(&lns_reasons, &reason);
+	__u32 key = reason;
+	struct lns_tally *tally = bpf_map_lookup_elem(&lns_reasons, &key);
 
 	if (!tally)
 		return;

@@ -52,7 +52,9 @@ static __always_inline enum lns_reason enter(struct frame *f)
 	return LNS_CONTINUE;
 }
 
-static __always_inline enum lns_reason judge(struct xdp_md *ctx)
+/* Finds a frame's end. Out of line, so that enum lns_reason is part of a
+ * prototype and with it of the BTF, where tools find the names. */
+static __noinline enum lns_reason judge(struct xdp_md *ctx)
 {
 	struct frame f = {
 		.ctx = ctx,

@@ -90,7 +90,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, LNS_REASONS);
-	__type(key, enum lns_reason);
+	__type(key, __u32); /* enum lns_reason; arrays take no other type */
 	__type(value, struct lns_tally);
 } lns_reasons SEC(".maps");
 

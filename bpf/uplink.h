@@ -66,12 +66,15 @@ static __always_inline enum lns_reason find_session(struct frame *f, const struc
 	return LNS_CONTINUE;
 }
 
-/* Whether addr is the subscriber's own or lies in a prefix routed to it. */
+/* Whether addr is the subscriber's own or lies in a prefix routed to it. A
+ * session without an IPv4 address has 0.0.0.0, which is nobody's. */
 static __always_inline int owns_source(const struct uplink *up, __be32 addr)
 {
 	const struct lns_session *s = up->session;
 	__u32 *slot;
 
+	if (is_martian(addr))
+		return 0;
 	if (addr == addr_word(s->address))
 		return 1;
 	if (!(s->flags & LNS_ROUTED))
