@@ -1,0 +1,200 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lnsd/lnsd/cli"
+	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/api/apitest"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// now is the clock of the daemon in all tests.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+// lctl runs lnsctl against a socket and returns what it printed and its exit code.
+func lctl(socket string, args ...string) (string, int) {
+	var out, errs bytes.Buffer
+	code := cli.Run(context.Background(), cli.Env{Out: &out, Err: &errs, Version: "1.0-test", Socket: socket}, args)
+	text := out.String()
+	if errs.Len() > 0 {
+		text += "--- stderr\n" + errs.String()
+	}
+	return strings.ReplaceAll(text, socket, "SOCKET"), code
+}
+
+func daemon() *apitest.Backend {
+	return &apitest.Backend{
+		StatusValue: api.Status{
+			Version: "1.0-test", HostName: "lns1", Started: ago(26*time.Hour + 3*time.Minute),
+			Interfaces: []api.Interface{{Name: "eth0", Mode: "native"}, {Name: "eth1", Mode: "generic"}},
+			Sessions:   5, SessionsUp: 3, Tunnels: 3, TunnelsEstablished: 2,
+			Load:    [3]float64{0.5, 0.25, 0.125},
+			Traffic: api.Traffic{UpBits: 6.2e6, DownBits: 31.4e6, UpPackets: 2569, DownPackets: 3033},
+		},
+		SessionList: sessions(),
+		TunnelList:  tunnels(),
+		PoolList: []session.PoolView{
+			{Name: "default", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("10.0.9.9/32")}, Size: 257, Used: 2, Reserved: 2},
+			{Name: "business", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/30")}, Size: 4},
+		},
+		LeaseList: []session.LeaseView{
+			{Pool: "default", Address: netip.MustParseAddr("10.0.0.7"), InUse: true, Ref: session.Ref{TunnelID: 4711, SessionID: 815}, User: "alice@example", Since: ago(time.Hour)},
+			{Pool: "default", Address: netip.MustParseAddr("10.0.0.8"), User: "bob@example", Since: ago(1548 * time.Second)},
+			{Pool: "business", Address: netip.MustParseAddr("10.1.0.1"), InUse: true, Ref: session.Ref{TunnelID: 4711, SessionID: 816}, User: "evil\x1b[2Jname", Since: ago(time.Minute)},
+		},
+		CounterList: []session.Count{{Name: "tunnel_created", Value: 12}, {Name: "session_created", Value: 18446744073709551615}, {Name: "auth_rejected", Value: 0}},
+		AuthList: []session.AuthServerView{
+			{Name: "192.0.2.10:1812", Purpose: "auth", State: "up", InFlight: 3, Sent: 1000, Retries: 4, Accepts: 990, Rejects: 7, Responses: 997,
+				RTT50: 1200 * time.Microsecond, RTT99: 15 * time.Millisecond, MessageAuthenticator: true},
+			{Name: "192.0.2.11:1813", Purpose: "acct", State: "dead", DeadUntil: now.Add(12 * time.Second), Queued: 40, Sent: 90, Timeouts: 90, BadAnswers: 1},
+		},
+		Config: "set bind_address 192.0.2.1\n# set l2tp_secret (hidden)\npool default add 10.0.0.0/24\n",
+		Notes:  []string{"bind_address takes effect at the next start"},
+	}
+}
+
+func sessions() []session.View {
+	return []session.View{
+		{
+			Ref: session.Ref{TunnelID: 4711, SessionID: 815}, Slot: 1, PeerTunnelID: 9, PeerSessionID: 77, State: "up",
+			User: "alice@example", UserVerified: true, Method: session.AuthCHAP, Address: netip.MustParseAddr("10.0.0.7"),
+			Routes: []netip.Prefix{netip.MustParsePrefix("10.50.0.0/24")}, DNS: [2]netip.Addr{netip.MustParseAddr("192.0.2.53")},
+			LAC: netip.MustParseAddrPort("198.51.100.5:1701"), LACName: "lac-5", Calling: "0301234567", Called: "5000", CallSerial: 99,
+			TxSpeed: 100_000_000, RxSpeed: 40_000_000, AcctSessionID: "65e1c0a000000001",
+			Opened: ago(3600 * time.Second), UpSince: ago(3598 * time.Second),
+			Counters:       session.Counters{UpPackets: 10, UpBytes: 15000, DownPackets: 20, DownBytes: 28_000_000_000, DownDropped: 1, LastSeen: ago(2500 * time.Millisecond)},
+			SessionTimeout: 24 * time.Hour, IdleTimeout: 15 * time.Minute, InterimInterval: 10 * time.Minute,
+			Framing: session.Framing{Length: true, AddressControl: true}, MRU: 1460, MTU: 1460,
+			LocalMagic: 0x1234abcd, PeerMagic: 0x0000beef, FastPath: true,
+		},
+		{
+			Ref: session.Ref{TunnelID: 4711, SessionID: 816}, Slot: 2, State: "up", User: "evil\x1b[2J\nname\u202e\xff", UserVerified: true,
+			Method: session.AuthPAP, Address: netip.MustParseAddr("10.1.0.1"),
+			LAC: netip.MustParseAddrPort("198.51.100.5:1701"), LACName: "lac-5", Calling: "\x07bell",
+			Opened: ago(60 * time.Second), UpSince: ago(59 * time.Second),
+		},
+		{
+			Ref: session.Ref{TunnelID: 12, SessionID: 1}, Slot: 1048575, State: "auth", User: "not-yet@example",
+			LAC: netip.MustParseAddrPort("203.0.113.200:40001"), LACName: "a lac", Opened: ago(2 * time.Second),
+		},
+	}
+}
+
+func tunnels() []session.TunnelView {
+	return []session.TunnelView{
+		{
+			TunnelID: 4711, PeerTunnelID: 9, State: "established", Local: netip.MustParseAddrPort("192.0.2.1:1701"),
+			Peer: netip.MustParseAddrPort("198.51.100.5:1701"), HostName: "lac-5", VendorName: "ACME", Firmware: 0x0102,
+			Sessions: 2, Created: ago(25 * time.Hour),
+			Transport: session.TransportView{Ns: 65535, Nr: 3, PeerNs: 2, PeerNr: 65534, Window: 64, PeerWindow: 8, Cwnd: 8, Ssthresh: 8,
+				Queued: 1, Unacked: 2, Sent: 10, Received: 11, ZLBSent: 4, ZLBReceived: 5, HelloSent: 6, HelloRecv: 7, Retransmits: 1, Duplicates: 2, OutOfOrderHeld: 3, OutOfWindow: 4},
+		},
+		{TunnelID: 12, State: "wait-ctl-conn", Peer: netip.MustParseAddrPort("203.0.113.200:40001"), HostName: "a\tlac", Sessions: 1, Created: ago(time.Second)},
+	}
+}
+
+// Every command that shows something, as table and as JSON. The JSON files are the
+// schema that scripts rely on: members are added, never renamed or removed.
+func TestGolden(t *testing.T) {
+	socket := apitest.Start(t, daemon(), now)
+	for _, c := range []string{
+		"show session", "show session 1", "show session 2",
+		"show users", "show users alice@example", "show users *@example",
+		"show tunnel", "show tunnel 4711", "show tunnel 12",
+		"show pool", "show pool business", "show pool --summary",
+		"show counters", "show radius", "show status", "show version", "show running-config",
+		"uptime", "drop session 1", "drop tunnel 4711", "drop user alice@example", "reload", "shutdown",
+	} {
+		for _, form := range []string{"", "--json"} {
+			args := strings.Fields(c + " " + form)
+			t.Run(strings.Join(args, "_"), func(t *testing.T) {
+				got, code := lctl(socket, args...)
+				if code != 0 {
+					t.Errorf("exit code %d:\n%s", code, got)
+				}
+				compare(t, strings.Join(args, "_"), got)
+			})
+		}
+	}
+}
+
+// With nothing to show there is a heading, or an empty list.
+func TestGoldenEmpty(t *testing.T) {
+	socket := apitest.Start(t, &apitest.Backend{}, now)
+	var all strings.Builder
+	for _, c := range []string{"show session", "show users", "show tunnel", "show pool", "show counters", "show radius", "show status"} {
+		for _, form := range []string{"", " --json"} {
+			got, code := lctl(socket, strings.Fields(c+form)...)
+			fmt.Fprintf(&all, "$ lnsctl %s%s\n%s[%d]\n", c, form, got, code)
+		}
+	}
+	compare(t, "empty", all.String())
+}
+
+// What goes wrong: what is said and the exit code.
+func TestGoldenErrors(t *testing.T) {
+	socket := apitest.Start(t, daemon(), now)
+	var all strings.Builder
+	for _, c := range []string{
+		"", "nonsense", "sow", "show", "show nonsense", "show sesion", "drop", "drop session", "drop user",
+		"show session 0", "show session x", "show session 1 2", "show session 1048577", "show tunnel 65536", "show counters x",
+		"show session 7", "show tunnel 7", "show users nobody", "show users [", "show pool none",
+		"drop session 7", "drop tunnel 7", "drop user nobody", "drop session 1 --cause whim",
+		"show session --nonsense", "show session --timeout x", "uptime --socket /nonexistent/socket",
+	} {
+		got, code := lctl(socket, strings.Fields(c)...)
+		fmt.Fprintf(&all, "$ lnsctl %s\n%s[%d]\n", c, got, code)
+	}
+	compare(t, "errors", all.String())
+}
+
+// The daemon's own errors and their exit codes.
+func TestGoldenDaemonErrors(t *testing.T) {
+	var all strings.Builder
+	for _, err := range []error{
+		fmt.Errorf("user: %w", api.ErrNotFound), fmt.Errorf("draining: %w", api.ErrRefused), api.ErrStopping,
+		context.DeadlineExceeded, errors.New("a fault with \x1b[31mcolour"),
+	} {
+		socket := apitest.Start(t, &apitest.Backend{Err: err}, now)
+		got, code := lctl(socket, "show", "tunnel")
+		fmt.Fprintf(&all, "%q:\n%s[%d]\n", err, got, code)
+	}
+	faulty := fmt.Errorf("startup-config:3:5: unknown setting\nstartup-config:9:1: unknown command: %w", api.ErrRefused)
+	socket := apitest.Start(t, &apitest.Backend{ReloadErr: faulty}, now)
+	got, code := lctl(socket, "reload")
+	fmt.Fprintf(&all, "$ lnsctl reload\n%s[%d]\n", got, code)
+	compare(t, "daemon-errors", all.String())
+}
+
+func compare(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", strings.NewReplacer("*", "ANY", "@", "_at_").Replace(name)+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
