@@ -41,7 +41,7 @@ func (o *options) tunnelFlags(cmd *cobra.Command) {
 	f.StringSliceVar(&o.bind, "bind", nil, "our addresses; several are so many LACs")
 	f.Uint16Var(&o.SourcePort, "source-port", 0, "our UDP port; 0 lets the kernel choose")
 	f.BoolVar(&o.SocketPerTunnel, "port-per-tunnel", false, "give each tunnel a UDP port of its own")
-	f.IntVar(&o.Tunnels, "tunnels", 1, "tunnels")
+	f.IntVar(&o.Tunnels, "tunnels", 1, "number of tunnels")
 	f.StringVar(&o.HostName, "hostname", "lacsim", "our host name; %d is the tunnel's number")
 	f.StringVar(&o.Secret, "secret", "", "tunnel secret; empty is no tunnel authentication")
 	f.BoolVar(&o.NoChallenge, "no-challenge", false, "don't challenge the LNS although there is a secret")
@@ -52,7 +52,7 @@ func (o *options) tunnelFlags(cmd *cobra.Command) {
 
 func (o *options) sessionFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.IntVar(&o.Sessions, "sessions", 1, "sessions, over all tunnels")
+	f.IntVar(&o.Sessions, "sessions", 1, "number of sessions, over all tunnels")
 	f.IntVar(&o.First, "first", 1, "number of the first session in patterns")
 	f.Float64Var(&o.Rate, "rate", 0, "calls per second; 0 as fast as the LNS allows")
 	f.IntVar(&o.Parallel, "parallel", 1000, "sessions being set up, or torn down, at one time")

@@ -159,7 +159,9 @@ func (o *options) config(cmd *cobra.Command) (lac.Config, error) {
 	}
 	for _, b := range o.bind {
 		a, err := netip.ParseAddr(b)
-		keep(err)
+		if err != nil {
+			keep(fmt.Errorf("--bind %q is not an IP address", b))
+		}
 		c.Bind = append(c.Bind, a)
 	}
 	c.Auth, err = parseAuth(o.auth)
@@ -172,8 +174,9 @@ func (o *options) config(cmd *cobra.Command) (lac.Config, error) {
 	keep(err)
 	c.Framing.HasOffset, c.Framing.Offset = cmd.Flags().Changed("offset"), o.offset
 	if o.target != "" {
-		c.Traffic.Target, err = netip.ParseAddrPort(o.target)
-		keep(err)
+		if c.Traffic.Target, err = netip.ParseAddrPort(o.target); err != nil {
+			keep(fmt.Errorf("--traffic-target %q is not ADDRESS:PORT", o.target))
+		}
 	}
 	c.Traffic.MaxLoss = o.maxLoss / 100
 	if len(errs) == 0 {
@@ -188,7 +191,10 @@ func parseServer(s string, port uint16) (netip.AddrPort, error) {
 		return ap, nil
 	}
 	a, err := netip.ParseAddr(s)
-	return netip.AddrPortFrom(a, port), err
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("--lns %q is not an IP address", s)
+	}
+	return netip.AddrPortFrom(a, port), nil
 }
 
 func parseHold(s string) (time.Duration, error) {

@@ -43,6 +43,9 @@ type Report struct {
 	Duration Seconds   `json:"duration_seconds"`
 	// Interrupted is true when the run was stopped before its end.
 	Interrupted bool `json:"interrupted"`
+	// CPU is the processor time of this process, all threads together. Near the
+	// duration times the processors, the emulator was the limit and not the LNS.
+	CPU Seconds `json:"cpu_seconds"`
 
 	Tunnels  TunnelReport   `json:"tunnels"`
 	Sessions SessionsReport `json:"sessions"`

@@ -46,6 +46,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 type runner struct {
 	cfg     *Config
 	epoch   time.Time
+	cpu     time.Duration // used before the run
 	workers []*worker
 	ended   []chan struct{} // by worker: closed when its loop has ended
 
@@ -60,7 +61,7 @@ type runner struct {
 }
 
 func newRunner(cfg *Config) (r *runner, err error) {
-	r = &runner{cfg: cfg, epoch: time.Now()}
+	r = &runner{cfg: cfg, epoch: time.Now(), cpu: processorTime()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -156,7 +157,7 @@ func (r *runner) phases(ctx context.Context) {
 	}
 	if rest != 0 && (rest > 0 || rest == Forever) && ctx.Err() == nil {
 		r.enter(PhaseHold)
-		r.until(ctx, rest, nobodyLeft)
+		r.until(ctx, rest, r.nobodyLeft)
 	}
 	r.teardown = time.Now()
 	r.enter(PhaseTeardown)
@@ -174,7 +175,9 @@ func (r *runner) tunnelsSettled(p Progress) bool {
 }
 
 // nobodyLeft ends a hold for which there is no one any more.
-func nobodyLeft(p Progress) bool { return p.Sessions == 0 && p.Tunnels == 0 }
+func (r *runner) nobodyLeft(p Progress) bool {
+	return p.Tunnels == 0 || r.cfg.Sessions > 0 && p.Sessions == 0
+}
 
 // sendTraffic has the workers send, and waits for the last echoes.
 func (r *runner) sendTraffic(ctx context.Context) {
@@ -197,7 +200,7 @@ func (r *runner) sendTraffic(ctx context.Context) {
 	if length == 0 {
 		length = r.cfg.Hold
 	}
-	r.until(ctx, length, nobodyLeft)
+	r.until(ctx, length, r.nobodyLeft)
 	for i, w := range r.workers {
 		stopped := make(chan struct{})
 		w.do(r.ended[i], func() { w.traffic.stop(); close(stopped) })

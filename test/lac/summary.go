@@ -1,6 +1,10 @@
 package lac
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // report collects what the workers have counted so far.
 func (r *runner) report() *Report {
@@ -9,6 +13,7 @@ func (r *runner) report() *Report {
 		Started:     r.epoch.UTC().Truncate(time.Millisecond),
 		Duration:    Seconds(time.Since(r.epoch)),
 		Interrupted: r.interrupted,
+		CPU:         Seconds(processorTime() - r.cpu),
 	}
 	report.Tunnels.Wanted, report.Sessions.Wanted = r.cfg.Tunnels, r.cfg.Sessions
 	report.Teardown.Mode = r.cfg.Teardown.String()
@@ -30,6 +35,15 @@ func (r *runner) report() *Report {
 		report.Traffic = total.traffic(&r.cfg.Traffic, r.trafficTime)
 	}
 	return report
+}
+
+// processorTime is what this process has used so far, in user and kernel mode.
+func processorTime() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // inspect calls f while worker i does nothing else.

@@ -22,6 +22,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	r.writeTeardown(&b)
 	r.writeControl(&b)
+	fmt.Fprintf(&b, "Ran for %s with %s of processor time here\n", short(r.Duration), short(r.CPU))
 	if r.Interrupted {
 		fmt.Fprintln(&b, "Interrupted before the end.")
 	}
@@ -59,7 +60,7 @@ func (r *Report) writeFailures(b *bytes.Buffer) {
 		if f.Message != "" {
 			text = strings.TrimSpace(fmt.Sprintf("%s %q", text, f.Message))
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", group(f.Count), f.Stage, f.Cause, text)
+		fmt.Fprintln(t, strings.TrimRight(fmt.Sprintf("  %s\t%s\t%s\t%s", group(f.Count), f.Stage, f.Cause, text), "\t"))
 	}
 	_ = t.Flush() // to memory
 }
@@ -129,7 +130,7 @@ func short(s Seconds) string {
 	d := time.Duration(s)
 	switch {
 	case d < time.Millisecond:
-		return fmt.Sprintf("%d µs", d.Microseconds())
+		return fmt.Sprintf("%d µs", d.Round(time.Microsecond).Microseconds())
 	case d < time.Second:
 		return fmt.Sprintf("%.3g ms", d.Seconds()*1000)
 	}
