@@ -92,6 +92,8 @@ func (d *reply) decode(b []byte) error {
 	default:
 		d.res.Cause = "rejected by the server"
 	}
+	// Some servers send the subscriber's attributes with a reject too.
+	d.res.Profile, d.res.MSCHAPSuccess = session.Profile{}, ""
 	d.res.Message = d.message.String()
 	if d.q.Method == session.AuthMSCHAPv2 && d.chapError != "" {
 		d.res.Message = d.chapError

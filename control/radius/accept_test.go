@@ -183,8 +183,9 @@ func TestReplyMessages(t *testing.T) {
 		}
 	}
 	// A reject may hold what would make an accept unusable.
-	r, _ := decodeTest(testConfig(1), &session.AuthRequest{}, radius.CodeAccessReject, avp(8, 1), vsa(311, 28, 1), one)
-	if r.Verdict != session.Reject || r.Message != "You have " || r.Cause != "rejected by the server" {
+	r, _ := decodeTest(testConfig(1), &session.AuthRequest{}, radius.CodeAccessReject, avp(8, 1), vsa(311, 28, 8, 8, 8, 8), vsa(311, 29, 1), one)
+	if r.Verdict != session.Reject || r.Message != "You have " || r.Cause != "rejected by the server" ||
+		!reflect.DeepEqual(r.Profile, session.Profile{}) {
 		t.Errorf("got %+v", r)
 	}
 }
