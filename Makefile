@@ -19,7 +19,7 @@ endif
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 BPF_PACKAGES := clang llvm libbpf-dev
 RUN_PACKAGES := iproute2
-TEST_PACKAGES := $(BPF_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping iperf3 freeradius l2tpns xl2tpd systemd
+TEST_PACKAGES := $(BPF_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
 
 FUZZTIME ?= 20s
 

@@ -1,0 +1,140 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lnsd/lnsd/test/lac"
+	"github.com/lnsd/lnsd/test/netlab"
+)
+
+// shownSession is what these tests read of `lnsctl --json show session`.
+type shownSession struct {
+	SID         uint32     `json:"sid"`
+	TID         uint16     `json:"tid"`
+	State       string     `json:"state"`
+	User        string     `json:"user"`
+	Address     netip.Addr `json:"address"`
+	UpPackets   uint64     `json:"up_packets"`
+	UpBytes     uint64     `json:"up_bytes"`
+	UpDropped   uint64     `json:"up_dropped"`
+	DownPackets uint64     `json:"down_packets"`
+	DownBytes   uint64     `json:"down_bytes"`
+	FastPath    bool       `json:"fast_path"`
+}
+
+func (r *rig) sessions() []shownSession {
+	r.t.Helper()
+	var out []shownSession
+	r.ctlJSON(&out, "show", "session")
+	return out
+}
+
+// counters reads every counter by name.
+func (r *rig) counters() map[string]uint64 {
+	r.t.Helper()
+	out := map[string]uint64{}
+	r.ctlJSON(&out, "show", "counters")
+	return out
+}
+
+// since subtracts an earlier reading, and leaves out what has not moved.
+func since(now, before map[string]uint64) map[string]uint64 {
+	out := map[string]uint64{}
+	for name, v := range now {
+		if d := v - before[name]; d != 0 {
+			out[name] = d
+		}
+	}
+	return out
+}
+
+// waitUp waits until n sessions are up.
+func (r *rig) waitUp(n int) {
+	r.t.Helper()
+	r.until(30*time.Second, func() error {
+		up := 0
+		for _, s := range r.sessions() {
+			if s.State == "up" {
+				up++
+			}
+		}
+		if up != n {
+			return fmt.Errorf("%d sessions are up, not %d", up, n)
+		}
+		return nil
+	})
+}
+
+// waitEmpty waits until nothing is left of any session: no session, no address in
+// use, no entry in the maps.
+func (r *rig) waitEmpty() {
+	r.t.Helper()
+	r.until(45*time.Second, func() error {
+		if left := r.sessions(); len(left) > 0 {
+			return fmt.Errorf("%d sessions are left", len(left))
+		}
+		var pools []struct {
+			Name string `json:"name"`
+			Used int    `json:"used"`
+		}
+		r.ctlJSON(&pools, "show", "pool")
+		for _, p := range pools {
+			if p.Used > 0 {
+				return fmt.Errorf("pool %s: %d addresses are still in use", p.Name, p.Used)
+			}
+		}
+		if c := r.counters(); c["xdp_installs"] != c["xdp_removals"] {
+			return fmt.Errorf("maps: %d installs, %d removals", c["xdp_installs"], c["xdp_removals"])
+		}
+		return nil
+	})
+}
+
+// finish waits for lacsim to end and returns its report. wantOK says whether it is to
+// have found everything right.
+func (r *rig) finish(p *netlab.Process, limit time.Duration, wantOK bool) lac.Report {
+	r.t.Helper()
+	err := p.Wait(limit)
+	if wantOK && err != nil {
+		r.t.Fatalf("lacsim: %v\n%s", err, tail(p.Log(), 4000))
+	}
+	if !wantOK && err == nil {
+		r.t.Fatalf("lacsim found nothing wrong\n%s", tail(p.Log(), 4000))
+	}
+	return r.report()
+}
+
+func (r *rig) report() lac.Report {
+	r.t.Helper()
+	var report lac.Report
+	b, err := os.ReadFile(r.path("report.json"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &report); err != nil {
+		r.t.Fatal(err)
+	}
+	return report
+}
+
+// wantLog waits for a log line that holds every one of the words.
+func (r *rig) wantLog(words ...string) {
+	r.t.Helper()
+	r.until(10*time.Second, func() error {
+	lines:
+		for line := range strings.Lines(r.lnsd.Log()) {
+			for _, w := range words {
+				if !strings.Contains(line, w) {
+					continue lines
+				}
+			}
+			return nil
+		}
+		return fmt.Errorf("no log line with %q", words)
+	})
+}
