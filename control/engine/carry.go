@@ -139,6 +139,7 @@ var claimCounters = [...]counter{
 	session.AddressInUse:  addressInUse,
 	session.PoolEmpty:     poolExhausted,
 	session.NoSuchPool:    poolExhausted,
+	session.BadAddress:    addressInUse,
 }
 
 func (s *Shard) noteDown(c *call, e *session.Event) {

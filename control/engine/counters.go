@@ -39,7 +39,7 @@ const (
 	programFailed
 	packetsControl
 	packetsData
-	packetsMalformed
+	packetsBadPPP
 	packetsNoTunnel
 	packetsNoSession
 	packetsWrongPeer
@@ -76,7 +76,7 @@ var counterNames = [counters]string{
 	programFailed:     "program_failures",
 	packetsControl:    "packets_control",
 	packetsData:       "packets_ppp",
-	packetsMalformed:  "packets_malformed",
+	packetsBadPPP:     "packets_malformed_ppp",
 	packetsNoTunnel:   "packets_unknown_tunnel",
 	packetsNoSession:  "packets_unknown_session",
 	packetsWrongPeer:  "packets_wrong_peer",
@@ -141,7 +141,7 @@ func (e *Engine) Counts() []session.Count {
 		}
 		put(name, sum)
 	}
-	put("packets_stray", e.in.stray.Load())
+	put("packets_malformed", e.in.malformed.Load())
 	for r := 1; r < l2tp.DiscardReasons; r++ {
 		sum := uint64(0)
 		for _, s := range e.shards {

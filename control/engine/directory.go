@@ -171,6 +171,9 @@ func (d *directory) claim(slot uint32, c *session.Claim, now time.Time) (r sessi
 // claimExact takes one certain address, from a pool or from outside of all.
 func (d *directory) claimExact(slot uint32, h *holding, c *session.Claim, now time.Time) (session.ClaimResult, bool) {
 	at := place{c.VRF, c.Address.Unmap()}
+	if !usable(at.addr) {
+		return session.ClaimResult{Outcome: session.BadAddress}, true
+	}
 	if holder := d.addrs[at]; holder != 0 {
 		if c.Duplicates == session.KickOld && d.table[holder].user == c.User && c.User != "" {
 			// The user's own old session has it and is on its way out.
@@ -185,6 +188,12 @@ func (d *directory) claimExact(slot uint32, h *holding, c *session.Claim, now ti
 		return session.ClaimResult{Outcome: session.AddressInUse}, true
 	}
 	return session.ClaimResult{Address: at.addr}, true
+}
+
+// usable reports whether a can be a subscriber's address.
+func usable(a netip.Addr) bool {
+	return a.Is4() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() &&
+		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 // grant makes an address that nobody holds the slot's.

@@ -31,10 +31,10 @@ const (
 )
 
 // room is how full the inbox may be for a packet of a class to be taken.
-var room = [classes]int{
-	classControl: inboxPackets,
-	classFrame:   inboxPackets * 3 / 4,
-	classSetup:   inboxPackets / 2,
+var room = [classes]struct{ packets, bytes int }{
+	classControl: {inboxPackets, inboxBytes},
+	classFrame:   {inboxPackets * 3 / 4, inboxBytes * 3 / 4},
+	classSetup:   {inboxPackets / 2, inboxBytes / 2},
 }
 
 // packet is a datagram in an inbox; its bytes are in the batch's arena.
@@ -98,7 +98,8 @@ type Inboxes struct {
 	shards []inbox
 	mask   uint16
 	bits   int
-	stray  atomic.Uint64 // packets that no shard can be found for
+	// malformed counts packets without a good L2TP header.
+	malformed atomic.Uint64
 }
 
 // NewInboxes makes the inboxes of a number of shards, which is rounded up to a
@@ -122,42 +123,24 @@ func (in *Inboxes) Shards() int { return len(in.shards) }
 // copied. When the shard's inbox is full the datagram is dropped and counted;
 // control messages come again by retransmission.
 func (in *Inboxes) Packet(local, peer netip.AddrPort, b []byte) {
-	// Only the place of the ids is looked at here; whether the message is well
-	// formed is the tunnel's business (RFC 2661 section 3.1).
-	if len(b) < 6 {
-		in.stray.Add(1)
+	h, body, err := l2tp.ParseHeader(b)
+	if err != nil {
+		in.malformed.Add(1)
 		return
 	}
-	flags := binary.BigEndian.Uint16(b)
-	at := 2
-	if flags&l2tp.FlagLength != 0 {
-		at = 4
-	}
-	if len(b) < at+4 {
-		in.stray.Add(1)
-		return
-	}
-	tunnel := binary.BigEndian.Uint16(b[at:])
-	var shard uint16
-	c := classFrame
-	if flags&l2tp.FlagControl != 0 {
-		c = controlClass(b)
-	}
-	switch {
-	case tunnel != 0:
-		shard = tunnel & in.mask
-	case flags&l2tp.FlagControl != 0:
-		shard = in.newcomer(peer, b)
-	default:
-		in.stray.Add(1)
-		return
+	c, shard := classFrame, h.TunnelID&in.mask
+	if h.IsControl() {
+		c = controlClass(body)
+		if h.TunnelID == 0 {
+			shard = in.newcomer(peer, body)
+		}
 	}
 	in.shards[shard].packet(c, local, peer, b)
 }
 
 func (x *inbox) packet(c class, local, peer netip.AddrPort, b []byte) {
 	x.mu.Lock()
-	if len(x.in.packets) >= room[c] || len(x.in.arena)+len(b) > inboxBytes {
+	if len(x.in.packets) >= room[c].packets || len(x.in.arena)+len(b) > room[c].bytes {
 		x.mu.Unlock()
 		x.refused[c].Add(1)
 		return
@@ -183,13 +166,17 @@ func (x *inbox) ring() {
 // newcomer chooses the shard of a message to tunnel id 0: an SCCRQ, or a StopCCN
 // of a peer that never learnt our id (RFC 2661 section 4.4.3). Repeats must come
 // to the same shard, hence the peer's own id decides with its address.
-func (in *Inboxes) newcomer(peer netip.AddrPort, b []byte) uint16 {
-	h := fnv.New32a()
+func (in *Inboxes) newcomer(peer netip.AddrPort, body []byte) uint16 {
+	_, id, ok := l2tp.PeekSCCRQ(body)
+	if !ok {
+		id, _ = l2tp.PeekStopCCN(body)
+	}
 	var buf [20]byte
 	addr := peer.Addr().As16()
 	copy(buf[:], addr[:])
 	binary.BigEndian.PutUint16(buf[16:], peer.Port())
-	binary.BigEndian.PutUint16(buf[18:], assignedTunnelID(b))
+	binary.BigEndian.PutUint16(buf[18:], id)
+	h := fnv.New32a()
 	h.Write(buf[:])
 	sum := h.Sum32()
 	return uint16(sum^sum>>16) & in.mask
@@ -256,44 +243,11 @@ func (x *inbox) pending() bool {
 	return !x.in.empty()
 }
 
-const (
-	controlHeader = 12 // a control header in full, and a whole ZLB
-	avpHeader     = 6
-
-	avpAssignedTunnelID = 9
-	msgSCCRQ            = 1
-	msgOCRQ             = 7
-	msgICRQ             = 10
-)
-
-// controlClass tells messages that begin something from all others. The Message
-// Type AVP comes first and is never hidden (RFC 2661 section 4.4.1).
-func controlClass(b []byte) class {
-	if len(b) < controlHeader+avpHeader+2 {
-		return classControl
-	}
-	switch binary.BigEndian.Uint16(b[controlHeader+avpHeader:]) {
-	case msgSCCRQ, msgICRQ, msgOCRQ:
+// controlClass tells messages that begin something from all others.
+func controlClass(body []byte) class {
+	switch t, _ := l2tp.PeekType(body); t {
+	case l2tp.SCCRQ, l2tp.ICRQ, l2tp.OCRQ:
 		return classSetup
 	}
 	return classControl
-}
-
-// assignedTunnelID finds the sender's tunnel id in a control message, 0 when it
-// is hidden or missing.
-func assignedTunnelID(b []byte) uint16 {
-	for i := controlHeader; i+avpHeader+2 <= len(b); {
-		head := binary.BigEndian.Uint16(b[i:])
-		n := int(head & 0x3FF)
-		if n < avpHeader {
-			return 0
-		}
-		hidden := head&0x4000 != 0
-		vendor, kind := binary.BigEndian.Uint16(b[i+2:]), binary.BigEndian.Uint16(b[i+4:])
-		if vendor == 0 && kind == avpAssignedTunnelID && n == avpHeader+2 && !hidden {
-			return binary.BigEndian.Uint16(b[i+avpHeader:])
-		}
-		i += n
-	}
-	return 0
 }

@@ -120,6 +120,9 @@ func (s *Shard) Step(now time.Time) {
 	for i := range b.packets {
 		p := &b.packets[i]
 		s.packet(p, b.arena[p.off:p.off+p.n])
+		if i%flushEvery == flushEvery-1 {
+			s.flush()
+		}
 	}
 	for _, f := range b.calls {
 		f(s)
@@ -168,7 +171,11 @@ func (s *Shard) expire() {
 // applyBatch bounds how many operations the forwarding path gets at once.
 const applyBatch = 1024
 
-// flush hands over what was collected during a step.
+// flushEvery is after how many packets at the latest answers leave: the first
+// peer of a long batch must not wait for the last.
+const flushEvery = 128
+
+// flush hands over what was collected.
 func (s *Shard) flush() {
 	for ops := s.ops; len(ops) > 0; {
 		n := min(len(ops), applyBatch)
@@ -185,8 +192,7 @@ func (s *Shard) flush() {
 func (s *Shard) packet(p *packet, b []byte) {
 	h, body, err := l2tp.ParseHeader(b)
 	if err != nil {
-		s.counts.add(packetsMalformed)
-		return
+		return // the inbox takes none that is malformed
 	}
 	if h.IsControl() {
 		s.counts.add(packetsControl)
@@ -219,7 +225,7 @@ func (s *Shard) data(p *packet, h l2tp.Header, frame []byte) {
 	proto, _, ok := ppp.ParseFrame(frame)
 	switch {
 	case !ok:
-		s.counts.add(packetsMalformed)
+		s.counts.add(packetsBadPPP)
 	case proto == ppp.ProtoIPv4 || proto == ppp.ProtoIPv6:
 		s.counts.add(packetsUser)
 	default:

@@ -39,6 +39,9 @@ type Config struct {
 	// VRF is the routing table that subscribers live in; 0 is main.
 	VRF uint32
 
+	// IgnoreProxy negotiates and authenticates anew whatever the LAC's proxy AVPs
+	// say (RFC 2661 section 9.5: a LAC could be lied to).
+	IgnoreProxy bool
 	// OuterMTU is the largest IP packet, in bytes, that the path to the LAC
 	// carries without fragments. 0 means 1500.
 	OuterMTU uint16

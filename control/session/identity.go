@@ -81,9 +81,10 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 		s.verified = true
 		s.asking = true // until the claim is answered
 		out.Claim = append(out.Claim, s.claim(&r.Profile))
-	case r.Verdict == Unavailable && s.verified:
+	case r.Verdict == Unavailable && s.verified && s.method != AuthMSCHAPv2:
 		// Who has been let in is not thrown out because a server is silent; the
-		// next rechallenge will tell.
+		// next rechallenge will tell. With MS-CHAPv2 there is no way to say yes
+		// without the server (RFC 2759 section 5).
 		out.Events = append(out.Events, Event{Kind: AuthUnavailable, Detail: r.Cause})
 		s.admit(now, s.auth, out)
 	case r.Verdict == Unavailable:

@@ -89,9 +89,13 @@ const (
 	PoolEmpty
 	// NoSuchPool: there is no pool of that name.
 	NoSuchPool
+	// BadAddress: what was asked for is no IPv4 host address.
+	BadAddress
 )
 
-var claimOutcomes = [...]string{"granted", "duplicate user", "address in use", "pool exhausted", "no such pool"}
+var claimOutcomes = [...]string{
+	"granted", "duplicate user", "address in use", "pool exhausted", "no such pool", "address is not usable",
+}
 
 func (o ClaimOutcome) String() string { return claimOutcomes[o] }
 

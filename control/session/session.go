@@ -145,7 +145,11 @@ func (s *Session) CallUp(now time.Time, p *l2tp.CallParams, out *Out) {
 		s.framing.Sequence = s.framing.Sequence || p.SequencingRequired
 	}
 	s.link = ppp.NewLink(s.cfg.PPP, s.random)
-	s.link.Start(now, proxyOf(p), &out.ppp)
+	var proxy *ppp.Proxy
+	if !s.cfg.IgnoreProxy {
+		proxy = proxyOf(p)
+	}
+	s.link.Start(now, proxy, &out.ppp)
 	s.pump(now, out)
 	held := s.held
 	s.held = nil

@@ -267,7 +267,7 @@ func TestStrangersAreNotHeard(t *testing.T) {
 	w.wantCount("packets_wrong_peer", 2)
 	w.wantCount("packets_unknown_session", 1)
 	w.wantCount("packets_unknown_tunnel", 1)
-	w.wantCount("packets_stray", 1)
+	w.wantCount("packets_malformed", 1)
 	w.end(tun)
 }
 
