@@ -217,3 +217,34 @@ func TestAuthProtocolRejected(t *testing.T) {
 	s.expect(s.send(ProtoLCP, protocolReject, 1, 0xC2, 0x23, 1, 1, 0, 4),
 		`LCP Terminate-Request id=2 "authentication required"`)
 }
+
+// TestClientAnswersNoChallengeOutOfPhase: neither before LCP is opened (RFC 1661
+// section 3.4) nor after it was refused.
+func TestClientAnswersNoChallengeOutOfPhase(t *testing.T) {
+	challenge := append([]byte{16}, make([]byte, 16)...)
+	s := newSolo(t, clientConfig(CHAPMD5))
+	s.start(nil)
+	s.send(ProtoLCP, configureRequest, 1, appendAuth(nil, CHAPMD5)...)
+	s.expect(s.send(ProtoCHAP, chapChallenge, 1, challenge...))
+	s.send(ProtoLCP, configureAck, s.request.id, s.request.data...)
+	if got := s.send(ProtoCHAP, chapChallenge, 2, challenge...); len(got) != 1 {
+		t.Fatalf("challenge: %q", got)
+	}
+	s.expect(s.send(ProtoCHAP, chapFailure, 2, 'n', 'o'))
+	s.expect(s.send(ProtoCHAP, chapChallenge, 3, challenge...))
+}
+
+// TestClientRechallengeIsBounded: a rechallenge that never gets its Success ends
+// the link.
+func TestClientRechallengeIsBounded(t *testing.T) {
+	p := newPair(lnsConfig(CHAPMD5), clientConfig(CHAPMD5))
+	p.start(nil)
+	s := &solo{t: t, link: p.client.link, now: p.now}
+	s.send(ProtoCHAP, chapChallenge, 2, append([]byte{16}, make([]byte, 16)...)...)
+	for !s.link.Deadline().IsZero() {
+		s.runTo(s.link.Deadline())
+	}
+	if c, _ := s.link.Cause(); c != CauseAuthTimeout {
+		t.Errorf("cause %v", c)
+	}
+}

@@ -130,7 +130,8 @@ func (c *Config) open() bool { return c.AuthOptional || len(c.Auth) == 0 }
 type Proxy struct {
 	// InitialReceived, LastSent and LastReceived are bodies of Configure-Requests
 	// from the first option on. LastSent is the LAC's own, so it is what we seem
-	// to have sent.
+	// to have sent. InitialReceived is of no use here: it only says what the peer
+	// wanted at first.
 	InitialReceived, LastSent, LastReceived []byte
 	// Auth is the Proxy Authen Type; HasAuth is false when there was none.
 	Auth          Auth

@@ -49,7 +49,7 @@ func (l *Link) sendEchoReply(s step, p packet) {
 // if not.
 func (l *Link) echoExpired(s step) {
 	interval := l.env.cfg.EchoInterval
-	if next := l.heard + interval; l.echoes == 0 && next > s.now {
+	if next := l.heard + interval; next > s.now {
 		l.echoTimer = next
 		return
 	}

@@ -14,6 +14,11 @@ const (
 // numServers counts the name server options, of which the types are consecutive.
 const numServers = optSecondaryNBNS - optPrimaryDNS + 1
 
+// server is the index of a name server by its option type; isServer tells whether
+// the type is one of them.
+func server(kind uint8) uint8  { return kind - optPrimaryDNS }
+func isServer(kind uint8) bool { return kind >= optPrimaryDNS && kind <= optSecondaryNBNS }
+
 // address4 is an IPv4 address as it is on the wire; zero is none.
 type address4 [4]byte
 
@@ -38,8 +43,7 @@ type ipcpOptions struct {
 	// local is our address; peer the one offered to the peer (LNS) or the one
 	// it told us (client).
 	local, peer address4
-	// servers are what the LNS offers or what the client was told, by option
-	// type from optPrimaryDNS on.
+	// servers are what the LNS offers or what the client was told.
 	servers [numServers]address4
 	// wanted has a bit for each server that the client asks for.
 	wanted uint8
@@ -50,10 +54,10 @@ type ipcpOptions struct {
 // offer is what the verdict on the peer's credentials brought.
 func (o *ipcpOptions) offer(v IPv4) {
 	*o = ipcpOptions{local: address(v.Local), peer: address(v.Peer)}
-	o.servers[optPrimaryDNS-optPrimaryDNS] = address(v.DNS[0])
-	o.servers[optSecondaryDNS-optPrimaryDNS] = address(v.DNS[1])
-	o.servers[optPrimaryNBNS-optPrimaryDNS] = address(v.NBNS[0])
-	o.servers[optSecondaryNBNS-optPrimaryDNS] = address(v.NBNS[1])
+	o.servers[server(optPrimaryDNS)] = address(v.DNS[0])
+	o.servers[server(optSecondaryDNS)] = address(v.DNS[1])
+	o.servers[server(optPrimaryNBNS)] = address(v.NBNS[0])
+	o.servers[server(optSecondaryNBNS)] = address(v.NBNS[1])
 }
 
 // enabled reports whether IPCP is to be opened: the LNS needs an address to give.
@@ -61,11 +65,11 @@ func (o *ipcpOptions) enabled(cfg *Config) bool { return cfg.Client || o.peer !=
 
 // agreed is what is reported when IPCP has opened.
 func (o *ipcpOptions) agreed() IPv4 {
-	server := func(kind int) netip.Addr { return o.servers[kind-optPrimaryDNS].addr() }
+	told := func(kind uint8) netip.Addr { return o.servers[server(kind)].addr() }
 	return IPv4{
 		Local: o.local.addr(), Peer: o.peer.addr(),
-		DNS:  [2]netip.Addr{server(optPrimaryDNS), server(optSecondaryDNS)},
-		NBNS: [2]netip.Addr{server(optPrimaryNBNS), server(optSecondaryNBNS)},
+		DNS:  [2]netip.Addr{told(optPrimaryDNS), told(optSecondaryDNS)},
+		NBNS: [2]netip.Addr{told(optPrimaryNBNS), told(optSecondaryNBNS)},
 	}
 }
 
@@ -75,7 +79,7 @@ func (o *ipcpOptions) unusable(cfg *Config) bool { return cfg.Client && o.local 
 func (o *ipcpOptions) begin(e *env) {
 	o.addressless = false
 	if e.cfg.Client {
-		o.wanted = 1<<(optPrimaryDNS-optPrimaryDNS) | 1<<(optSecondaryDNS-optPrimaryDNS)
+		o.wanted = 1<<server(optPrimaryDNS) | 1<<server(optSecondaryDNS)
 	}
 }
 
@@ -105,8 +109,8 @@ func (o *ipcpOptions) examine(e *env, opt option, b []byte) (verdict, []byte) {
 	switch {
 	case opt.kind == optIPAddress:
 		ours = o.peer
-	case opt.kind >= optPrimaryDNS && opt.kind <= optSecondaryNBNS:
-		ours = o.servers[opt.kind-optPrimaryDNS]
+	case isServer(opt.kind):
+		ours = o.servers[server(opt.kind)]
 	}
 	// What is left is refused: IP-Addresses (1) is obsolete (RFC 1332 section
 	// 3.1), and header compression (2) relies on a link that keeps the order of
@@ -161,8 +165,8 @@ func (o *ipcpOptions) nak(e *env, opt option) {
 	switch {
 	case opt.kind == optIPAddress:
 		o.local = address4(opt.data)
-	case opt.kind >= optPrimaryDNS && opt.kind <= optSecondaryNBNS:
-		i := opt.kind - optPrimaryDNS
+	case isServer(opt.kind):
+		i := server(opt.kind)
 		o.servers[i] = address4(opt.data)
 		o.wanted |= 1 << i
 	}
@@ -175,8 +179,8 @@ func (o *ipcpOptions) drop(e *env, opt option) {
 		if e.cfg.Client {
 			o.local = address4{}
 		}
-	case opt.kind >= optPrimaryDNS && opt.kind <= optSecondaryNBNS:
-		i := opt.kind - optPrimaryDNS
+	case isServer(opt.kind):
+		i := server(opt.kind)
 		o.wanted &^= 1 << i
 		if e.cfg.Client {
 			o.servers[i] = address4{}

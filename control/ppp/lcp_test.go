@@ -136,6 +136,7 @@ func TestRepliesThatDoNotMatchAreDiscarded(t *testing.T) {
 		"reject, out of order":         s.send(ProtoLCP, configureReject, id, append(append([]byte(nil), opts[4:8]...), opts[:4]...)...),
 		"echo before opened":           s.send(ProtoLCP, echoRequest, 1, 0, 0, 0, 0),
 		"protocol-reject, not opened":  s.send(ProtoLCP, protocolReject, 1, 0x80, 0x57),
+		"protocol-reject of lcp":       s.send(ProtoLCP, protocolReject, 1, 0xC0, 0x21),
 		"terminate-ack in req-sent":    s.send(ProtoLCP, terminateAck, 1),
 		"code-reject without a packet": s.send(ProtoLCP, codeReject, 1),
 	} {
@@ -315,5 +316,48 @@ func TestWallClockSteps(t *testing.T) {
 	s.start(nil)
 	if d := s.link.Deadline().Sub(now); d != 3*time.Second {
 		t.Errorf("deadline in %v", d)
+	}
+}
+
+// TestZeroCountersAreTheDefaults of RFC 1661 section 4.6.
+func TestZeroCountersAreTheDefaults(t *testing.T) {
+	s := newSolo(t, &Config{})
+	s.start(nil)
+	sent := 1
+	for s.link.Phase() != "dead" {
+		for _, line := range s.runTo(s.link.Deadline()) {
+			if strings.HasPrefix(line, "LCP Configure-Request") {
+				sent++
+			}
+		}
+	}
+	if sent != 10 || s.now != epoch().Add(30*time.Second) {
+		t.Errorf("%d requests in %v, want 10 in 30 s", sent, s.now.Sub(epoch()))
+	}
+	if n := s.link.Negotiated(); n.LocalMRU != 1500 {
+		t.Errorf("MRU %d", n.LocalMRU)
+	}
+}
+
+// TestNakedMRU: a smaller one is taken, a larger one does not fit our path.
+func TestNakedMRU(t *testing.T) {
+	for nak, want := range map[uint16]string{1400: "mru=1400 ", 1492: "mru=1460 ", 10: "mru=1460 "} {
+		s := newSolo(t, lnsConfig())
+		s.start(nil)
+		got := s.send(ProtoLCP, configureNak, 1, appendMRU(nil, nak)...)
+		if len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("Nak with %d: %q, want %s", nak, got, want)
+		}
+	}
+}
+
+func TestCauseIsKnownBeforeTheEnd(t *testing.T) {
+	s := networked(t, lnsConfig(PAP))
+	if c, text := s.link.Cause(); c != CauseNone || text != "" {
+		t.Errorf("cause %v %q of a link that is up", c, text)
+	}
+	s.send(ProtoLCP, terminateRequest, 1, 'b', 'y', 'e')
+	if c, text := s.link.Cause(); c != CausePeerClosed || text != "bye" {
+		t.Errorf("cause %v %q", c, text)
 	}
 }

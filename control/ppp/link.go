@@ -53,8 +53,6 @@ type Link struct {
 	noEcho, looped bool
 	// noAddress: IPCP was given up because of the peer's address.
 	noAddress bool
-	// refused has a bit for each NCP that the peer has Protocol-Rejected.
-	refused uint8
 }
 
 // NewLink returns a closed link. random reads unpredictable bytes (magic numbers,
@@ -195,8 +193,14 @@ func (l *Link) Negotiated() Negotiated {
 }
 
 // Cause is why the link is going down: known, for an orderly end, while LinkDown
-// still waits for the peer or for a timer. CauseNone as long as it is not.
-func (l *Link) Cause() (Cause, string) { return l.cause, l.text }
+// still waits for the peer or for a timer. CauseNone as long as it is not. message
+// is what LinkDown will carry.
+func (l *Link) Cause() (cause Cause, message string) {
+	if l.cause == CauseNone {
+		return CauseNone, ""
+	}
+	return l.cause, l.text
+}
 
 // Phase is the link's phase in one word: dead, establish, authenticate, network,
 // terminate (RFC 1661 section 3).

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	//lint:ignore SA1019 RFC 2759 section 8.3 is defined by MD4, however weak it is.
 	"golang.org/x/crypto/md4"
 )
 

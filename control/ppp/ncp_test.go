@@ -207,3 +207,29 @@ func TestRefusedNCPStaysSilent(t *testing.T) {
 	s.expect(s.send(ProtoLCP, protocolReject, 1, 0x80, 0x57))
 	s.expect(s.send(ProtoIPV6CP, configureRequest, 5, 1, 10, 1, 2, 3, 4, 5, 6, 7, 8))
 }
+
+// TestIPV6CPOursRejected: the peer need not know our identifier, and it must not
+// be asked for again (RFC 5072 section 4.1).
+func TestIPV6CPOursRejected(t *testing.T) {
+	s := ipv6cpOpen(t)
+	ours := append([]byte{1, 10}, s.link.ipv6cp.local[:]...)
+	s.expect(s.send(ProtoIPV6CP, configureReject, 1, ours...), "IPV6CP Configure-Request id=2")
+	s.send(ProtoIPV6CP, configureAck, 2)
+	got := s.send(ProtoIPV6CP, configureRequest, 5, 1, 10, 1, 2, 3, 4, 5, 6, 7, 8)
+	if len(got) != 2 || !strings.HasSuffix(got[1], " peer=0102030405060708") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestFreshIdentifiersAreNew: what is in use is not drawn again, nor is zero.
+func TestFreshIdentifiersAreNew(t *testing.T) {
+	draws := []interfaceID{{7: 1}, {7: 2}, {}, {7: 3}}
+	e := &env{random: func(b []byte) {
+		copy(b, draws[0][:])
+		draws = draws[1:]
+	}}
+	o := ipv6cpOptions{local: interfaceID{7: 1}, peer: interfaceID{7: 2}}
+	if id := o.fresh(e); id != (interfaceID{7: 3}) {
+		t.Errorf("drew %x", id)
+	}
+}

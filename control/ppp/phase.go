@@ -56,7 +56,7 @@ func (l *Link) begin(k layer) {
 // enterNetwork opens the NCPs that are configured (RFC 1661 section 3.6).
 func (l *Link) enterNetwork(s step) {
 	l.phase = phaseNetwork
-	l.noAddress, l.refused = false, 0
+	l.noAddress = false
 	if d := l.env.cfg.NetworkTimeout; d > 0 {
 		l.networkLimit = s.now + d
 	}
@@ -86,9 +86,9 @@ func (l *Link) leaveNetwork(s step) {
 }
 
 // refuseNCP obeys a Protocol-Reject of an NCP: nothing more of it may be sent
-// (RFC 1661 section 5.7), so it is taken down instead of being terminated.
+// (RFC 1661 section 5.7), so it is taken down instead of being terminated. In the
+// Initial state, where that leads, every packet is an illegal event.
 func (l *Link) refuseNCP(s step, k layer) {
-	l.refused |= 1 << k
 	if l.automata[k].state >= closed {
 		l.fire(s, k, stimulus{event: evDown})
 		l.fire(s, k, stimulus{event: evClose})
@@ -99,7 +99,7 @@ func (l *Link) refuseNCP(s step, k layer) {
 // one to seven are unknown ones (RFC 1332 section 2).
 func (l *Link) receiveNCP(s step, k layer, payload []byte) {
 	p, ok := parsePacket(payload)
-	if !ok || l.refused&(1<<k) != 0 {
+	if !ok {
 		return
 	}
 	if !l.receiveControl(s, k, p) {

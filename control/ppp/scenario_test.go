@@ -236,16 +236,6 @@ func (p *pair) say(e *end, proto Protocol, code, id uint8, data ...byte) {
 	p.settle()
 }
 
-// hear gives one end a frame that the other end knows nothing of, and lets the
-// other end not know of the answer either.
-func (p *pair) hear(e *end, frame []byte) {
-	fmt.Fprintf(&p.log, "%6.1f  to %s: %s\n", p.now.Sub(epoch()).Seconds(), e.name, describe(frame))
-	e.link.Receive(p.now, frame, &e.out)
-	p.cut = true
-	p.flush(e, p.other(e))
-	p.cut = false
-}
-
 func TestTranscripts(t *testing.T) {
 	for name, play := range scenarios {
 		t.Run(name, func(t *testing.T) {
