@@ -87,7 +87,7 @@ func (a *app) root() *cobra.Command {
 		socket = DefaultSocket
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&a.socket, "socket", socket, "Unix socket of the daemon")
+	f.StringVar(&a.socket, "socket", socket, "Unix socket of the daemon; the variable LNSD_SOCKET sets another default")
 	f.BoolVar(&a.json, "json", false, "print JSON")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "give up after so long; 0 never")
 	for _, c := range a.commands() {

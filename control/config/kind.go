@@ -45,15 +45,6 @@ func formatBool(b bool) string {
 	return "no"
 }
 
-// inverted is a boolean whose yes means false in the field.
-func inverted() kind[bool] {
-	k := boolean()
-	parse := k.parse
-	k.parse = func(s string) (bool, error) { b, err := parse(s); return !b, err }
-	k.format = func(b bool) string { return formatBool(!b) }
-	return k
-}
-
 type integers interface{ ~int | ~uint16 | ~uint8 }
 
 func number[T integers](unit string, low, high int64) kind[T] {

@@ -21,9 +21,11 @@ type Options struct {
 }
 
 // Default returns the configuration of an empty file.
-func Default(hostName string) *Config {
+func Default(hostName string) *Config { return defaults(Settings(), hostName) }
+
+func defaults(settings []Setting, hostName string) *Config {
 	c := &Config{Hostname: hostName}
-	for _, s := range Settings() {
+	for _, s := range settings {
 		if s.Default == "" {
 			continue
 		}
@@ -77,14 +79,15 @@ type builder struct {
 }
 
 func newBuilder(file string, o Options) *builder {
+	settings := Settings()
 	b := &builder{
-		c: Default(o.HostName), pos: Pos{File: file},
+		c: defaults(settings, o.HostName), pos: Pos{File: file},
 		settings: map[string]Setting{}, commands: map[string]Command{},
 		legacy: newLegacy(), seen: map[string]Pos{},
 		given: map[poolPrefix]bool{}, pools: map[string]int{},
 	}
 	b.c.Files = o.Files
-	for _, s := range Settings() {
+	for _, s := range settings {
 		b.settings[s.Name] = s
 	}
 	for _, c := range Commands() {

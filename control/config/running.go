@@ -11,8 +11,9 @@ func (c *Config) Show() string { return c.render(true) }
 
 func (c *Config) render(hide bool) string {
 	var w strings.Builder
-	initial := Default("")
-	for _, s := range Settings() {
+	settings := Settings()
+	initial := defaults(settings, "")
+	for _, s := range settings {
 		value := s.format(c)
 		if s.Alias != "" || value == s.format(initial) {
 			continue

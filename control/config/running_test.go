@@ -40,7 +40,7 @@ func TestRunningIsReadBack(t *testing.T) {
 				text += line + "\n"
 			}
 		}
-		for range rapid.IntRange(0, 20).Draw(t, "settings") {
+		for range rapid.IntRange(0, 10).Draw(t, "settings") {
 			s := rapid.SampledFrom(settings).Draw(t, "setting")
 			try("set " + s.Name + " " + quoted(value.Draw(t, "value")))
 		}

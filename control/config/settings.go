@@ -10,9 +10,9 @@ import (
 const (
 	day  = 24 * time.Hour
 	year = 365 * day
-	// maxString is the longest AVP value (RFC 2661 section 4.1); RADIUS and PPP
-	// stop earlier, at 253 and 255 bytes.
-	maxString = 255
+	// maxString is what fits a RADIUS attribute (RFC 2865 section 5); AVPs and PPP
+	// options hold more.
+	maxString = 253
 	// retryCapFloor: a cap on retransmission must be at least 8 s (RFC 2661
 	// section 5.8).
 	retryCapFloor = 8 * time.Second
