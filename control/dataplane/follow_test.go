@@ -147,6 +147,7 @@ func TestInterfaceComesBack(t *testing.T) {
 
 func TestAutomaticInterfaces(t *testing.T) {
 	r := newLab(t)
+	r.ip(r.lab.LNS, "ip", "route", "flush", "0/0")
 	wait := inside(r)
 	wait("[{lns0 native }]")
 	r.ip(r.lab.LNS, "ip", "route", "add", "default", "via", netlab.CoreAddr.String())

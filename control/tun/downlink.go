@@ -64,8 +64,10 @@ func (p *Path) Run(ctx context.Context) error {
 			return nil
 		default:
 			// A packet that the library can't take apart: the next one
-			// may be better.
+			// may be better. A device that fails for ever must not take
+			// a whole CPU.
 			p.counts.add(downReadError, 1)
+			time.Sleep(time.Millisecond)
 		}
 		// Packets that came in one by one leave together, when no more are
 		// waiting.
@@ -101,18 +103,21 @@ func (d *downlink) packet(b []byte) reason {
 	}
 	t := d.p.table
 	t.mu.RLock()
-	defer t.mu.RUnlock()
 	e := t.byDestination(destination(packet))
-	if e == nil {
+	switch {
+	case e == nil:
+		t.mu.RUnlock()
 		d.unreachable(d.p.address, packet, codeHost, 0)
 		return downNoSession
-	}
-	// RFC 1191 asks for the length of the packet itself, before it is wrapped.
-	if len(packet) > e.mtu {
+	case len(packet) > e.mtu: // of the packet itself, before it is wrapped
+		defer t.mu.RUnlock()
 		return d.tooBig(e, packet)
 	}
 	clampMSS(packet, e.mss)
-	d.encapsulate(e, packet)
+	d.wrap(e, packet)
+	// Sending may wait for room in the socket; changes of the table need not.
+	t.mu.RUnlock()
+	d.send.Send(e.local, e.peer, d.scratch)
 	return downForwarded
 }
 
@@ -135,17 +140,18 @@ func (d *downlink) tooBig(e *entry, packet []byte) reason {
 		if d.piece, more = f.next(d.piece[:0]); !more {
 			return downFragmented
 		}
-		d.encapsulate(e, d.piece)
+		d.wrap(e, d.piece)
+		d.send.Send(e.local, e.peer, d.scratch)
 	}
 }
 
-func (d *downlink) encapsulate(e *entry, packet []byte) {
+// wrap builds the data message in d.scratch, and counts it.
+func (d *downlink) wrap(e *entry, packet []byte) {
 	var ns uint16
 	if e.framing.Sequence {
 		ns = e.nextNs()
 	}
 	d.scratch = l2tp.AppendDataIP(d.scratch[:0], e.framing, e.peerTunnel, e.peerSession, ns, packet)
-	d.send.Send(e.local, e.peer, d.scratch)
 	e.down(len(packet), d.now.UnixNano())
 	d.p.counts.downBytes.Add(uint64(len(packet)))
 }
