@@ -50,7 +50,6 @@ type fakeLink struct {
 	call *l2tp.Call
 	link *ppp.Link
 	addr netip.Addr
-	mine *ppp.Proxy
 }
 
 const wrongPassword = "wrong"

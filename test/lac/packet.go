@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 	"time"
 )
 
@@ -63,8 +64,9 @@ type endpoint struct {
 // appendProbe appends an IPv4 packet with UDP and payload.
 func (e *endpoint) appendProbe(dst []byte, seq uint64, sent time.Duration) []byte {
 	start := len(dst)
-	dst = append(dst, make([]byte, e.size)...)
+	dst = slices.Grow(dst, e.size)[:start+e.size]
 	p := dst[start:]
+	clear(p)
 
 	body := p[ipv4HeaderLen+udpHeaderLen:]
 	be := binary.BigEndian

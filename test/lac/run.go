@@ -56,7 +56,6 @@ type runner struct {
 	// trafficTime is how long traffic was sent; teardown when it began.
 	trafficTime time.Duration
 	teardown    time.Time
-	broken      error // of a socket
 	final       *Report
 }
 

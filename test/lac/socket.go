@@ -43,16 +43,6 @@ func (s *socket) flush() {
 	s.unflushed = false
 }
 
-// count reads one of the socket's counters.
-func (s *socket) count(name string) uint64 {
-	for _, c := range s.udp.Counts() {
-		if c.Name == name {
-			return c.Value
-		}
-	}
-	return 0
-}
-
 // openSockets opens the sockets of worker number index and returns, for each of
 // its tunnels, the one to use.
 func (c *Config) openSockets(index int, tunnels []int) (all, byTunnel []*socket, err error) {
