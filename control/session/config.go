@@ -40,7 +40,7 @@ type Config struct {
 	VRF uint32
 
 	// IgnoreProxy negotiates and authenticates anew whatever the LAC's proxy AVPs
-	// say (RFC 2661 section 9.5: a LAC could be lied to).
+	// say; it must be possible to configure that (RFC 2661 section 9.5).
 	IgnoreProxy bool
 	// OuterMTU is the largest IP packet, in bytes, that the path to the LAC
 	// carries without fragments. 0 means 1500.

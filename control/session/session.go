@@ -141,7 +141,7 @@ func (s *Session) CallUp(now time.Time, p *l2tp.CallParams, out *Out) {
 			txSpeed: p.TxSpeed, rxSpeed: p.RxSpeed, physicalChannel: p.PhysicalChannel,
 		}
 		// A LAC that sends Sequencing Required must get sequence numbers
-		// (RFC 2661 section 4.4.6).
+		// (RFC 2661 section 4.4.4).
 		s.framing.Sequence = s.framing.Sequence || p.SequencingRequired
 	}
 	s.link = ppp.NewLink(s.cfg.PPP, s.random)
