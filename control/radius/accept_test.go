@@ -2,7 +2,6 @@ package radius
 
 import (
 	"bytes"
-	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -256,6 +255,6 @@ func checkProfile(t *testing.T, r *session.AuthResult) {
 		t.Fatalf("times %v %v %v", p.InterimInterval, p.SessionTimeout, p.IdleTimeout)
 	}
 	if r.MSCHAPSuccess != "" && len(r.MSCHAPSuccess) != 42 {
-		t.Fatal(fmt.Sprintf("MS-CHAPv2 success %q", r.MSCHAPSuccess))
+		t.Fatalf("MS-CHAPv2 success %q", r.MSCHAPSuccess)
 	}
 }

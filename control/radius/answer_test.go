@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"testing"
@@ -206,4 +207,34 @@ func TestAccountingResponse(t *testing.T) {
 	if got := l.answer(l.last(), respond(l.last().wire, radius.CodeAccountingResponse, testSecret, unsigned)); got != valid {
 		t.Errorf("Accounting-Response: %v", got)
 	}
+}
+
+// Bytes from the network never end a request unless its server sealed them.
+func FuzzAnswer(f *testing.F) {
+	l := newLab(&testing.T{}, testConfig(1), authentication)
+	l.submit()
+	wire := l.last().wire
+	f.Add(respond(wire, radius.CodeAccessAccept, testSecret, signed))
+	f.Add(respond(wire, radius.CodeAccessReject, testSecret, unsigned, textAVP(rfc2865.ReplyMessage_Type, "no")))
+	f.Add(respond(wire, radius.CodeAccessAccept, "other", signed, avp(rfc2865.ProxyState_Type, 1)))
+	f.Add(wire)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l := newLab(t, testConfig(1), authentication)
+		l.submit()
+		sent := l.last()
+		found := l.answer(sent, bytes.Clone(b))
+		if (found == valid) != (l.x.inFlight() == 0) {
+			t.Fatalf("%v with %d in flight", found, l.x.inFlight())
+		}
+		if found == valid {
+			cut := b[:binary.BigEndian.Uint16(b[2:])]
+			want := bytes.Clone(cut)
+			seal(want, sent.wire, testSecret)
+			if !bytes.Equal(cut, want) {
+				t.Fatal("an answer that the server did not seal was taken")
+			}
+		} else if l.accept(sent) != valid {
+			t.Fatal("the right answer after it was not taken")
+		}
+	})
 }

@@ -70,7 +70,7 @@ type Config struct {
 	NASAddress    netip.Addr
 
 	// InitialRetransmit and MaxRetransmit are IRT and MRT of RFC 5080 section
-	// 2.2.1. Defaults 1 s and 16 s.
+	// 2.2.1. Defaults 1 s and 16 s, the latter never below the former.
 	InitialRetransmit, MaxRetransmit time.Duration
 	// FailoverAfter is how long a request waits for one server before it goes
 	// to the next. Default 2.5 s.
@@ -120,7 +120,7 @@ func (c Config) withDefaults() Config {
 	number(&c.AuthQueue, 4096)
 	number(&c.AcctQueue, 131072)
 	period(&c.InitialRetransmit, time.Second)
-	period(&c.MaxRetransmit, 16*time.Second)
+	period(&c.MaxRetransmit, max(16*time.Second, c.InitialRetransmit))
 	period(&c.FailoverAfter, 2500*time.Millisecond)
 	period(&c.DeadTime, 30*time.Second)
 	period(&c.AuthTimeout, 15*time.Second)
