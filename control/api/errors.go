@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -34,4 +35,13 @@ func codeOf(err error) codes.Code {
 	default:
 		return codes.Internal
 	}
+}
+
+// about is asStatus for a call that names one thing: what is not there is called
+// by the name that the operator used.
+func about(err error, format string, args ...any) error {
+	if errors.Is(err, ErrNotFound) {
+		return status.Error(codes.NotFound, utf8Text(fmt.Sprintf(format, args...))+": not found")
+	}
+	return asStatus(err)
 }

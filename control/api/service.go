@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"path"
 	"strings"
 	"time"
@@ -52,7 +51,7 @@ func (s *service) Sessions(r *lnsv1.SessionsRequest, stream grpc.ServerStreaming
 	if r.UserGlob != "" && !strings.ContainsAny(r.UserGlob, `*?[\`) {
 		vs, err := s.backend.UserSessions(ctx, r.UserGlob)
 		if err != nil {
-			return asStatus(err)
+			return about(err, "user %s", r.UserGlob)
 		}
 		return asStatus(send(vs))
 	}
@@ -82,7 +81,7 @@ func sessionFilter(r *lnsv1.SessionsRequest) (func(*session.View) bool, error) {
 func (s *service) Session(ctx context.Context, r *lnsv1.SessionRequest) (*lnsv1.SessionInfo, error) {
 	v, err := s.backend.Session(ctx, r.Sid)
 	if err != nil {
-		return nil, asStatus(err)
+		return nil, about(err, "session %d", r.Sid)
 	}
 	return sessionMessage(&v, s.now()), nil
 }
@@ -106,7 +105,7 @@ func (s *service) Tunnel(ctx context.Context, r *lnsv1.TunnelRequest) (*lnsv1.Tu
 	}
 	v, err := s.backend.Tunnel(ctx, id)
 	if err != nil {
-		return nil, asStatus(err)
+		return nil, about(err, "tunnel %d", id)
 	}
 	return tunnelMessage(&v, s.now()), nil
 }
@@ -153,7 +152,7 @@ func (s *service) Leases(r *lnsv1.LeasesRequest, stream grpc.ServerStreamingServ
 			return stream.Send(reply)
 		})
 		if err != nil {
-			return asStatus(err)
+			return about(err, "pool %s", pool)
 		}
 	}
 	return nil
@@ -197,7 +196,7 @@ func (s *service) DropSession(ctx context.Context, r *lnsv1.DropSessionRequest) 
 		return nil, err
 	}
 	if err := s.backend.DropSession(ctx, r.Sid, cause); err != nil {
-		return nil, asStatus(err)
+		return nil, about(err, "session %d", r.Sid)
 	}
 	return &lnsv1.DropReply{Sessions: 1}, nil
 }
@@ -209,10 +208,10 @@ func (s *service) DropTunnel(ctx context.Context, r *lnsv1.DropTunnelRequest) (*
 	}
 	v, err := s.backend.Tunnel(ctx, id)
 	if err != nil {
-		return nil, asStatus(err)
+		return nil, about(err, "tunnel %d", id)
 	}
 	if err := s.backend.DropTunnel(ctx, id); err != nil {
-		return nil, asStatus(err)
+		return nil, about(err, "tunnel %d", id)
 	}
 	return &lnsv1.DropReply{Sessions: uint64(v.Sessions)}, nil
 }
@@ -226,11 +225,11 @@ func (s *service) DropUser(ctx context.Context, r *lnsv1.DropUserRequest) (*lnsv
 		return nil, status.Error(codes.InvalidArgument, "no user named")
 	}
 	n, err := s.backend.DropUser(ctx, r.User, cause)
-	if err != nil {
-		return nil, asStatus(err)
+	if err == nil && n == 0 {
+		err = ErrNotFound
 	}
-	if n == 0 {
-		return nil, asStatus(fmt.Errorf("user %s: %w", utf8Text(r.User), ErrNotFound))
+	if err != nil {
+		return nil, about(err, "user %s", r.User)
 	}
 	return &lnsv1.DropReply{Sessions: uint64(n)}, nil
 }

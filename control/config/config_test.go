@@ -179,6 +179,20 @@ func TestEveryL2tpnsSettingIsKnownOrWarned(t *testing.T) {
 	}
 }
 
+// Names that older releases had and later ones dropped.
+func TestOlderL2tpnsSettingsAreWarnedOf(t *testing.T) {
+	for _, name := range []string{
+		"save_state", "setuid", "cleanup_interval", "as_number", "snoop_host", "snoop_port",
+		"bgp_peer1", "bgp_peer1_as", "bgp_peer2", "bgp_peer2_as",
+	} {
+		b := newBuilder("f", Options{})
+		b.line(1, "set "+name+" 1")
+		if len(b.errs) > 0 || len(b.warnings) != 1 {
+			t.Errorf("%s: errors %v, warnings %v", name, b.errs, b.warnings)
+		}
+	}
+}
+
 func TestL2tpnsExampleLoads(t *testing.T) {
 	text, err := os.ReadFile("testdata/l2tpns-sample.conf")
 	if err != nil {
