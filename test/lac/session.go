@@ -24,10 +24,8 @@ type session struct {
 	deadline time.Duration // of the set-up
 	upAt     time.Duration // when the call was up
 	linkUp   bool
-	// refused is true once the LNS has said that our credentials are wrong.
-	refused bool
-	address netip.Addr
-	n       ppp.Negotiated
+	address  netip.Addr
+	n        ppp.Negotiated
 
 	// held are frames of the subscriber that wait for the call, after a local
 	// negotiation.
@@ -144,18 +142,8 @@ func (s *session) data(h l2tp.Header, body []byte) {
 	case protocol == ppp.ProtoIPv6:
 		s.link.Heard(s.t.w.now)
 	default:
-		s.refused = s.refused || isRefusal(protocol, payload)
 		s.act(func(out *ppp.Out) { s.link.Receive(s.t.w.now, body, out) })
 	}
-}
-
-// isRefusal recognises a PAP Authenticate-Nak (RFC 1334 section 2.2.2) and a CHAP
-// Failure (RFC 1994 section 4.2).
-func isRefusal(protocol ppp.Protocol, payload []byte) bool {
-	if len(payload) == 0 {
-		return false
-	}
-	return protocol == ppp.ProtoPAP && payload[0] == 3 || protocol == ppp.ProtoCHAP && payload[0] == 4
 }
 
 // act calls the link's state machine and carries out what it wants.
@@ -240,9 +228,9 @@ func (s *session) linkDown(e *ppp.Event) {
 // callDown is called when the call has ended, by whomever.
 func (s *session) callDown(e *l2tp.Event) {
 	failure := failureOf(s.stage(), e.Result, s.t.l2tp.State() == l2tp.Closing, e.Remote)
-	if s.refused && failure.Cause == causeCDN {
-		// What came first is the reason, the CDN its consequence.
-		failure.Cause = causeOfLink(ppp.CauseAuthFailed)
+	if cause, _ := s.link.Cause(); cause != ppp.CauseNone && failure.Cause == causeCDN {
+		// What ended PPP is the reason, the CDN its consequence.
+		failure.Cause = causeOfLink(cause)
 	}
 	s.finish(failure)
 	s.call = nil
