@@ -192,7 +192,7 @@ func TestRetransmitSchedule(t *testing.T) {
 		ch.enqueue(number(1), HELLO)
 		ch.transmit(epoch, &out)
 		var at []int
-		now := epoch
+		var now time.Time
 		for i := 0; ; i++ {
 			now = ch.deadline
 			ch.nr = uint16(i) // something was received meanwhile
@@ -217,7 +217,7 @@ func TestRetransmitSchedule(t *testing.T) {
 // Appendix A: slow start from 1 up to ssthresh, then 1/cwnd for each ack, never more
 // than the peer's window; half into ssthresh and back to 1 on a retransmission.
 func TestSlowStart(t *testing.T) {
-	ch, out, now := newChannel(channelConfig()), Out{}, epoch
+	ch, out := newChannel(channelConfig()), Out{}
 	ch.setPeerWindow(8)
 	for i := range 100 {
 		ch.enqueue(number(uint32(i)), HELLO)
@@ -225,11 +225,11 @@ func TestSlowStart(t *testing.T) {
 	var got []uint16
 	ack := func() {
 		out.Reset()
-		ch.acknowledge(now, ch.una+1)
-		ch.transmit(now, &out)
+		ch.acknowledge(epoch, ch.una+1)
+		ch.transmit(epoch, &out)
 		got = append(got, ch.cwnd)
 	}
-	ch.transmit(now, &out)
+	ch.transmit(epoch, &out)
 	if len(out.Send) != 1 {
 		t.Fatalf("%d messages at first", len(out.Send))
 	}
@@ -240,9 +240,8 @@ func TestSlowStart(t *testing.T) {
 		t.Errorf("cwnd grew as %s", s)
 	}
 	got = nil
-	now = ch.deadline
 	out.Reset()
-	ch.retransmit(now, &out)
+	ch.retransmit(ch.deadline, &out)
 	if ch.ssthresh != 4 || ch.cwnd != 1 || len(out.Send) != 1 || nsOf(out.Send[0]) != ch.una {
 		t.Errorf("after a timeout: ssthresh %d, cwnd %d, %d messages", ch.ssthresh, ch.cwnd, len(out.Send))
 	}

@@ -162,3 +162,22 @@ func FuzzUnhide(f *testing.F) {
 		}
 	})
 }
+
+// The original length may take all that there is and not an octet more.
+func TestUnhideLength(t *testing.T) {
+	for n := range 40 {
+		for said := range n + 3 {
+			plain := appendHidden(nil, 9, []byte("s"), nil, make([]byte, n), nil)
+			// Only the first octets differ, by XOR.
+			plain[0] ^= byte(n>>8) ^ byte(said>>8)
+			plain[1] ^= byte(n) ^ byte(said)
+			v, ok := unhide(9, []byte("s"), nil, plain)
+			if ok != (said <= n) || len(v) != said && ok {
+				t.Fatalf("%d of %d octets: %d, %v", said, n, len(v), ok)
+			}
+		}
+	}
+	if _, ok := unhide(9, []byte("s"), nil, []byte{1}); ok {
+		t.Error("one octet")
+	}
+}

@@ -209,7 +209,7 @@ func TestTranscriptOutgoingCall(t *testing.T) {
 
 func secretConfig(role Role) *Config {
 	c := testConfig(role)
-	c.Secret, c.Challenge = []byte("s3cret"), true
+	c.Secret, c.Challenge, c.Firmware = []byte("s3cret"), true, 0x0102
 	return c
 }
 

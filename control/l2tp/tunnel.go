@@ -356,3 +356,6 @@ func (t *Tunnel) PeerID() uint16      { return t.peerID }
 func (t *Tunnel) Peer() *PeerInfo     { return &t.peer }
 func (t *Tunnel) State() TunnelState  { return t.state }
 func (t *Tunnel) Stats() ChannelStats { return t.ch.snapshot() }
+
+// TieBreaker is the Tie Breaker of our SCCRQ, nil if it has none.
+func (t *Tunnel) TieBreaker() *[8]byte { return t.tie }
