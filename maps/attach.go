@@ -109,8 +109,10 @@ func (m *Maps) takeOver(ifindex int) (link.Link, Mode, error) {
 func (m *Maps) attachNew(ifindex int) (l link.Link, mode Mode, why, err error) {
 	opts := link.XDPOptions{Program: m.objs.LnsXdp, Interface: ifindex, Flags: link.XDPDriverMode}
 	mode = Native
-	l, why = link.AttachXDP(opts)
-	if why != nil {
+	if !m.cfg.Generic {
+		l, why = link.AttachXDP(opts)
+	}
+	if l == nil {
 		mode, opts.Flags = Generic, link.XDPGenericMode
 		if l, err = link.AttachXDP(opts); err != nil {
 			return nil, 0, why, errors.Join(why, err)

@@ -30,6 +30,8 @@ type Config struct {
 	Routes uint32
 	// OuterTTL is the time to live of packets to the peers; 0 means 64.
 	OuterTTL uint8
+	// Generic attaches in generic mode even where the driver could do better.
+	Generic bool
 }
 
 // MaxSessions is the most sessions that one set of maps can be made for.

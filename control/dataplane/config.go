@@ -65,7 +65,10 @@ func (c Config) maps() maps.Config {
 	if routes == 0 {
 		routes = max(c.MaxSessions/4, 1024)
 	}
-	return maps.Config{PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes, OuterTTL: c.OuterTTL}
+	return maps.Config{
+		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes,
+		OuterTTL: c.OuterTTL, Generic: c.Want == Generic,
+	}
 }
 
 // Mode says how the program is attached to an interface.

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +30,7 @@ import (
 var (
 	subscriber = netip.MustParseAddr("10.64.0.7")
 	lns        = netip.AddrPortFrom(netlab.LNSAddr, 1701)
+	labs       atomic.Int32
 )
 
 const wait = 5 * time.Second
@@ -51,7 +52,7 @@ func newLab(t *testing.T) *rig {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces and XDP need root")
 	}
-	name := fmt.Sprintf("dp%d-%s", os.Getpid(), strings.ToLower(t.Name()[4:min(12, len(t.Name()))]))
+	name := fmt.Sprintf("dp%d-%d", os.Getpid(), labs.Add(1))
 	lab, err := netlab.New(name)
 	if err != nil {
 		t.Fatal(err)
@@ -238,10 +239,21 @@ func datagram(src, dst netip.AddrPort, payload []byte) []byte {
 func pattern(n int) []byte { return bytes.Repeat([]byte{0xA5}, n) }
 
 func TestForwardsBothWaysAndCountsExactly(t *testing.T) {
-	r := newRig(t, nil)
+	for want, mode := range map[dataplane.Want]string{
+		dataplane.Auto: "native", dataplane.Native: "native", dataplane.Generic: "generic",
+	} {
+		t.Run(fmt.Sprint(want, mode), func(t *testing.T) { forwardAndCount(t, want, mode) })
+	}
+}
+
+func forwardAndCount(t *testing.T, want dataplane.Want, mode string) {
+	r := newRig(t, func(c *dataplane.Config) { c.Want = want })
+	if modes := r.plane.Modes(); len(modes) != 2 {
+		t.Errorf("%+v, want two interfaces", modes)
+	}
 	for _, m := range r.plane.Modes() {
-		if m.Mode != "native" || m.Reason != "" {
-			t.Errorf("%+v: veth has native XDP", m)
+		if m.Mode != mode || m.Reason != "" { // veth has native XDP
+			t.Errorf("%+v, want %s", m, mode)
 		}
 	}
 	rec := r.install()
@@ -272,16 +284,16 @@ func TestForwardsBothWaysAndCountsExactly(t *testing.T) {
 		t.Errorf("last seen %v", got.LastSeen)
 	}
 	got.LastSeen = time.Time{}
-	want := session.Counters{UpPackets: packets, UpBytes: inner, DownPackets: packets, DownBytes: inner}
-	if got != want {
-		t.Errorf("%+v, want %+v", got, want)
+	total := session.Counters{UpPackets: packets, UpBytes: inner, DownPackets: packets, DownBytes: inner}
+	if got != total {
+		t.Errorf("%+v, want %+v", got, total)
 	}
 	if up, down := r.count("xdp_sent_up"), r.count("xdp_sent_down"); up != packets || down != packets {
 		t.Errorf("reasons: %d up, %d down, want %d", up, down, packets)
 	}
 	a := r.apply(session.ProgramOp{Remove: true, Record: rec})
 	a.Final.LastSeen = time.Time{}
-	if a.Err != nil || !a.Removed || a.Final != want {
+	if a.Err != nil || !a.Removed || a.Final != total {
 		t.Errorf("removal: %+v", a)
 	}
 	if c := r.plane.Counters(rec.Slot); c != (session.Counters{}) || r.plane.Installed(rec.Slot) {
