@@ -17,9 +17,9 @@ TEST_AS_ROOT := -exec 'sudo -E env PATH=$(PATH)'
 endif
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
-BPF_PACKAGES := clang llvm libbpf-dev
+GENERATE_PACKAGES := clang llvm libbpf-dev protobuf-compiler
 RUN_PACKAGES := iproute2
-TEST_PACKAGES := $(BPF_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
+TEST_PACKAGES := $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
 
 FUZZTIME ?= 20s
 
@@ -86,12 +86,12 @@ lint: ## gofmt, vet and staticcheck
 
 .PHONY: generate
 generate: ## rebuild the BPF object and the API code from their sources
-	test/install-deps $(BPF_PACKAGES)
-	$(GO) generate ./maps/...
+	test/install-deps $(GENERATE_PACKAGES)
+	$(GO) generate ./maps/... ./control/api/...
 
 .PHONY: check-generated
 check-generated: generate ## fail when a committed generated file differs from its source
-	@git diff --exit-code --stat -- maps/ || { echo "Generated files are stale: commit what 'make generate' wrote."; exit 1; }
+	@git diff --exit-code --stat -- maps/ control/api/ || { echo "Generated files are stale: commit what 'make generate' wrote."; exit 1; }
 
 .PHONY: clean
 clean: ## remove what make built
