@@ -40,7 +40,7 @@ func (o *options) tunnelFlags(cmd *cobra.Command) {
 	f.Uint16Var(&o.port, "port", udp.Port, "UDP port of the LNS")
 	f.StringSliceVar(&o.bind, "bind", nil, "our addresses; several are so many LACs")
 	f.Uint16Var(&o.SourcePort, "source-port", 0, "our UDP port; 0 lets the kernel choose")
-	f.BoolVar(&o.SocketPerTunnel, "port-per-tunnel", false, "give each tunnel a UDP port of its own")
+	f.BoolVar(&o.SocketPerTunnel, "port-per-tunnel", false, "give each tunnel a UDP port of its own; l2tpns takes only one SCCRQ at a time from a port")
 	f.IntVar(&o.Tunnels, "tunnels", 1, "number of tunnels")
 	f.StringVar(&o.HostName, "hostname", "lacsim", "our host name; %d is the tunnel's number")
 	f.StringVar(&o.Secret, "secret", "", "tunnel secret; empty is no tunnel authentication")

@@ -331,6 +331,12 @@ func (c *Config) l2tp(tunnel int) *l2tp.Config {
 	}
 }
 
+// The values of RFC 1661 section 4.6.
+const (
+	restartTimer = 3 * time.Second
+	maxTerminate = 2
+)
+
 func (c *Config) link(number int) *ppp.Config {
 	var methods []ppp.Auth
 	if c.Auth != ppp.NoAuth {
@@ -347,9 +353,9 @@ func (c *Config) link(number int) *ppp.Config {
 		AuthOptional:   true,
 		EchoInterval:   c.Echo,
 		EchoFailures:   3,
-		RestartTimer:   3 * time.Second, // the values of RFC 1661 section 4.6
+		RestartTimer:   restartTimer,
 		MaxConfigure:   10,
-		MaxTerminate:   2,
+		MaxTerminate:   maxTerminate,
 		MaxFailure:     5,
 		AuthTimeout:    c.Timeout,
 		NetworkTimeout: c.Timeout,

@@ -29,6 +29,9 @@ type lab struct {
 
 func startLab(t *testing.T, auth string) *lab {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a server in namespaces")
+	}
 	if err := l2tpns.Available(); err != nil {
 		t.Skip(err)
 	}

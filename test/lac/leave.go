@@ -108,27 +108,28 @@ func (l *leaver) endSome(i int, t *tunnel) {
 		if s.state != sessionLeaving {
 			continue // it ended meanwhile
 		}
-		s.inFlight = true
+		s.inFlight, s.left = true, l.w.clock
 		l.inFlight++
 		if l.mode == ByClient && !s.cut {
 			s.act(func(out *ppp.Out) { s.link.Close(l.w.now, "end of run", out) })
 			continue
 		}
 		t.act(func(out *l2tp.Out) {
-			t.l2tp.HangUp(l.w.now, s.call, l2tp.Result{Code: 3, Message: "end of run"}, out)
+			t.l2tp.HangUp(l.w.now, s.call, l2tp.Result{Code: l2tp.CDNAdministrative, Message: "end of run"}, out)
 		})
 	}
 }
 
-// ended is called when a leaving session has gone; f says how.
-func (l *leaver) ended(s *session, f Failure) {
+// ended is called when a leaving session has gone.
+func (l *leaver) ended(s *session) {
+	answered := !s.inFlight || l.w.clock-s.left < maxTerminate*restartTimer
 	if s.inFlight {
 		s.inFlight = false
 		l.inFlight--
 	}
 	switch {
 	case s.cut:
-	case f.Cause == causeSilent && l.mode == ByClient:
+	case !answered:
 		l.w.stats.unansweredSessions++
 	default:
 		l.w.stats.endedSessions++

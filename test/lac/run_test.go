@@ -245,6 +245,36 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// Nobody waits for an LNS that never answered.
+func TestInterruptedWithNobodyThere(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	report, err := Run(ctx, Config{LNS: netip.MustParseAddrPort("127.0.0.1:9"), Sessions: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.Interrupted || report.Sessions.Unstarted != 3 || time.Duration(report.Duration) > 10*time.Second {
+		t.Errorf("%+v", report)
+	}
+}
+
+// Subscribers whose Terminate-Request is not answered are counted.
+func TestUnansweredTeardown(t *testing.T) {
+	lns := startFake(t, fakeConfig{})
+	cfg := Config{LNS: lns.addr, Auth: ppp.PAP, Sessions: 3, Timeout: 2 * time.Second}
+	cfg.Phase = func(p Phase, _ *Report) {
+		if p == PhaseTeardown {
+			lns.mu.Lock()
+			defer lns.mu.Unlock()
+			clear(lns.tunnels) // it has forgotten everything
+		}
+	}
+	report := run(t, cfg)
+	if r := report.Teardown; r.UnansweredSessions != 3 || r.UnansweredTunnels != 1 || r.Sessions != 0 || r.Tunnels != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // Sessions that the LNS ends are lost, and the run fails.
 func TestLostSessions(t *testing.T) {
 	lns := startFake(t, fakeConfig{})

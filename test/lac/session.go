@@ -40,6 +40,7 @@ type session struct {
 	// cut sessions were not up when the teardown began; inFlight ones are being
 	// torn down.
 	cut, inFlight bool
+	left          time.Duration // when the teardown of the session began
 }
 
 type sessionState uint8
@@ -88,7 +89,7 @@ func (s *session) place() {
 	if cfg.ProxyAuth {
 		proxy, ok := s.negotiate()
 		if !ok {
-			s.fail(Failure{Stage: stageLCP, Cause: causeProxy})
+			s.finish(Failure{Stage: stageLCP, Cause: causeProxy})
 			return
 		}
 		params.Proxy = proxy
@@ -98,7 +99,7 @@ func (s *session) place() {
 	var err error
 	s.t.act(func(out *l2tp.Out) { s.call, err = s.t.l2tp.PlaceCall(w.now, s.id, params, out) })
 	if err != nil {
-		s.fail(Failure{Stage: stageCall, Cause: causeIDs, Message: err.Error()})
+		s.finish(Failure{Stage: stageCall, Cause: causeIDs, Message: err.Error()})
 		return
 	}
 	s.arm()
@@ -220,7 +221,7 @@ func (s *session) linkDown(e *ppp.Event) {
 	s.finish(failure)
 	if s.call != nil {
 		s.t.act(func(out *l2tp.Out) {
-			s.t.l2tp.HangUp(s.t.w.now, s.call, l2tp.Result{Code: 1, Message: "PPP ended"}, out)
+			s.t.l2tp.HangUp(s.t.w.now, s.call, l2tp.Result{Code: l2tp.CDNLostCarrier, Message: "PPP ended"}, out)
 		})
 	}
 }
@@ -249,9 +250,6 @@ func (s *session) stage() string {
 	return stageLCP
 }
 
-// fail ends a session that is not up.
-func (s *session) fail(f Failure) { s.finish(f) }
-
 // finish counts the session's end, the first time it is called, and forgets it. f
 // is why, if that was not our wish.
 func (s *session) finish(f Failure) {
@@ -274,7 +272,7 @@ func (s *session) finish(f Failure) {
 		st.failures.add(f)
 	case sessionLeaving:
 		s.state = sessionEnded
-		s.t.w.leave.ended(s, f)
+		s.t.w.leave.ended(s)
 	}
 	s.t.w.timers.stop(&s.timer)
 	delete(s.t.sessions, s.id)
@@ -308,7 +306,7 @@ func (s *session) giveUp() {
 	s.finish(Failure{Stage: s.stage(), Cause: causeTimeout})
 	if call != nil {
 		s.t.act(func(out *l2tp.Out) {
-			s.t.l2tp.HangUp(s.t.w.now, call, l2tp.Result{Code: 10, Message: "not up in time"}, out)
+			s.t.l2tp.HangUp(s.t.w.now, call, l2tp.Result{Code: l2tp.CDNTimeout, Message: "not up in time"}, out)
 		})
 	}
 }
@@ -318,6 +316,6 @@ func (s *session) drop(f Failure) {
 	call := s.call
 	s.finish(f)
 	s.t.act(func(out *l2tp.Out) {
-		s.t.l2tp.HangUp(s.t.w.now, call, l2tp.Result{Code: 3, Message: f.Cause}, out)
+		s.t.l2tp.HangUp(s.t.w.now, call, l2tp.Result{Code: l2tp.CDNAdministrative, Message: f.Cause}, out)
 	})
 }

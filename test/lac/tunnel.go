@@ -175,7 +175,7 @@ func (t *tunnel) handle(e *l2tp.Event) {
 // refuse answers an outgoing call: there is no one here to be called.
 func (t *tunnel) refuse(c *l2tp.Call) {
 	t.act(func(out *l2tp.Out) {
-		t.l2tp.RejectCall(t.w.now, c, l2tp.Result{Code: 5, Message: "no outgoing calls"}, out)
+		t.l2tp.RejectCall(t.w.now, c, l2tp.Result{Code: l2tp.CDNPermanent, Message: "no outgoing calls"}, out)
 	})
 }
 
@@ -203,7 +203,7 @@ func (t *tunnel) closing(e *l2tp.Event) {
 // abandon gives up on the sessions whose call was never placed.
 func (t *tunnel) abandon() {
 	for _, s := range t.waiting {
-		s.fail(Failure{Stage: stageCall, Cause: causeNoTunnel})
+		s.finish(Failure{Stage: stageCall, Cause: causeNoTunnel})
 	}
 	t.waiting = nil
 }
@@ -213,11 +213,16 @@ func (t *tunnel) close() {
 	if t.state != tunnelUp && t.state != tunnelOpening {
 		return
 	}
-	if t.state == tunnelUp {
-		t.w.stats.tunnelsNow--
-	}
+	up := t.state == tunnelUp
 	t.state = tunnelClosing
-	t.act(func(out *l2tp.Out) { t.l2tp.Close(t.w.now, l2tp.Result{Code: 6, Message: "end of run"}, out) })
+	t.act(func(out *l2tp.Out) {
+		t.l2tp.Close(t.w.now, l2tp.Result{Code: l2tp.StopShutdown, Message: "end of run"}, out)
+	})
+	if up {
+		t.w.stats.tunnelsNow--
+		return
+	}
+	t.state = tunnelEnded // an LNS that has not answered so far is not waited for
 }
 
 // checkClosed ends the wait for the acknowledgement of our StopCCN. The RFC's wait
