@@ -88,7 +88,7 @@ func (o *options) trafficFlags(cmd *cobra.Command) {
 	f.BoolVar(&o.Traffic.OneWay, "one-way", false, "uplink only: expect no echo")
 	f.BoolVar(&o.Traffic.Verify, "verify", false, "compare every byte of every echo; fail on any fault")
 	f.Float64Var(&o.maxLoss, "max-loss", 0, "loss accepted with --verify, in percent")
-	f.IntVar(&o.Traffic.Hops, "hops", -1, "routers that must have counted down the TTL in each direction; -1 any number")
+	f.IntVar(&o.Traffic.Hops, "hops", 0, "routers that must have counted down the TTL in each direction; 0 any number")
 	f.IntVar(&o.Traffic.Fragment, "fragment", 0, "clear DF and send longer packets in IP fragments of this size; 0 doesn't")
 	f.StringVar(&o.TUN, "tun", "", "make this TUN interface the first subscriber, for any program to use (needs root)")
 }

@@ -175,8 +175,8 @@ type Traffic struct {
 	Verify bool
 	// MaxLoss is how much may be lost with Verify, as a fraction of what was sent.
 	MaxLoss float64
-	// Hops is by how much the TTL must have gone down in each direction; negative
-	// accepts any.
+	// Hops is by how much the TTL must have gone down in each direction; 0 and
+	// below accept any number of routers.
 	Hops int
 	// Duration ends the traffic before Hold is over; 0 does not.
 	Duration time.Duration

@@ -248,7 +248,7 @@ func (e *endpoint) checkEcho(p, u, body []byte) fault {
 // ttlFits compares the TTLs after each direction with the number of routers. up is
 // 0 when the reflector did not note it.
 func (e *endpoint) ttlFits(down, up uint8) bool {
-	if e.hops < 0 {
+	if e.hops <= 0 {
 		return down > 0 && down <= ttl
 	}
 	want := uint8(ttl - e.hops)
