@@ -25,9 +25,11 @@ func (o *ipv6cpOptions) begin(e *env) {
 // fresh is a random identifier that is neither zero nor one of those in use. Its
 // "u" bit is zero, because it is not globally unique (RFC 5072 section 4.1).
 func (o *ipv6cpOptions) fresh(e *env) (id interfaceID) {
+	e.random(id[:])
+	id[0] &^= 0x02
+	// Counting on, unlike drawing again, ends with any source of randomness.
 	for id == (interfaceID{}) || id == o.local || id == o.peer {
-		e.random(id[:])
-		id[0] &^= 0x02
+		id[7]++
 	}
 	return id
 }

@@ -223,13 +223,21 @@ func TestIPV6CPOursRejected(t *testing.T) {
 
 // TestFreshIdentifiersAreNew: what is in use is not drawn again, nor is zero.
 func TestFreshIdentifiersAreNew(t *testing.T) {
-	draws := []interfaceID{{7: 1}, {7: 2}, {}, {7: 3}}
-	e := &env{random: func(b []byte) {
-		copy(b, draws[0][:])
-		draws = draws[1:]
-	}}
+	var draw interfaceID
+	e := &env{random: func(b []byte) { copy(b, draw[:]) }}
 	o := ipv6cpOptions{local: interfaceID{7: 1}, peer: interfaceID{7: 2}}
-	if id := o.fresh(e); id != (interfaceID{7: 3}) {
-		t.Errorf("drew %x", id)
+	for drawn, want := range map[interfaceID]interfaceID{
+		{}:           {7: 3},
+		o.local:      {7: 3},
+		o.peer:       {7: 3},
+		{0: 3, 7: 9}: {0: 1, 7: 9}, // the "u" bit is cleared
+	} {
+		draw = drawn
+		if id := o.fresh(e); id != want {
+			t.Errorf("%x became %x, want %x", drawn, id, want)
+		}
+	}
+	if v := e.random32(); v == 0 {
+		t.Error("zero is no magic number")
 	}
 }

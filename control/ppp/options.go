@@ -1,5 +1,7 @@
 package ppp
 
+import "encoding/binary"
+
 // option is one Configuration Option (RFC 1661 section 6). It aliases the packet.
 type option struct {
 	kind uint8
@@ -61,12 +63,8 @@ type env struct {
 // illegal (RFC 1661 section 6.4).
 func (e *env) random32() uint32 {
 	var b [4]byte
-	for {
-		e.random(b[:])
-		if v := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3]); v != 0 {
-			return v
-		}
-	}
+	e.random(b[:])
+	return max(1, binary.BigEndian.Uint32(b[:]))
 }
 
 // negotiator is the option part of one control protocol. The automaton part is
