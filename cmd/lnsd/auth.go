@@ -63,12 +63,18 @@ func radiusConfig(c *config.Config, servers []config.RADIUSServer, log *zap.Logg
 	if c.L2TP.BindAddress.IsValid() {
 		r.NASAddress = c.L2TP.BindAddress
 	}
-	// A server has had its chance once it was asked Retries more times, each after
-	// twice the wait of the one before.
+	// A silent server must not cost a subscriber more than a second try: the next one
+	// is asked soon after that. With one server, or none that answers, the request is
+	// given up after the configured repetitions, each after twice the wait before.
+	r.FailoverAfter = 5 * c.RADIUS.Timeout / 4
+	var patience time.Duration
 	for wait, i := c.RADIUS.Timeout, 0; i <= c.RADIUS.Retries; wait, i = 2*wait, i+1 {
-		r.FailoverAfter += wait
+		patience += wait
 	}
-	r.AuthTimeout = min(time.Duration(len(servers))*r.FailoverAfter, c.Sessions.SetupTimeout)
+	r.AuthTimeout = min(max(patience, time.Duration(len(servers)+1)*r.FailoverAfter), c.Sessions.SetupTimeout)
+	if r.DeadTime == 0 {
+		r.DeadTime = time.Nanosecond // the client takes 0 for "not given"
+	}
 	if !c.Sessions.KillTimedOut {
 		r.ZeroSessionTimeout = radius.ZeroUnlimited
 	}

@@ -95,7 +95,8 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	}
 	senders := make([]engine.Sender, d.inboxes.Shards())
 	for i := range senders {
-		senders[i] = d.socket.NewControlSender()
+		// Numbered data sessions share their Ns with the slow path's packets.
+		senders[i] = d.slow.Sequenced(d.socket.NewControlSender())
 	}
 	return engine.New(engine.Config{
 		Policy:      enginePolicy(c),

@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lnsd/lnsd/test/lac"
+	"github.com/lnsd/lnsd/test/lac/l2tpns"
+	"github.com/lnsd/lnsd/test/netlab"
+)
+
+// many is how many sessions the scale test sets up: as many as l2tpns can hold.
+const (
+	many        = 60000
+	manyTunnels = 20
+)
+
+// Sixty thousand sessions come up without one failure and go down without one left,
+// and faster than l2tpns sets them up in the same run. The accept-all RADIUS that
+// l2tpns needs is beside it; lnsd has its users in a file.
+func TestSixtyThousandSessions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	var theirs lac.Report
+	t.Run("l2tpns", func(t *testing.T) {
+		if err := l2tpns.Available(); err != nil {
+			t.Skip(err)
+		}
+		theirs = dialL2TPNS(t)
+		t.Logf("l2tpns: %d of %d sessions up, %.0f a second", theirs.Sessions.Up, many, theirs.Setup.Rate)
+	})
+	r := newRig(t, options{config: "set max_sessions 65536\nset debug 2"})
+	p := r.lacsim(manyArgs()...)
+	r.waitUpCounted(many)
+	used := r.memory()
+	ours := r.finish(p, 3*time.Minute, true)
+	t.Logf("lnsd: %d of %d sessions up, %.0f a second; %d bytes of memory a session",
+		ours.Sessions.Up, many, ours.Setup.Rate, used/many)
+	if ours.Sessions.Up != many || len(ours.Failures) > 0 || ours.Teardown.UnansweredSessions > 0 || ours.Teardown.UnansweredTunnels > 0 {
+		t.Errorf("sessions %+v, failures %+v, teardown %+v", ours.Sessions, ours.Failures, ours.Teardown)
+	}
+	if theirs.Setup.Rate > 0 && ours.Setup.Rate <= theirs.Setup.Rate {
+		t.Errorf("lnsd set up %.0f sessions a second, l2tpns %.0f", ours.Setup.Rate, theirs.Setup.Rate)
+	}
+	r.waitEmpty()
+}
+
+func manyArgs() []string {
+	return []string{"--tunnels", fmt.Sprint(manyTunnels), "--sessions", fmt.Sprint(many), "--port-per-tunnel",
+		"--parallel", "500", "--hold", "5s", "--timeout", "60s", "--hello", "-1s"}
+}
+
+// dialL2TPNS runs the same load against Debian's l2tpns.
+func dialL2TPNS(t *testing.T) lac.Report {
+	r := newLab(t)
+	server, err := l2tpns.Start(r.lab.LNS, t.TempDir(), l2tpns.Config{
+		Bind: netlab.LNSAddr, Pool: netip.PrefixFrom(netlab.Pool.Addr(), 16),
+		Secret: tunnelSecret, Password: userPassword, Auth: "chap",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	// Whatever it refuses is its affair: the report says how fast the rest came up.
+	p := r.lacsim(manyArgs()...)
+	if err := p.Wait(4 * time.Minute); err != nil {
+		t.Logf("against l2tpns: %v", err)
+	}
+	b, err := os.ReadFile(r.path("report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report lac.Report
+	if err := json.Unmarshal(b, &report); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Stop(syscall.SIGKILL, time.Second)
+	return report
+}
+
+// waitUpCounted waits for n sessions by the counters, which are cheaper to read than
+// the sessions.
+func (r *rig) waitUpCounted(n uint64) {
+	r.t.Helper()
+	r.until(2*time.Minute, func() error {
+		if up := r.counters()["sessions_established"]; up < n {
+			time.Sleep(200 * time.Millisecond)
+			return fmt.Errorf("%d of %d sessions are up", up, n)
+		}
+		return nil
+	})
+}
+
+// memory is the daemon's resident memory in bytes.
+func (r *rig) memory() uint64 {
+	r.t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.lnsd.PID()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "RssAnon:" {
+			kib, err := strconv.ParseUint(fields[1], 10, 64)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	r.t.Fatal("no RssAnon in the process's status")
+	return 0
+}
