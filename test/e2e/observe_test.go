@@ -34,6 +34,54 @@ func (r *rig) sessions() []shownSession {
 	return out
 }
 
+// shownTunnel is what these tests read of `lnsctl --json show tunnel`.
+type shownTunnel struct {
+	TID        uint16         `json:"tid"`
+	State      string         `json:"state"`
+	Peer       netip.AddrPort `json:"peer"`
+	VendorName string         `json:"vendor_name"`
+	Sessions   int            `json:"sessions"`
+	Transport  shownTransport `json:"transport"`
+}
+
+type shownTransport struct {
+	Sent          uint64 `json:"sent"`
+	Received      uint64 `json:"received"`
+	Unacked       int    `json:"unacked"`
+	HelloSent     uint64 `json:"hello_sent"`
+	HelloReceived uint64 `json:"hello_received"`
+	Retransmits   uint64 `json:"retransmits"`
+	Duplicates    uint64 `json:"duplicates"`
+}
+
+func (r *rig) tunnels() []shownTunnel {
+	r.t.Helper()
+	var out []shownTunnel
+	r.ctlJSON(&out, "show", "tunnel")
+	return out
+}
+
+// waitTunnels waits until there are n tunnels, all established, and returns the first.
+func (r *rig) waitTunnels(n int) (first shownTunnel) {
+	r.t.Helper()
+	r.until(20*time.Second, func() error {
+		tunnels := r.tunnels()
+		for _, t := range tunnels {
+			if t.State != "established" {
+				return fmt.Errorf("tunnel %d is %s", t.TID, t.State)
+			}
+		}
+		if len(tunnels) != n {
+			return fmt.Errorf("%d tunnels, not %d", len(tunnels), n)
+		}
+		if n > 0 {
+			first = tunnels[0]
+		}
+		return nil
+	})
+	return first
+}
+
 // counters reads every counter by name.
 func (r *rig) counters() map[string]uint64 {
 	r.t.Helper()
