@@ -10,7 +10,7 @@ import (
 // askAuth turns the peer's credentials into a request. Slices are copied: the
 // link's are valid only for the moment.
 func (s *Session) askAuth(now time.Time, c *ppp.Credentials, out *Out) {
-	if s.state == stateClosing {
+	if s.state >= stateClosing {
 		return
 	}
 	r := &AuthRequest{
@@ -69,7 +69,7 @@ func clone(b []byte) []byte {
 
 // Authenticated takes the answer to an AuthRequest; r is kept.
 func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
-	if !s.asking || s.state == stateClosing || s.askNext(now, out) {
+	if !s.asking || s.state >= stateClosing || s.askNext(now, out) {
 		return
 	}
 	s.asking = false
@@ -128,7 +128,7 @@ func (s *Session) claim(p *Profile) Claim {
 
 // Claimed takes the answer to a Claim.
 func (s *Session) Claimed(now time.Time, c ClaimResult, out *Out) {
-	if !s.asking || s.state == stateClosing {
+	if !s.asking || s.state >= stateClosing {
 		return
 	}
 	s.asking = false

@@ -266,7 +266,7 @@ func (s *Session) linkEvent(now time.Time, e *ppp.Event, out *Out) {
 		// Only the packets stop; the link and the accounting go on, and IPCP may
 		// open again (RFC 1661 section 3.7).
 		s.ipv4 = false
-		if s.state != stateClosing && (s.install == installing || s.install == installed) {
+		if s.state < stateClosing && (s.install == installing || s.install == installed) {
 			s.state = stateNCP
 			s.remove(out)
 		}
@@ -277,7 +277,7 @@ func (s *Session) linkEvent(now time.Time, e *ppp.Event, out *Out) {
 
 // linkUp takes the outcome of LCP.
 func (s *Session) linkUp(out *Out) {
-	if s.state == stateClosing {
+	if s.state >= stateClosing {
 		return
 	}
 	n := s.link.Negotiated()
@@ -298,7 +298,7 @@ const defaultACCM = 0xFFFFFFFF
 
 // program asks for the session to be installed in the forwarding path.
 func (s *Session) program(now time.Time, out *Out) {
-	if s.state == stateClosing || s.install != absent {
+	if s.state >= stateClosing || s.install != absent {
 		return // after a removal that is under way, Programmed comes back here
 	}
 	s.mtu = s.cfg.innerMTU(s.setup.Tunnel.Peer.Addr(), s.framing, s.link.Negotiated().MRU)
@@ -334,7 +334,7 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 		s.removed(now, p, out)
 		return
 	}
-	if s.install != installing || s.state == stateClosing {
+	if s.install != installing || s.state >= stateClosing {
 		return // it is being removed again already
 	}
 	if p.Err != nil {
@@ -370,7 +370,7 @@ func (s *Session) removed(now time.Time, p *Programmed, out *Out) {
 	s.install = absent
 	s.base = s.base.Add(p.Final)
 	switch {
-	case s.state == stateClosing:
+	case s.state >= stateClosing:
 		if s.link == nil { // else LinkDown is still to come
 			s.finish(out)
 		}
