@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // legacy is what l2tpns' files may hold that is accepted without effect here, so
 // that they load as they are.
@@ -114,3 +117,33 @@ func (b *builder) legacyCommand(toks []token) bool {
 	}
 	return ok
 }
+
+// Legacy is one name that l2tpns' files may hold and that has no effect here.
+type Legacy struct {
+	Name string
+	// Note says what replaces it, or why it is not needed.
+	Note string
+}
+
+// LegacySettings lists the settings, LegacyCommands the commands of l2tpns that are
+// read and have no effect, by name.
+func LegacySettings() []Legacy {
+	var out []Legacy
+	for name, s := range legacySettings() {
+		out = append(out, Legacy{name, s.note})
+	}
+	slices.SortFunc(out, byName)
+	return out
+}
+
+// LegacyCommands is described at LegacySettings.
+func LegacyCommands() []Legacy {
+	var out []Legacy
+	for name, note := range legacyCommands() {
+		out = append(out, Legacy{name, note})
+	}
+	slices.SortFunc(out, byName)
+	return out
+}
+
+func byName(a, b Legacy) int { return strings.Compare(a.Name, b.Name) }
