@@ -44,6 +44,7 @@ const (
 	packetsNoSession
 	packetsWrongPeer
 	packetsUser
+	packetsWithheld
 	answersLate
 	counters
 )
@@ -81,6 +82,7 @@ var counterNames = [counters]string{
 	packetsNoSession:  "packets_unknown_session",
 	packetsWrongPeer:  "packets_wrong_peer",
 	packetsUser:       "packets_user_unexpected",
+	packetsWithheld:   "packets_withheld",
 	answersLate:       "answers_late",
 }
 

@@ -32,6 +32,7 @@ type tunnel struct {
 	// dropped is set when an operator ends the tunnel.
 	dropped  bool
 	halfOpen bool
+	allowed  allowance // while half open
 	closedAt time.Time // zero before
 	gone     bool      // no word is exchanged any more
 }
@@ -63,11 +64,12 @@ func (s *Shard) control(p *packet, h l2tp.Header, body []byte) {
 	case !t.isPeer(p.peer):
 		s.counts.add(packetsWrongPeer)
 	default:
-		s.receive(t, h, body)
+		s.receive(t, p, h, body)
 	}
 }
 
-func (s *Shard) receive(t *tunnel, h l2tp.Header, body []byte) {
+func (s *Shard) receive(t *tunnel, p *packet, h l2tp.Header, body []byte) {
+	t.allowed.hear(p.n)
 	t.t.Receive(s.now, h, body, &s.tout)
 	s.pump(t)
 }
@@ -83,13 +85,13 @@ func (s *Shard) unaddressed(p *packet, h l2tp.Header, body []byte) {
 			s.counts.add(packetsNoTunnel)
 			return
 		}
-		s.receive(t, h, body)
+		s.receive(t, p, h, body)
 		return
 	}
 	key := newcomer{p.peer, id}
 	old := s.newcomers[key]
 	if old != nil && !s.stale(old) {
-		s.receive(old, h, body) // a repeated SCCRQ
+		s.receive(old, p, h, body) // a repeated SCCRQ
 		return
 	}
 	s.newTunnel(p, key, string(name), old, h, body)
@@ -151,7 +153,7 @@ func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, h l
 	s.tunnels[id] = t
 	s.newcomers[key] = t
 	s.counts.add(tunnelsOpened)
-	s.receive(t, h, body)
+	s.receive(t, p, h, body)
 }
 
 var refusals = [...]l2tp.Result{
@@ -179,7 +181,7 @@ func (s *Shard) pump(t *tunnel) {
 	o := &s.tout
 	for sent, seen := 0, 0; sent < len(o.Send) || seen < len(o.Events); {
 		for ; sent < len(o.Send); sent++ {
-			s.send.Send(t.local, t.peer, o.Send[sent])
+			s.transmit(t, o.Send[sent])
 		}
 		if seen < len(o.Events) {
 			e := o.Events[seen]
@@ -201,6 +203,14 @@ func (s *Shard) pump(t *tunnel) {
 		return
 	}
 	s.timers.set(t, t.t.Deadline())
+}
+
+func (s *Shard) transmit(t *tunnel, b []byte) {
+	if t.halfOpen && !t.allowed.say(len(b)) {
+		s.counts.add(packetsWithheld)
+		return
+	}
+	s.send.Send(t.local, t.peer, b)
 }
 
 // event acts on what happened to a tunnel or to a call in it.

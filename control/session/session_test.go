@@ -28,8 +28,7 @@ type bench struct {
 	cdn      []l2tp.Result
 	sli      []l2tp.ACCM
 	done     bool
-	early    [][]byte // frames of the peer before the call is up
-	silent   bool     // the peer neither hears nor speaks
+	silent   bool // the peer neither hears nor speaks
 	counters Counters
 }
 

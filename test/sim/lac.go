@@ -18,7 +18,6 @@ type LAC struct {
 	nextID  uint16
 	// Dead makes it neither hear nor speak, as if its power had failed.
 	Dead bool
-	// Refusals are the StopCCNs to SCCRQs, whose tunnels are none.
 }
 
 // Tunnel is a tunnel as the LAC sees it.
@@ -43,7 +42,6 @@ type Client struct {
 	out   ppp.Out
 	User  string
 	cfg   *ppp.Config
-	proxy *l2tp.ProxyState
 	armed time.Time
 
 	Connected, Up, LinkDown, Down bool
