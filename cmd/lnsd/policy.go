@@ -132,6 +132,7 @@ func linkConfig(c *config.Config, lac config.LAC) *ppp.Config {
 		AuthTimeout:    c.Sessions.SetupTimeout,
 		NetworkTimeout: c.Sessions.SetupTimeout,
 		IPv6CP:         true,
+		IPv6CPPassive:  true,
 	}
 	if n := failures(c.PPP.EchoTimeout, c.PPP.IdleEchoTimeout); n > 0 {
 		l.EchoFailures = n

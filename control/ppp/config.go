@@ -71,8 +71,10 @@ type Config struct {
 	Renegotiate                            Renegotiate
 	// AuthTimeout and NetworkTimeout bound the two phases; 0 sets no bound.
 	AuthTimeout, NetworkTimeout time.Duration
-	// IPv6CP makes the link open IPV6CP beside IPCP (link-local only).
-	IPv6CP bool
+	// IPv6CP makes the link open IPV6CP beside IPCP (link-local only). With
+	// IPv6CPPassive it waits for the peer to begin: two frames less for each of
+	// the many peers that would only reject it.
+	IPv6CP, IPv6CPPassive bool
 }
 
 // Defaults of RFC 1661 sections 4.6 and 6.1.

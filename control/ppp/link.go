@@ -108,6 +108,9 @@ func (l *Link) Receive(now time.Time, frame []byte, out *Out) {
 	case p == ProtoIPCP && l.ipcp.enabled(l.env.cfg):
 		l.receiveNCP(s, ipcp, payload)
 	case p == ProtoIPV6CP && l.env.cfg.IPv6CP:
+		if l.automata[ipv6cp].state == initial && l.env.cfg.IPv6CPPassive {
+			l.openNCP(s, ipv6cp)
+		}
 		l.receiveNCP(s, ipv6cp, payload)
 	case p == ProtoIPv4 || p == ProtoIPv6:
 		// User traffic is none of the link's business.

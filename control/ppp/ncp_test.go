@@ -208,6 +208,28 @@ func TestRefusedNCPStaysSilent(t *testing.T) {
 	s.expect(s.send(ProtoIPV6CP, configureRequest, 5, 1, 10, 1, 2, 3, 4, 5, 6, 7, 8))
 }
 
+// TestPassiveIPV6CPWaitsForThePeer: nothing is sent of it until the peer begins, and
+// then it opens like any other.
+func TestPassiveIPV6CPWaitsForThePeer(t *testing.T) {
+	cfg := lnsConfig(PAP)
+	cfg.IPv6CP, cfg.IPv6CPPassive = true, true
+	s := authenticating(t, cfg)
+	s.send(ProtoPAP, papRequest, 1, pap("joe", "x")...)
+	for _, line := range s.verdict(AuthVerdict{OK: true}) {
+		if strings.HasPrefix(line, "IPV6CP") {
+			t.Errorf("it began: %s", line)
+		}
+	}
+	got := s.send(ProtoIPV6CP, configureRequest, 5, 1, 10, 1, 2, 3, 4, 5, 6, 7, 8)
+	if len(got) != 2 || !strings.HasPrefix(got[0], "IPV6CP Configure-Request") || !strings.HasPrefix(got[1], "IPV6CP Configure-Ack id=5") {
+		t.Fatalf("got %q", got)
+	}
+	got = s.send(ProtoIPV6CP, configureAck, 1, append([]byte{1, 10}, s.link.ipv6cp.local[:]...)...)
+	if len(got) != 1 || !strings.HasSuffix(got[0], " peer=0102030405060708") {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestIPV6CPOursRejected: the peer need not know our identifier, and it must not
 // be asked for again (RFC 5072 section 4.1).
 func TestIPV6CPOursRejected(t *testing.T) {
