@@ -5,9 +5,9 @@ import "github.com/lnsd/lnsd/control/session"
 // Census counts all that the engine holds. After the last tunnel is gone every
 // number is zero: whatever is not has leaked.
 type Census struct {
-	Tunnels, Sessions, Newcomers, Timers, Backlog int
-	Slots, Users, Addresses, Waiting, PoolUsed    int
-	Peers, LACs, Admitted, HalfOpen               int
+	Tunnels, TunnelIDs, Sessions, Newcomers, Timers, Backlog int
+	Slots, Users, Addresses, Waiting, PoolUsed               int
+	Peers, LACs, Admitted, HalfOpen                          int
 }
 
 // Census counts. The shards must not run meanwhile.
@@ -15,6 +15,7 @@ func (e *Engine) Census() Census {
 	var c Census
 	for _, s := range e.shards {
 		c.Tunnels += len(s.tunnels)
+		c.TunnelIDs += s.ids.Taken()
 		c.Sessions += len(s.calls)
 		c.Newcomers += len(s.newcomers)
 		c.Timers += len(s.timers.heap)

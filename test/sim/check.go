@@ -7,7 +7,7 @@ import (
 	"github.com/lnsd/lnsd/control/session"
 )
 
-// Check looks at the invariants of DESIGN: what is installed are the sessions
+// Check looks at the invariants: what is installed are the sessions
 // that are up or on their way in or out, nobody shares an address, and the
 // control channels are sane. The ports check theirs as things happen.
 func (w *World) Check() {
@@ -30,6 +30,9 @@ func (w *World) Check() {
 			}
 		})
 		s.EachTunnel(w.checkTunnel)
+	}
+	if c := w.Engine.Census(); c.Timers > c.Tunnels+c.Sessions || c.TunnelIDs != c.Tunnels || c.Slots != c.Sessions {
+		w.T.Errorf("out of balance: %+v", c)
 	}
 	for ref := range w.Forward.records {
 		if live[ref] == nil {
