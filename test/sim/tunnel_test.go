@@ -9,6 +9,7 @@ import (
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
+	"github.com/lnsd/lnsd/control/session"
 )
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
@@ -29,15 +30,38 @@ func TestWrongSecret(t *testing.T) {
 	l.cfg.Challenge = false
 	tun := l.Open()
 	w.Until(time.Minute, "tunnel closed", func() bool { return tun.Closed })
-	if tun.Result.Code != l2tp.StopUnauthorized {
+	if !tun.Remote || tun.Result.Code != l2tp.StopUnauthorized || tun.Result.Message == "" {
 		t.Errorf("StopCCN %+v", tun.Result)
 	}
+	w.wantCount("tunnel_auth_failures", 1)
+	w.wantLog("tunnel authentication failed")
 	w.Run(settleTime)
 	w.CheckEnd()
-	if tun.Remote {
-		w.wantCount("tunnel_auth_failures", 1)
-		w.wantLog("tunnel authentication failed")
+}
+
+// An answer of the authenticator or of the forwarding path that comes after its
+// session has gone reaches nobody, whoever has the ids by then.
+func TestLateAnswers(t *testing.T) {
+	w, tun := begin(t, nil)
+	w.Auth.Delay = 20 * time.Second
+	c := tun.Dial("alice", "pw-alice")
+	w.Until(time.Second, "asked", func() bool { return w.Auth.Requests == 1 })
+	c.HangUp(l2tp.Result{Code: l2tp.CDNLostCarrier})
+	w.Run(time.Minute)
+	w.wantCount("answers_late", 1)
+	w.Auth.Delay = 0
+	// The same ids, another serial number.
+	b := w.up(tun, "bob")
+	r := w.Forward.records[w.Forward.byAddr[b.Address]].Ref
+	r.Serial--
+	w.In.Programmed([]session.Programmed{{Ref: r, Removed: true}, {Ref: r, Err: errFull}})
+	w.In.AuthDone(&session.AuthResult{Ref: r})
+	w.Run(time.Second)
+	w.wantCount("answers_late", 4)
+	if !b.Up || b.Down {
+		t.Error("a late answer ended a session")
 	}
+	w.end(tun)
 }
 
 func TestLACPolicy(t *testing.T) {
