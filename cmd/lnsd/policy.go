@@ -72,6 +72,7 @@ func tunnelConfig(c *config.Config, lac config.LAC) *l2tp.Config {
 		RetryCap:         c.L2TP.RetryCap,
 		MaxRetries:       c.L2TP.MaxRetries,
 		EstablishTimeout: c.L2TP.EstablishTimeout,
+		BatchAcks:        true,
 		FramingCaps:      bothCapabilities,
 		BearerCaps:       bothCapabilities,
 	}

@@ -244,3 +244,27 @@ func TestRxSpeedOnlyWhenItDiffers(t *testing.T) {
 		}
 	}
 }
+
+// With BatchAcks one acknowledgement answers all messages that came before Timer is
+// called, and none is sent when a message of ours carries it.
+func TestBatchAcks(t *testing.T) {
+	cfg := testConfig(LNS)
+	cfg.BatchAcks = true
+	b := inTunnelState(t, cfg, Established)
+	for range 3 {
+		if got := b.recv(0, body(HELLO)); got != "" {
+			t.Errorf("a HELLO drew %q before Timer", got)
+		}
+	}
+	if !b.t.Deadline().Equal(b.now) {
+		t.Error("the acknowledgement is not due at once")
+	}
+	b.out.Reset()
+	b.t.Timer(b.now, &b.out)
+	if got := b.effects(); got != "ZLB" || nrOf(b.out.Send[0]) != b.t.Stats().Nr {
+		t.Errorf("three HELLOs drew %q", got)
+	}
+	if b.t.Deadline().Equal(b.now) {
+		t.Error("an acknowledgement is still due")
+	}
+}

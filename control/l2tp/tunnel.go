@@ -42,6 +42,10 @@ type Config struct {
 	// EstablishTimeout ends a control connection, or a call, that is not
 	// established in that time; 0 never does.
 	EstablishTimeout time.Duration
+	// BatchAcks leaves the acknowledgements of an established tunnel to Timer, with
+	// a Deadline that is due at once: an owner that takes messages in batches and
+	// serves timers after each then sends one for all messages of a batch.
+	BatchAcks bool
 	// FramingCaps and BearerCaps are the capability AVPs (section 4.4.3).
 	FramingCaps, BearerCaps uint32
 }
@@ -237,8 +241,9 @@ func (t *Tunnel) receiveFaulty(now time.Time, h Header, m *message, out *Out) Di
 }
 
 // finish sends what waits, and an acknowledgement when nothing that was sent
-// carries it. With defer the owner gets the chance to send something first: the
-// acknowledgement is due at once, but by Timer.
+// carries it. With deferAck, and in an established tunnel with BatchAcks, the owner
+// gets the chance to send something first: the acknowledgement is due at once, but by
+// Timer.
 func (t *Tunnel) finish(now time.Time, out *Out, deferAck bool) {
 	if t.gone {
 		return
@@ -247,7 +252,7 @@ func (t *Tunnel) finish(now time.Time, out *Out, deferAck bool) {
 	if !t.ch.ackDue {
 		return
 	}
-	if deferAck {
+	if deferAck || t.cfg.BatchAcks && t.state == Established {
 		t.ackBy = now
 		return
 	}
@@ -283,7 +288,13 @@ func (t *Tunnel) Timer(now time.Time, out *Out) {
 			t.bury(out)
 		}
 	}
-	t.finish(now, out, false)
+	if t.gone {
+		return
+	}
+	t.ch.transmit(now, out)
+	if t.ch.ackDue {
+		t.ch.sendZLB(t.peerID, out)
+	}
 }
 
 // Deadline is when Timer is to be called next; the zero time means never.
