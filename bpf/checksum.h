@@ -51,61 +51,47 @@ static __always_inline void decrement_ttl(struct iphdr *ip)
 /* The largest datagram whose checksum is written, bytes. */
 #define CHECKSUM_MAX 9216
 
-/* bpf_csum_diff takes at most this much at a time (its limit up to Linux 6.12),
- * and lengths that are a multiple of 4. */
-#define CHECKSUM_CHUNK 512
+/* Bytes are summed in constant chunks, since the verifier must see each access
+ * in bounds: large ones, as large as bpf_csum_diff takes (up to Linux 6.12),
+ * then small ones. */
+#define LARGE_CHUNK 512
+#define SMALL_CHUNK 128
 
-/* Adds the next size bytes, a constant, if bit size of left is set. */
-#define SUM_CHUNK(size)                                                        \
-	do {                                                                   \
-		if (left & (size)) {                                           \
-			if (pos + (size) > end)                                \
-				return -1;                                     \
-			sum = bpf_csum_diff(NULL, 0, pos, (size), sum);        \
-			pos += (size);                                         \
-		}                                                              \
-	} while (0)
+/* Adds the next whole chunks of size, a constant, of which there are at most
+ * most. */
+#define SUM_CHUNKS(size, most)                                                 \
+	for (__u32 i = 0; i < (most) && left >= (size); i++) {                 \
+		if (pos + (size) > end)                                        \
+			return -1;                                             \
+		sum = bpf_csum_diff(NULL, 0, pos, (size), sum);                \
+		pos += (size);                                                 \
+		left -= (size);                                                \
+	}
 
 /*
- * Sums len bytes from pos, starting from the partial sum seed. Returns the
- * folded sum, or a negative number where the bytes are not all there. In
- * constant chunks, since the verifier must see each access in bounds.
+ * Sums len bytes of the packet from byte at on, starting from the partial sum
+ * seed. Returns the folded sum, or a negative number where the bytes are not all
+ * there.
  */
-static __always_inline __s64 sum_bytes(void *pos, void *end, __u32 len, __u32 seed)
+static __always_inline __s64 sum_bytes(struct xdp_md *ctx, __u32 at, __u32 len, __u32 seed)
 {
-	__u32 left = len % CHECKSUM_CHUNK;
+	__u8 rest[SMALL_CHUNK + 4] = {};
+	void *end = packet_end(ctx);
+	void *pos = packet_start(ctx) + at;
+	__u32 left = len;
 	__s64 sum = seed;
-	__u8 *byte;
 
-	for (__u32 i = 0; i < CHECKSUM_MAX / CHECKSUM_CHUNK; i++) {
-		if (i >= len / CHECKSUM_CHUNK)
-			break;
-		if (pos + CHECKSUM_CHUNK > end)
+	SUM_CHUNKS(LARGE_CHUNK, CHECKSUM_MAX / LARGE_CHUNK)
+	SUM_CHUNKS(SMALL_CHUNK, LARGE_CHUNK / SMALL_CHUNK)
+	/* What is left goes through a buffer of zeros, for bpf_csum_diff wants
+	 * a multiple of 4 bytes. */
+	left = len % SMALL_CHUNK;
+	if (left) {
+		if (bpf_xdp_load_bytes(ctx, at + len - left, rest, left))
 			return -1;
-		sum = bpf_csum_diff(NULL, 0, pos, CHECKSUM_CHUNK, sum);
-		pos += CHECKSUM_CHUNK;
+		sum = bpf_csum_diff(NULL, 0, (void *)rest, (left + 3) & ~3U, sum);
 	}
-	SUM_CHUNK(256);
-	SUM_CHUNK(128);
-	SUM_CHUNK(64);
-	SUM_CHUNK(32);
-	SUM_CHUNK(16);
-	SUM_CHUNK(8);
-	SUM_CHUNK(4);
-	sum = fold((__u32)sum);
-	if (left & 2) {
-		if (pos + 2 > end)
-			return -1;
-		sum += *(__u16 *)pos;
-		pos += 2;
-	}
-	if (left & 1) {
-		byte = pos;
-		if (pos + 1 > end)
-			return -1;
-		sum += bpf_htons(*byte << 8); /* padded with a zero byte */
-	}
-	return fold(sum);
+	return fold((__u32)sum);
 }
 
 /*
@@ -118,20 +104,20 @@ static __always_inline __s64 sum_bytes(void *pos, void *end, __u32 len, __u32 se
  */
 __noinline int write_udp_checksum(struct xdp_md *ctx, __u32 at, __u32 len)
 {
-	void *end = packet_end(ctx);
 	struct iphdr *ip;
 	struct udphdr *udp;
 	__u64 pseudo;
 	__s64 sum;
 
-	if (at > FRAME_OFFSET_MAX || len > CHECKSUM_MAX)
+	if (len > CHECKSUM_MAX)
 		return -1;
+	at &= FRAME_OFFSET_MASK;
 	ip = packet_start(ctx) + at;
 	udp = (void *)(ip + 1);
-	if ((void *)(udp + 1) > end)
+	if ((void *)(udp + 1) > packet_end(ctx))
 		return -1;
 	pseudo = (__u64)ip->saddr + ip->daddr + bpf_htons(IPPROTO_UDP) + bpf_htons(len);
-	sum = sum_bytes(udp, end, len, fold(pseudo));
+	sum = sum_bytes(ctx, at + sizeof(*ip), len, fold(pseudo));
 	if (sum < 0)
 		return -1;
 	/* A computed zero is sent as all ones; zero means none. */

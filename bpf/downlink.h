@@ -21,11 +21,12 @@ struct downlink {
  * Length, FF 03 and a two-byte protocol. */
 #define OUTER_MAX (sizeof(struct iphdr) + sizeof(struct udphdr) + 8 + 4)
 
-static __always_inline __u32 outer_len(enum lns_flag flags)
+/* Bytes from the outer IPv4 header to the PPP protocol. */
+static __always_inline __u32 outer_len(__u32 flags)
 {
 	return sizeof(struct iphdr) + sizeof(struct udphdr) + /* flags and ids */ 6 +
-	       (flags & LNS_LENGTH ? 2 : 0) + (flags & LNS_ADDR_CONTROL ? 2 : 0) +
-	       (flags & LNS_PFC ? 1 : 2);
+	       bytes_if(flags, LNS_LENGTH, 2) + bytes_if(flags, LNS_ADDR_CONTROL, 2) + 2 -
+	       bytes_if(flags, LNS_PFC, 1);
 }
 
 /* The slot of the subscriber whose own address addr (network order) is. */
@@ -151,19 +152,27 @@ static __always_inline void write_l2tp_ppp(void *pos, const struct lns_session *
 	*byte = PPP_IPV4;
 }
 
-/* Writes everything between Ethernet and the inner packet, and what changes in
- * the inner packet. Negative on failure. */
-static __always_inline int write_outer(struct xdp_md *ctx, const struct downlink *down,
-				       const struct nexthop *hop)
+/*
+ * Writes everything between Ethernet and the inner packet of len bytes, and what
+ * changes in the inner packet; at is where the outer IPv4 header begins. Negative
+ * on failure. Not static for the verifier's sake (see write_udp_checksum).
+ */
+__noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 {
-	const struct lns_session *s = down->session;
-	void *end = packet_end(ctx);
-	struct iphdr *ip = packet_start(ctx) + hop->l2_len;
-	struct udphdr *udp = (void *)(ip + 1);
-	struct iphdr *inner = (void *)ip + down->outer;
-	__u32 total = down->outer + down->len;
+	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
+	struct iphdr *ip, *inner;
+	struct udphdr *udp;
+	__u32 outer, total;
 
-	if ((void *)(inner + 1) > end || (void *)ip + OUTER_MAX > end)
+	if (!s)
+		return -1;
+	at &= FRAME_OFFSET_MASK;
+	outer = outer_len(s->flags);
+	total = outer + len;
+	ip = packet_start(ctx) + at;
+	udp = (void *)(ip + 1);
+	inner = (void *)ip + outer;
+	if ((void *)(inner + 1) > packet_end(ctx) || (void *)ip + OUTER_MAX > packet_end(ctx))
 		return -1;
 	decrement_ttl(inner);
 	write_ipv4(ip, s, total);
@@ -174,9 +183,9 @@ static __always_inline int write_outer(struct xdp_md *ctx, const struct downlink
 	udp->check = 0;
 	write_l2tp_ppp(udp + 1, s, total - sizeof(*udp));
 	if (s->clamp_mss)
-		clamp_mss(ctx, hop->l2_len + down->outer, s->clamp_mss);
+		clamp_mss(ctx, at + outer, s->clamp_mss);
 	if (s->flags & LNS_UDP_CHECKSUM)
-		return write_udp_checksum(ctx, hop->l2_len, total);
+		return write_udp_checksum(ctx, at, total);
 	return 0;
 }
 
@@ -191,7 +200,7 @@ static __always_inline enum lns_reason send_down(struct xdp_md *ctx, const struc
 		return LNS_PUNT_HEADROOM;
 	/* The packet is changed from here on: any failure is a drop. */
 	if (cut_after(ctx, hop->l2_len + down->outer + down->len) ||
-	    write_outer(ctx, down, hop) || write_ethernet(ctx, hop) || !redirect(hop)) {
+	    write_outer(ctx, down->slot, hop->l2_len, down->len) || write_ethernet(ctx, hop) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}

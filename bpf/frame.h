@@ -5,8 +5,9 @@
 #include "maps.h"
 #include "parsing.h"
 
-/* An offset into a frame that is surely beyond its end. */
-#define FRAME_OFFSET_MAX 16383
+/* Masks an offset into a frame, which no frame is large enough to change, and
+ * thereby shows the verifier a bound. */
+#define FRAME_OFFSET_MASK 0x3FFF
 
 /* A received frame on its way to a verdict. Pointers into the packet are void
  * once the packet is moved. */

@@ -24,54 +24,61 @@
  * section 2). */
 #define PPP_FIRST_CONTROL 0x8000
 
+/* Returns bytes where flag, one bit, is set in flags, else 0, without a branch. */
+static __always_inline __u32 bytes_if(__u32 flags, __u32 flag, __u32 bytes)
+{
+	return (flags & flag) / flag * bytes;
+}
+
 /*
  * Reads the header of an L2TP message up to the PPP frame, and narrows the
  * cursor to the message's Length. Only the ids are wanted: sequence numbers of
  * data count where a session requires them, and those are punted.
+ *
+ * The places of the fields are computed from the flags, without a branch for
+ * each optional one: eight paths in one, to run and for the verifier to walk.
  */
 static __always_inline enum lns_reason take_l2tp(struct cursor *at, struct lns_call *call)
 {
-	__u32 room = at->left;
-	__u16 *field = take_u16(at);
-	__u16 flags, *id;
-	__u32 length;
+	void *start = at->pos;
+	__u16 *word = start;
+	__u32 flags, length, ids, header, offset = 0;
 
-	if (!field)
+	if (at->left < sizeof(*word) || (void *)(word + 2) > at->end)
 		return LNS_DROP_L2TP;
-	flags = bpf_ntohs(*field);
+	flags = bpf_ntohs(word[0]);
 	/* L2F (1) and L2TPv3 (3) share the port. */
 	if ((flags & L2TP_VERSION_MASK) != L2TP_VERSION)
 		return LNS_DROP_VERSION;
 	if (flags & L2TP_CONTROL)
 		return LNS_PUNT_CONTROL;
+	ids = 2 + bytes_if(flags, L2TP_LENGTH, 2);
+	header = ids + 4 + bytes_if(flags, L2TP_SEQUENCE, 4) + bytes_if(flags, L2TP_OFFSET, 2);
 	if (flags & L2TP_LENGTH) {
-		field = take_u16(at);
-		if (!field)
-			return LNS_DROP_L2TP;
 		/* Length counts from the flags on: more than arrived is a lie,
 		 * what is beyond it is padding. */
-		length = bpf_ntohs(*field);
-		if (length > room || length < 2 * sizeof(__u16))
+		length = bpf_ntohs(word[1]);
+		if (length > at->left)
 			return LNS_DROP_L2TP;
-		at->left = length - 2 * sizeof(__u16);
+		at->left = length;
 	}
-	id = take(at, 2 * sizeof(*id));
-	if (!id)
+	if (header > at->left || start + header > at->end)
 		return LNS_DROP_L2TP;
-	call->tunnel_id = bpf_ntohs(id[0]);
-	call->session_id = bpf_ntohs(id[1]);
-	if (flags & L2TP_SEQUENCE && !take(at, 2 * sizeof(__u16))) /* Ns, Nr */
+	word = start + ids;
+	if ((void *)(word + 2) > at->end)
 		return LNS_DROP_L2TP;
+	call->tunnel_id = bpf_ntohs(word[0]);
+	call->session_id = bpf_ntohs(word[1]);
 	if (flags & L2TP_OFFSET) {
-		field = take_u16(at);
-		if (!field)
+		/* Counted from the end of the field, which ends the header. */
+		word = start + header - sizeof(*word);
+		if ((void *)(word + 1) > at->end)
 			return LNS_DROP_L2TP;
-		/* Counted from the end of the field. */
-		length = bpf_ntohs(*field);
-		if (length > L2TP_OFFSET_MAX || !take(at, length))
+		offset = bpf_ntohs(*word);
+		if (offset > L2TP_OFFSET_MAX)
 			return LNS_DROP_L2TP;
 	}
-	return LNS_CONTINUE;
+	return take(at, header + offset) ? LNS_CONTINUE : LNS_DROP_L2TP;
 }
 
 /*

@@ -76,8 +76,7 @@ __noinline int clamp_mss(struct xdp_md *ctx, __u32 at, __u32 max_mss)
 	__u8 *options;
 	__u32 len;
 
-	if (at > FRAME_OFFSET_MAX)
-		return 0;
+	at &= FRAME_OFFSET_MASK;
 	ip = packet_start(ctx) + at;
 	tcp = (void *)(ip + 1);
 	options = (void *)(tcp + 1);

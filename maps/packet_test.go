@@ -165,7 +165,6 @@ type l2tpData struct {
 
 var (
 	longPPP  = []byte{0xFF, 0x03, 0x00, 0x21}
-	plain    = l2tpData{offset: -1, ppp: longPPP}
 	allPPP   = [][]byte{longPPP, {0x00, 0x21}, {0xFF, 0x03, 0x21}, {0x21}}
 	usualPPP = l2tpData{length: true, offset: -1, ppp: longPPP}
 )

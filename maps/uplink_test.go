@@ -69,17 +69,27 @@ func TestUplinkFraming(t *testing.T) {
 
 // uplinkCases are one case a rule of the uplink.
 func uplinkCases() []testCase {
-	inner := fromSubscriber(100)
-	good := uplinkFrame(inner)
-	up := counted(7, "up", len(inner))
-	malformed := dropped(7, "up", CauseMalformed)
-	message := usualPPP.message(inner)
-	stranger := netip.MustParseAddr("10.64.0.8")
-	// from builds the packet with another inner header.
-	from := func(h header) []byte {
-		h.src, h.dst, h.protocol = subscriber, server, 17
-		return h.packet(inner[20:])
-	}
+	return slices.Concat(goodCases(), l2tpCases(), peerCases(), pppCases(), innerCases(), sourceCases(), outerCases(), stateCases())
+}
+
+// The subscriber's packet, the datagram's message and the frame that the cases
+// are mutations of, and what moves when the packet is sent on.
+var (
+	inner   = fromSubscriber(100)
+	message = usualPPP.message(inner)
+	good    = uplinkFrame(inner)
+	up      = counted(7, "up", len(inner))
+	badUp   = dropped(7, "up", CauseMalformed)
+)
+
+// from is the subscriber's packet with another header.
+func from(h header) []byte {
+	h.src, h.dst, h.protocol = subscriber, server, 17
+	return h.packet(inner[20:])
+}
+
+// goodCases are packets that must get through, whatever is odd about them.
+func goodCases() []testCase {
 	return []testCase{
 		{name: "a good packet is decapsulated and routed", in: good, reason: "sent_up", out: toCore(inner), slot: up},
 		{name: "an empty inner packet is a packet", in: uplinkFrame(header{src: subscriber, dst: server, protocol: 59}.packet(nil)),
@@ -94,7 +104,12 @@ func uplinkCases() []testCase {
 		{name: "the last TTL that may pass is 2", in: uplinkFrame(from(header{ttl: 2})), reason: "sent_up", out: toCore(from(header{ttl: 2})), slot: up},
 		{name: "TOS and the rest of the header stay", in: uplinkFrame(from(header{tos: 0xB9, id: 0xFFFF})),
 			reason: "sent_up", out: toCore(from(header{tos: 0xB9, id: 0xFFFF})), slot: up},
+	}
+}
 
+// l2tpCases are about the L2TP header.
+func l2tpCases() []testCase {
+	return []testCase{
 		{name: "a control message goes to the daemon", in: put16(good, atL2TP, 0xC802), reason: "punt_control"},
 		{name: "a control message without L and S is the daemon's to refuse", in: put16(good, atL2TP, 0x8002), reason: "punt_control"},
 		{name: "L2F is dropped", in: put16(good, atL2TP, 0x4001), reason: "drop_version"},
@@ -107,7 +122,12 @@ func uplinkCases() []testCase {
 		{name: "an empty datagram has no header", in: fromPeer(nil), reason: "drop_l2tp"},
 		{name: "data of an unknown session goes to the daemon", in: put16(good, atL2TP+6, 0x5679), reason: "punt_unknown"},
 		{name: "data of an unknown tunnel goes to the daemon", in: put16(good, atL2TP+4, 0x1235), reason: "punt_unknown"},
+	}
+}
 
+// peerCases are about who sent the datagram.
+func peerCases() []testCase {
+	return []testCase{
 		{name: "another source address is not the peer", reason: "drop_peer", slot: dropped(7, "up", CausePeer),
 			in: ether(lacMAC, peerMAC, 0x0800, header{src: netip.MustParseAddr("192.0.2.3"), dst: local.Addr(), protocol: 17}.packet(udp(peer, local, message)))},
 		{name: "another source port is not the peer", in: put16(good, atUDP, 17011), reason: "drop_peer", slot: dropped(7, "up", CausePeer)},
@@ -118,39 +138,59 @@ func uplinkCases() []testCase {
 			with: func(w *world, t *testing.T) { addLocal(t, w, "192.0.2.9:1701") }},
 		{name: "LCP from a stranger is dropped too", reason: "drop_peer", slot: dropped(7, "up", CausePeer),
 			in: put16(fromPeer(l2tpData{offset: -1, ppp: []byte{0xC0, 0x21}}.message(data(20))), atUDP, 1)},
+	}
+}
 
+// pppCases are about the PPP frame.
+func pppCases() []testCase {
+	return []testCase{
 		{name: "LCP goes to the daemon", in: fromPeer(l2tpData{offset: -1, ppp: []byte{0xFF, 3, 0xC0, 0x21}}.message(data(8))), reason: "punt_ppp_control"},
 		{name: "IPCP without address and control goes to the daemon", in: fromPeer(l2tpData{offset: -1, ppp: []byte{0x80, 0x21}}.message(data(8))), reason: "punt_ppp_control"},
 		{name: "IPv6 is another protocol", in: fromPeer(l2tpData{offset: -1, ppp: []byte{0xFF, 3, 0x57}}.message(data(60))), reason: "punt_ppp_other"},
 		{name: "FF without 03 is no PPP that we know", in: fromPeer(l2tpData{offset: -1, ppp: []byte{0xFF, 4, 0, 0x21}}.message(inner)), reason: "punt_ppp_other"},
 		{name: "a frame that ends before the protocol is malformed", in: fromPeer(l2tpData{length: true, offset: -1, ppp: []byte{0xFF, 3}}.message(nil)),
-			reason: "drop_l2tp", slot: malformed},
+			reason: "drop_l2tp", slot: badUp},
 		{name: "a frame that ends within the protocol is malformed", in: fromPeer(l2tpData{length: true, offset: -1, ppp: []byte{0xFF, 3, 0}}.message(nil)),
-			reason: "drop_l2tp", slot: malformed},
-		{name: "a message without a frame is malformed", in: fromPeer(l2tpData{length: true, offset: -1}.message(nil)), reason: "drop_l2tp", slot: malformed},
+			reason: "drop_l2tp", slot: badUp},
+		{name: "a message without a frame is malformed", in: fromPeer(l2tpData{length: true, offset: -1}.message(nil)), reason: "drop_l2tp", slot: badUp},
+	}
+}
 
+// innerCases are about the inner packet's header.
+func innerCases() []testCase {
+	return []testCase{
 		{name: "an inner version other than 4 is malformed", in: uplinkFrame(from(header{change: func(h []byte) { h[0] = 0x65 }, resum: true})),
-			reason: "drop_malformed", slot: malformed},
+			reason: "drop_malformed", slot: badUp},
 		{name: "an inner IHL below 5 is malformed", in: uplinkFrame(from(header{change: func(h []byte) { h[0] = 0x44 }, resum: true})),
-			reason: "drop_malformed", slot: malformed},
+			reason: "drop_malformed", slot: badUp},
 		{name: "an inner length beyond the frame is malformed", in: uplinkFrame(from(header{change: func(h []byte) { binary.BigEndian.PutUint16(h[2:], 129) }, resum: true})),
-			reason: "drop_malformed", slot: malformed},
+			reason: "drop_malformed", slot: badUp},
 		{name: "an inner length below the header is malformed", in: uplinkFrame(from(header{change: func(h []byte) { h[2], h[3] = 0, 19 }, resum: true})),
-			reason: "drop_malformed", slot: malformed},
-		{name: "an inner length below the options is malformed", reason: "drop_malformed", slot: malformed,
+			reason: "drop_malformed", slot: badUp},
+		{name: "an inner length below the options is malformed", reason: "drop_malformed", slot: badUp,
 			in: uplinkFrame(from(header{options: make([]byte, 8), change: func(h []byte) { h[2], h[3] = 0, 27 }, resum: true}))},
 		{name: "a wrong inner header checksum is malformed", in: uplinkFrame(from(header{change: func(h []byte) { h[11] ^= 1 }})),
-			reason: "drop_malformed", slot: malformed},
-		{name: "an inner header that is cut short is malformed", in: fromPeer(usualPPP.message(inner[:19])), reason: "drop_malformed", slot: malformed},
+			reason: "drop_malformed", slot: badUp},
+		{name: "an inner header that is cut short is malformed", in: fromPeer(usualPPP.message(inner[:19])), reason: "drop_malformed", slot: badUp},
+	}
+}
 
+// sourceCases are about who may send what, and what needs the slow path.
+func sourceCases() []testCase {
+	return []testCase{
 		{name: "another inner source is spoofed", reason: "drop_source", slot: dropped(7, "up", CauseSource),
-			in: uplinkFrame(header{src: stranger, dst: server, protocol: 17}.packet(nil))},
+			in: uplinkFrame(header{src: netip.MustParseAddr("10.64.0.8"), dst: server, protocol: 17}.packet(nil))},
 		{name: "a spoofed source with options is dropped too", reason: "drop_source", slot: dropped(7, "up", CauseSource),
-			in: uplinkFrame(header{src: stranger, dst: server, protocol: 17, options: make([]byte, 4)}.packet(nil))},
+			in: uplinkFrame(header{src: netip.MustParseAddr("10.64.0.8"), dst: server, protocol: 17, options: make([]byte, 4)}.packet(nil))},
 		{name: "inner options take the slow path", in: uplinkFrame(from(header{options: make([]byte, 4)})), reason: "punt_options"},
 		{name: "a TTL of 1 ends here", in: uplinkFrame(from(header{ttl: 1})), reason: "punt_ttl"},
 		{name: "a TTL of 0 ends here", in: uplinkFrame(from(header{change: func(h []byte) { h[8] = 0 }, resum: true})), reason: "punt_ttl"},
+	}
+}
 
+// outerCases are about the datagram's own headers.
+func outerCases() []testCase {
+	return []testCase{
 		{name: "an outer fragment is the kernel's to reassemble", reason: "punt_fragment",
 			in: ether(lacMAC, peerMAC, 0x0800, header{src: peer.Addr(), dst: local.Addr(), protocol: 17, frag: 0x2000}.packet(udp(peer, local, message)))},
 		{name: "a later outer fragment has no ports", reason: "punt_fragment",
@@ -160,7 +200,12 @@ func uplinkCases() []testCase {
 		{name: "a UDP length beyond the packet is the kernel's to refuse", in: put16(good, atUDP+4, uint16(len(message)+9)), reason: "pass_malformed"},
 		{name: "a UDP length below its header is the kernel's to refuse", in: put16(good, atUDP+4, 7), reason: "pass_malformed"},
 		{name: "a wrong outer header checksum is the kernel's to refuse", in: put16(good, atOuterIP+10, 1), reason: "pass_malformed"},
+	}
+}
 
+// stateCases are about what the slot says.
+func stateCases() []testCase {
+	return []testCase{
 		{name: "a slot that is being changed takes the slow path", in: good, reason: "punt_closed",
 			with: func(w *world, t *testing.T) { closeSlot(t, w, 7) }},
 		{name: "a slot that holds another session takes the slow path", in: good, reason: "punt_closed",
