@@ -6,6 +6,11 @@
  * A session is reached through lns_calls (uplink) or through lns_hosts and
  * lns_routes (downlink). The daemon writes lns_sessions first and those keys
  * after it, and takes the keys away before it gives the slot to another session.
+ *
+ * Memory of a session, all allocated at load: lns_calls and lns_hosts 64 + 16
+ * bytes each (element and bucket, the buckets rounded up to a power of two),
+ * lns_sessions 64, lns_counters 128: 352 bytes, 352 MiB for 2^20 sessions. A
+ * routed prefix takes some 100 bytes more, when it is installed.
  */
 #ifndef LNS_MAPS_H
 #define LNS_MAPS_H

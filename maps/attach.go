@@ -49,6 +49,9 @@ func linkName(ifindex int, mode Mode) string {
 // Attach hangs the program on a device, in native mode if its driver can, and
 // lets packets be sent through it. Where an earlier process left it attached,
 // the program is replaced in one step and no packet is lost.
+//
+// A veth device takes redirected frames only if its other end reads by NAPI:
+// that has a program attached too, or generic receive offload switched on.
 func (m *Maps) Attach(ifindex int) (Attachment, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

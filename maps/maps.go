@@ -65,6 +65,7 @@ type Maps struct {
 	mu     sync.Mutex // held while maps are changed
 	routes map[uint32][]prefix
 	nroute uint32
+	facts  kernelLnsFacts // as last written
 	links  map[int]attached
 }
 
@@ -197,10 +198,18 @@ func (m *Maps) begin() (err error) {
 	return m.putFacts()
 }
 
-// putFacts writes the layout number and the number of routes.
+// putFacts writes the layout number and the number of routes, where they are not
+// what is written already.
 func (m *Maps) putFacts() error {
 	facts := kernelLnsFacts{Layout: kernelLnsLayoutLNS_LAYOUT, Routes: m.nroute}
-	return m.objs.LnsLive.Put(uint32(0), &facts)
+	if facts == m.facts {
+		return nil
+	}
+	if err := m.objs.LnsLive.Put(uint32(0), &facts); err != nil {
+		return err
+	}
+	m.facts = facts
+	return nil
 }
 
 // Reused reports whether Open went on with maps of an earlier process.

@@ -22,7 +22,8 @@ type Port struct {
 	// Device is what the frames come in on: Ifindex itself, or the device
 	// under a VLAN interface. The program must be attached to it.
 	Device int
-	// VLANs are the tags on that device, outermost first; at most two.
+	// VLANs are the tags on that device, outermost first; at most two. The
+	// device must leave them in the frame (ethtool -K DEVICE rxvlan off).
 	VLANs []VLAN
 	// MAC is the interface's hardware address; frames for others are left alone.
 	MAC [6]byte
