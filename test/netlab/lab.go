@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -128,7 +129,8 @@ func configure(n *Namespace, name string, addr netip.Addr) error {
 	})
 }
 
-// Sweep removes the namespaces that an interrupted run with this prefix left.
+// Sweep removes the namespaces that an interrupted run with this prefix left. Where a
+// process id follows the prefix, those of processes that live are kept.
 func Sweep(prefix string) error {
 	entries, err := os.ReadDir("/run/netns")
 	if err != nil {
@@ -139,9 +141,21 @@ func Sweep(prefix string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix+"-") {
+		rest, ok := strings.CutPrefix(e.Name(), prefix+"-")
+		if ok && !ownerLives(rest) {
 			errs = append(errs, netns.DeleteNamed(e.Name()))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// ownerLives reports whether a name begins with the id of a running process.
+func ownerLives(name string) bool {
+	id, _, _ := strings.Cut(name, "-")
+	pid, err := strconv.Atoi(id)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(fmt.Sprintf("/proc/%d", pid))
+	return err == nil
 }
