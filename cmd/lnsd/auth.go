@@ -41,15 +41,20 @@ func openSubscribers(c *config.Config, epoch uint32, done func(*session.AuthResu
 		}
 		return s, nil
 	}
-	if c.Files.ChapSecrets == "" {
-		return nil, errors.New("nobody can log in: set primary_radius, or put a chap-secrets file beside the startup-config")
-	}
-	store, err := secrets.Open(c.Files.ChapSecrets, c.Hostname, done)
+	store, err := openSecrets(c, done)
 	if err != nil {
 		return nil, err
 	}
 	s.secrets = store
 	return s, nil
+}
+
+// openSecrets reads the subscribers' file, which must exist where there is no RADIUS.
+func openSecrets(c *config.Config, done func(*session.AuthResult)) (*secrets.Store, error) {
+	if c.Files.ChapSecrets == "" {
+		return nil, errors.New("nobody can log in: set primary_radius, or put a chap-secrets file beside the startup-config")
+	}
+	return secrets.Open(c.Files.ChapSecrets, c.Hostname, done)
 }
 
 func radiusConfig(c *config.Config, servers []config.RADIUSServer, log *zap.Logger) radius.Config {

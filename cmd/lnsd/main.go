@@ -84,9 +84,28 @@ func check(f flags) error {
 	for _, w := range warnings {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
+	if err == nil {
+		err = usable(c)
+	}
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%s: good; %d LACs, %d pools\n", f.config, len(c.LACs), len(c.Pools))
 	return nil
+}
+
+// usable finds what a start would refuse although every line is right, as far as that
+// shows without touching the host.
+func usable(c *config.Config) error {
+	if err := enginePolicy(c).Validate(); err != nil {
+		return err
+	}
+	if _, err := pools(c); err != nil {
+		return err
+	}
+	if len(c.RADIUS.Servers()) > 0 {
+		return nil
+	}
+	_, err := openSecrets(c, nil)
+	return err
 }

@@ -94,11 +94,13 @@ func (r *rig) writeConfig(o options) {
 	}
 }
 
-// startLNSD starts the daemon and waits until it answers lnsctl.
-func (r *rig) startLNSD() {
+// startLNSD starts the daemon, with variables added to its environment, and waits
+// until it answers lnsctl.
+func (r *rig) startLNSD(env ...string) {
 	r.t.Helper()
 	var err error
-	r.lnsd, err = r.lab.LNS.Run(r.path("lnsd.log"), binary("lnsd"), "-c", r.path("startup-config"))
+	args := append(env, binary("lnsd"), "-c", r.path("startup-config"))
+	r.lnsd, err = r.lab.LNS.Run(r.path("lnsd.log"), "env", args...)
 	if err != nil {
 		r.t.Fatal(err)
 	}

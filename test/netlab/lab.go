@@ -63,16 +63,32 @@ func New(prefix string) (lab *Lab, err error) {
 	if err = wire(lab.LAC, "lac0", LACAddr, lab.LNS, LACSide, LNSAddr); err != nil {
 		return lab, err
 	}
-	if err = wire(lab.Core, "core0", CoreAddr, lab.LNS, CoreSide, LNSCore); err != nil {
-		return lab, err
-	}
 	if err = lab.LNS.Sysctl("net/ipv4/ip_forward", "1"); err != nil {
 		return lab, err
 	}
-	if err = lab.LNS.AddRoute(defaultRoute, CoreAddr); err != nil {
-		return lab, err
+	return lab, lab.ConnectCore()
+}
+
+// ConnectCore makes the link between LNS and core, with the routes over it.
+func (l *Lab) ConnectCore() error {
+	if err := wire(l.Core, "core0", CoreAddr, l.LNS, CoreSide, LNSCore); err != nil {
+		return err
 	}
-	return lab, lab.Core.AddRoute(Pool, LNSCore)
+	if err := l.LNS.AddRoute(defaultRoute, CoreAddr); err != nil {
+		return err
+	}
+	return l.Core.AddRoute(Pool, LNSCore)
+}
+
+// DisconnectCore removes the link between LNS and core.
+func (l *Lab) DisconnectCore() error {
+	return l.LNS.Do(func() error {
+		link, err := netlink.LinkByName(CoreSide)
+		if err != nil {
+			return err
+		}
+		return netlink.LinkDel(link)
+	})
 }
 
 // Close removes the namespaces and all that is in them.
