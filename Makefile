@@ -19,7 +19,7 @@ endif
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GENERATE_PACKAGES := clang llvm libbpf-dev protobuf-compiler
 RUN_PACKAGES := iproute2
-TEST_PACKAGES := $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
+TEST_PACKAGES := gcc libc6-dev $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
 
 FUZZTIME ?= 20s
 
@@ -35,7 +35,9 @@ build: ## build lnsd, lnsctl and lacsim into bin/
 .PHONY: run
 run: build ## a working LNS with 1,000 subscribers and traffic, in network namespaces (root)
 	$(BUILD) -o bin/ ./test/demo
-	@if [ "$$(id -u)" != 0 ]; then echo "lnsd loads XDP programs and this makes network namespaces: both need root, so sudo is used."; fi
+	@if [ "$$(id -u)" != 0 ]; then \
+		echo "Loading XDP programs and making network namespaces need root, so sudo is used."; \
+		command -v sudo >/dev/null || { echo "There is no sudo here: run 'make run' as root."; exit 1; }; fi
 	$(AS_ROOT) bin/demo
 
 .PHONY: test
