@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,10 +29,12 @@ type shownSession struct {
 	FastPath    bool       `json:"fast_path"`
 }
 
+// sessions lists the sessions by number.
 func (r *rig) sessions() []shownSession {
 	r.t.Helper()
 	var out []shownSession
 	r.ctlJSON(&out, "show", "session")
+	slices.SortFunc(out, func(a, b shownSession) int { return cmp.Compare(a.SID, b.SID) })
 	return out
 }
 
