@@ -78,7 +78,7 @@ static __always_inline __s64 sum_bytes(struct xdp_md *ctx, __u32 at, __u32 len, 
 	__u8 rest[SMALL_CHUNK + 4] = {};
 	void *end = packet_end(ctx);
 	void *pos = packet_start(ctx) + at;
-	__u32 left = len;
+	__u32 left = len, last;
 	__s64 sum = seed;
 
 	SUM_CHUNKS(LARGE_CHUNK, CHECKSUM_MAX / LARGE_CHUNK)
@@ -87,7 +87,11 @@ static __always_inline __s64 sum_bytes(struct xdp_md *ctx, __u32 at, __u32 len, 
 	 * a multiple of 4 bytes. */
 	left = len % SMALL_CHUNK;
 	if (left) {
-		if (bpf_xdp_load_bytes(ctx, at + len - left, rest, left))
+		/* Linux 6.1 does not learn from the comparison that it is not
+		 * zero, and refuses a read that might be. */
+		last = left - 1;
+		asm volatile("" : "+r"(last));
+		if (bpf_xdp_load_bytes(ctx, at + len - left, rest, last % SMALL_CHUNK + 1))
 			return -1;
 		sum = bpf_csum_diff(NULL, 0, (void *)rest, (left + 3) & ~3U, sum);
 	}

@@ -92,8 +92,9 @@ static __always_inline enum lns_reason take_ppp(struct cursor *at)
 	__u32 protocol;
 
 	if (byte == PPP_ADDRESS) {
-		byte = take_byte(at);
-		if (byte >= 0 && byte != PPP_CONTROL)
+		/* FF is no protocol number (00ff is reserved, RFC 1661 section
+		 * 2); without 03 behind it, it is the daemon's to judge. */
+		if (take_byte(at) != PPP_CONTROL)
 			return LNS_PUNT_PPP_OTHER;
 		byte = take_byte(at);
 	}
