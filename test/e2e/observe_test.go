@@ -29,12 +29,14 @@ type shownSession struct {
 	FastPath    bool       `json:"fast_path"`
 }
 
-// sessions lists the sessions by number.
+// sessions lists the sessions, which are to come in the order of their numbers.
 func (r *rig) sessions() []shownSession {
 	r.t.Helper()
 	var out []shownSession
 	r.ctlJSON(&out, "show", "session")
-	slices.SortFunc(out, func(a, b shownSession) int { return cmp.Compare(a.SID, b.SID) })
+	if !slices.IsSortedFunc(out, func(a, b shownSession) int { return cmp.Compare(a.SID, b.SID) }) {
+		r.t.Errorf("sessions are listed without order: %+v", out)
+	}
 	return out
 }
 
