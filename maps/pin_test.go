@@ -249,7 +249,7 @@ func TestAttachAgain(t *testing.T) {
 	}
 	other := open(t, Config{Sessions: 64})
 	defer other.Close()
-	for range 10 {
+	for range 4 {
 		m := open(t, cfg)
 		attach(m)
 		w.must(m.Detach(dev)) // of a link that is held
