@@ -48,7 +48,7 @@ func (w *world) runMeta(t testing.TB, dev string, frame []byte, meta int) (uint3
 	}
 	verdict, err := w.m.objs.LnsXdp.Run(opts)
 	if errors.Is(err, unix.EINVAL) && meta > 32 {
-		t.Skipf("this kernel does not test with %d bytes of metadata: before Linux 6.6 it takes 32", meta)
+		t.Skipf("this kernel takes no %d bytes of metadata in a test run; old ones take 32", meta)
 	}
 	if err != nil {
 		t.Fatalf("run: %v", err)
