@@ -20,6 +20,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GENERATE_PACKAGES := clang llvm libbpf-dev protobuf-compiler
 RUN_PACKAGES := iproute2
 TEST_PACKAGES := gcc libc6-dev $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
+KERNEL_PACKAGES := qemu-system-x86 xz-utils
 
 FUZZTIME ?= 20s
 
@@ -66,6 +67,11 @@ test-sim: ## the simulation in virtual time; SEED=n replays one
 .PHONY: test-e2e
 test-e2e: build ## end-to-end tests in network namespaces (root)
 	$(GO) test -count=1 -timeout 30m $(TEST_AS_ROOT) ./test/e2e/...
+
+.PHONY: test-kernels
+test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs
+	test/install-deps $(KERNEL_PACKAGES)
+	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) $(GO) test -count=1 -v -timeout 60m ./test/kernels
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)
