@@ -9,8 +9,8 @@
  *
  * Memory of a session, all allocated at load: lns_calls and lns_hosts 64 + 16
  * bytes each (element and bucket, the buckets rounded up to a power of two),
- * lns_sessions 64, lns_counters 128: 352 bytes, 352 MiB for 2^20 sessions. A
- * routed prefix takes some 100 bytes more, when it is installed.
+ * lns_sessions 64, lns_counters 128, lns_lines 16: 368 bytes, 368 MiB for 2^20
+ * sessions. A routed prefix takes some 100 bytes more, when it is installed.
  */
 #ifndef LNS_MAPS_H
 #define LNS_MAPS_H
@@ -87,6 +87,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lns_usage);
 } lns_counters SEC(".maps");
+
+/*
+ * Traces of PPP's own frames by slot. Written by XDP; zeroed by the daemon while
+ * the slot is in no other map, and read by it without a system call. Apart from
+ * lns_counters, whose cache lines it would make longer for packets that never
+ * look here.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_line);
+} lns_lines SEC(".maps");
 
 /*
  * Packets and bytes by enum lns_reason. Written by XDP, read by the daemon;

@@ -18,6 +18,7 @@ enum lns_reason {
 	/* Sent on (XDP_REDIRECT). */
 	LNS_SENT_UP,   /* decapsulated, towards the routed side */
 	LNS_SENT_DOWN, /* encapsulated, towards the peer */
+	LNS_SENT_ECHO, /* LCP Echo-Request, answered */
 
 	/* Not for us (XDP_PASS). */
 	LNS_PASS_NOT_IPV4,   /* another ethertype, or more tags than two */

@@ -15,7 +15,7 @@
  * that a daemon never continues with pinned maps it would misread.
  */
 enum lns_layout {
-	LNS_LAYOUT = 1,
+	LNS_LAYOUT = 2,
 };
 
 /* Key of lns_calls: the ids that we assigned and the peer puts in its headers
@@ -103,6 +103,7 @@ enum lns_flag {
 	LNS_UDP_CHECKSUM = 1 << 4, /* write the outer UDP checksum */
 	LNS_DONT_FRAGMENT = 1 << 5, /* set DF in the outer IPv4 header */
 	LNS_ROUTED = 1 << 6,       /* lns_routes has prefixes of this session */
+	LNS_ECHO = 1 << 7,         /* answer LCP Echo-Requests with magic */
 };
 
 /*
@@ -125,7 +126,8 @@ struct lns_session {
 	__u8 address[4];
 	__u16 mtu;       /* largest inner packet to the subscriber, bytes */
 	__u16 clamp_mss; /* largest TCP MSS in SYN segments, 0: leave alone */
-	__u8 pad[24];
+	__u32 magic;     /* our LCP Magic-Number, 0 for none */
+	__u8 pad[20];
 };
 _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
 
@@ -156,6 +158,14 @@ struct lns_usage {
 	struct lns_flow down;
 };
 _Static_assert(sizeof(struct lns_usage) == 128, "lns_usage");
+
+/* Value of lns_lines: what a session's own frames, which are not the subscriber's
+ * packets, have left behind. */
+struct lns_line {
+	__u64 echo_seen; /* last Echo-Request answered, as last_seen in lns_flow */
+	__u64 pad;
+};
+_Static_assert(sizeof(struct lns_line) == 16, "lns_line");
 
 /* Value of lns_reasons, on each CPU. bytes are those of the received frames. */
 struct lns_tally {

@@ -10,17 +10,15 @@
 #ifndef LNS_UPLINK_H
 #define LNS_UPLINK_H
 
-#include "counters.h"
-#include "l2tp.h"
-#include "mss.h"
-#include "nexthop.h"
+#include "echo.h"
 
 /* An uplink packet of a known session. */
 struct uplink {
 	struct lns_session *session;
 	struct iphdr *ip; /* inner */
 	__u32 slot;
-	__u32 len; /* of the inner packet */
+	__u32 len;      /* of the inner packet */
+	__u32 protocol; /* PPP's number for what the frame carries */
 };
 
 /* Whether the datagram comes from the session's peer, address and port, to the
@@ -87,7 +85,7 @@ static __always_inline int owns_source(const struct uplink *up, __be32 addr)
  * routed on. */
 static __always_inline enum lns_reason check_inner(struct frame *f, struct uplink *up)
 {
-	enum lns_reason reason = take_ppp(&f->at);
+	enum lns_reason reason = take_ppp(&f->at, &up->protocol);
 	struct iphdr *ip;
 
 	if (reason) {
@@ -113,6 +111,15 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 	up->ip = ip;
 	up->len = bpf_ntohs(ip->tot_len);
 	return LNS_CONTINUE;
+}
+
+/* Judges a frame of PPP itself: most are the daemon's. */
+static __always_inline enum lns_reason ppp_control(const struct frame *f, const struct uplink *up,
+						   struct nexthop *hop)
+{
+	if (up->protocol == PPP_LCP && up->session->flags & LNS_ECHO)
+		return answer_echo(f, up->session, up->slot, hop);
+	return LNS_PUNT_PPP_CONTROL;
 }
 
 /* Asks for the next hop by all that routing rules and multipath may look at. */
@@ -172,6 +179,8 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 	reason = find_session(f, udp, &up);
 	if (!reason)
 		reason = check_inner(f, &up);
+	if (reason == LNS_PUNT_PPP_CONTROL)
+		return ppp_control(f, &up, &hop);
 	if (!reason)
 		reason = route_inner(f, &up, &hop);
 	if (!reason)

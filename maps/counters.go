@@ -39,6 +39,15 @@ func (m *Maps) Usage(slot uint32) Usage {
 	return m.readUsage(slot)
 }
 
+// EchoSeen is when an Echo-Request of the session in slot was last answered: 0 for
+// never, else as LastSeen.
+func (m *Maps) EchoSeen(slot uint32) uint64 {
+	if slot == 0 || slot > m.cfg.Sessions {
+		return 0
+	}
+	return atomic.LoadUint64(&m.lines.values[slot].EchoSeen)
+}
+
 func (m *Maps) readUsage(slot uint32) Usage {
 	u := &m.usage.values[slot]
 	return Usage{Up: readFlow(&u.Up), Down: readFlow(&u.Down)}

@@ -60,6 +60,7 @@ const (
 	kernelLnsFlagLNS_UDP_CHECKSUM  kernelLnsFlag = 16
 	kernelLnsFlagLNS_DONT_FRAGMENT kernelLnsFlag = 32
 	kernelLnsFlagLNS_ROUTED        kernelLnsFlag = 64
+	kernelLnsFlagLNS_ECHO          kernelLnsFlag = 128
 )
 
 type kernelLnsFlow struct {
@@ -80,8 +81,14 @@ type kernelLnsHost struct {
 type kernelLnsLayout uint32
 
 const (
-	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 1
+	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 2
 )
+
+type kernelLnsLine struct {
+	_        structs.HostLayout
+	EchoSeen uint64
+	Pad      uint64
+}
 
 type kernelLnsLocal struct {
 	_    structs.HostLayout
@@ -111,37 +118,38 @@ const (
 	kernelLnsReasonLNS_CONTINUE         kernelLnsReason = 0
 	kernelLnsReasonLNS_SENT_UP          kernelLnsReason = 1
 	kernelLnsReasonLNS_SENT_DOWN        kernelLnsReason = 2
-	kernelLnsReasonLNS_PASS_NOT_IPV4    kernelLnsReason = 3
-	kernelLnsReasonLNS_PASS_PORT        kernelLnsReason = 4
-	kernelLnsReasonLNS_PASS_OTHER_HOST  kernelLnsReason = 5
-	kernelLnsReasonLNS_PASS_MALFORMED   kernelLnsReason = 6
-	kernelLnsReasonLNS_PASS_NOT_OURS    kernelLnsReason = 7
-	kernelLnsReasonLNS_PUNT_CONTROL     kernelLnsReason = 8
-	kernelLnsReasonLNS_PUNT_UNKNOWN     kernelLnsReason = 9
-	kernelLnsReasonLNS_PUNT_CLOSED      kernelLnsReason = 10
-	kernelLnsReasonLNS_PUNT_VRF         kernelLnsReason = 11
-	kernelLnsReasonLNS_PUNT_SEQUENCE    kernelLnsReason = 12
-	kernelLnsReasonLNS_PUNT_PPP_CONTROL kernelLnsReason = 13
-	kernelLnsReasonLNS_PUNT_PPP_OTHER   kernelLnsReason = 14
-	kernelLnsReasonLNS_PUNT_FRAGMENT    kernelLnsReason = 15
-	kernelLnsReasonLNS_PUNT_OPTIONS     kernelLnsReason = 16
-	kernelLnsReasonLNS_PUNT_MARTIAN     kernelLnsReason = 17
-	kernelLnsReasonLNS_PUNT_TTL         kernelLnsReason = 18
-	kernelLnsReasonLNS_PUNT_TOO_BIG     kernelLnsReason = 19
-	kernelLnsReasonLNS_PUNT_FOREIGN     kernelLnsReason = 20
-	kernelLnsReasonLNS_PUNT_NO_NEIGH    kernelLnsReason = 21
-	kernelLnsReasonLNS_PUNT_LOCAL       kernelLnsReason = 22
-	kernelLnsReasonLNS_PUNT_UNROUTABLE  kernelLnsReason = 23
-	kernelLnsReasonLNS_PUNT_FWD_OFF     kernelLnsReason = 24
-	kernelLnsReasonLNS_PUNT_FIB         kernelLnsReason = 25
-	kernelLnsReasonLNS_PUNT_HEADROOM    kernelLnsReason = 26
-	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 27
-	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 28
-	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 29
-	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 32
-	kernelLnsReasonLNS_REASONS          kernelLnsReason = 33
+	kernelLnsReasonLNS_SENT_ECHO        kernelLnsReason = 3
+	kernelLnsReasonLNS_PASS_NOT_IPV4    kernelLnsReason = 4
+	kernelLnsReasonLNS_PASS_PORT        kernelLnsReason = 5
+	kernelLnsReasonLNS_PASS_OTHER_HOST  kernelLnsReason = 6
+	kernelLnsReasonLNS_PASS_MALFORMED   kernelLnsReason = 7
+	kernelLnsReasonLNS_PASS_NOT_OURS    kernelLnsReason = 8
+	kernelLnsReasonLNS_PUNT_CONTROL     kernelLnsReason = 9
+	kernelLnsReasonLNS_PUNT_UNKNOWN     kernelLnsReason = 10
+	kernelLnsReasonLNS_PUNT_CLOSED      kernelLnsReason = 11
+	kernelLnsReasonLNS_PUNT_VRF         kernelLnsReason = 12
+	kernelLnsReasonLNS_PUNT_SEQUENCE    kernelLnsReason = 13
+	kernelLnsReasonLNS_PUNT_PPP_CONTROL kernelLnsReason = 14
+	kernelLnsReasonLNS_PUNT_PPP_OTHER   kernelLnsReason = 15
+	kernelLnsReasonLNS_PUNT_FRAGMENT    kernelLnsReason = 16
+	kernelLnsReasonLNS_PUNT_OPTIONS     kernelLnsReason = 17
+	kernelLnsReasonLNS_PUNT_MARTIAN     kernelLnsReason = 18
+	kernelLnsReasonLNS_PUNT_TTL         kernelLnsReason = 19
+	kernelLnsReasonLNS_PUNT_TOO_BIG     kernelLnsReason = 20
+	kernelLnsReasonLNS_PUNT_FOREIGN     kernelLnsReason = 21
+	kernelLnsReasonLNS_PUNT_NO_NEIGH    kernelLnsReason = 22
+	kernelLnsReasonLNS_PUNT_LOCAL       kernelLnsReason = 23
+	kernelLnsReasonLNS_PUNT_UNROUTABLE  kernelLnsReason = 24
+	kernelLnsReasonLNS_PUNT_FWD_OFF     kernelLnsReason = 25
+	kernelLnsReasonLNS_PUNT_FIB         kernelLnsReason = 26
+	kernelLnsReasonLNS_PUNT_HEADROOM    kernelLnsReason = 27
+	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 28
+	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 29
+	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 30
+	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 33
+	kernelLnsReasonLNS_REASONS          kernelLnsReason = 34
 )
 
 type kernelLnsSession struct {
@@ -160,7 +168,8 @@ type kernelLnsSession struct {
 	Address       [4]uint8
 	Mtu           uint16
 	ClampMss      uint16
-	Pad           [24]uint8
+	Magic         uint32
+	Pad           [20]uint8
 }
 
 type kernelLnsState uint32
@@ -204,6 +213,7 @@ const (
 	kernelMapLnsEgress   = "lns_egress"
 	kernelMapLnsHosts    = "lns_hosts"
 	kernelMapLnsIngress  = "lns_ingress"
+	kernelMapLnsLines    = "lns_lines"
 	kernelMapLnsLive     = "lns_live"
 	kernelMapLnsLocals   = "lns_locals"
 	kernelMapLnsReasons  = "lns_reasons"
@@ -268,6 +278,7 @@ type kernelMapSpecs struct {
 	LnsEgress   *ebpf.MapSpec `ebpf:"lns_egress"`
 	LnsHosts    *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress  *ebpf.MapSpec `ebpf:"lns_ingress"`
+	LnsLines    *ebpf.MapSpec `ebpf:"lns_lines"`
 	LnsLive     *ebpf.MapSpec `ebpf:"lns_live"`
 	LnsLocals   *ebpf.MapSpec `ebpf:"lns_locals"`
 	LnsReasons  *ebpf.MapSpec `ebpf:"lns_reasons"`
@@ -308,6 +319,7 @@ type kernelMaps struct {
 	LnsEgress   *ebpf.Map `ebpf:"lns_egress"`
 	LnsHosts    *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress  *ebpf.Map `ebpf:"lns_ingress"`
+	LnsLines    *ebpf.Map `ebpf:"lns_lines"`
 	LnsLive     *ebpf.Map `ebpf:"lns_live"`
 	LnsLocals   *ebpf.Map `ebpf:"lns_locals"`
 	LnsReasons  *ebpf.Map `ebpf:"lns_reasons"`
@@ -323,6 +335,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsEgress,
 		m.LnsHosts,
 		m.LnsIngress,
+		m.LnsLines,
 		m.LnsLive,
 		m.LnsLocals,
 		m.LnsReasons,

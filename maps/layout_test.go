@@ -31,6 +31,7 @@ func TestSizes(t *testing.T) {
 		"lns_session": {unsafe.Sizeof(kernelLnsSession{}), 64},
 		"lns_flow":    {unsafe.Sizeof(kernelLnsFlow{}), 64},
 		"lns_usage":   {unsafe.Sizeof(kernelLnsUsage{}), 128},
+		"lns_line":    {unsafe.Sizeof(kernelLnsLine{}), 16},
 		"lns_tally":   {unsafe.Sizeof(kernelLnsTally{}), 16},
 		"lns_facts":   {unsafe.Sizeof(kernelLnsFacts{}), 8},
 	} {

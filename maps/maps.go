@@ -61,6 +61,7 @@ type Maps struct {
 
 	sessions mapped[kernelLnsSession]
 	usage    mapped[kernelLnsUsage]
+	lines    mapped[kernelLnsLine]
 
 	mu     sync.Mutex // held while maps are changed
 	routes map[uint32][]prefix
@@ -115,6 +116,7 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsRoutes:   max(cfg.Routes, 1),
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
 		kernelMapLnsCounters: cfg.Sessions + 1,
+		kernelMapLnsLines:    cfg.Sessions + 1,
 	}
 	for name, size := range sizes {
 		spec.Maps[name].MaxEntries = size
@@ -190,6 +192,9 @@ func (m *Maps) begin() (err error) {
 	if m.usage, err = newMapped[kernelLnsUsage](m.objs.LnsCounters); err != nil {
 		return err
 	}
+	if m.lines, err = newMapped[kernelLnsLine](m.objs.LnsLines); err != nil {
+		return err
+	}
 	if m.reused {
 		if err := m.sweep(); err != nil {
 			return err
@@ -224,7 +229,7 @@ func (m *Maps) Close() error {
 	for _, a := range m.links {
 		errs = append(errs, a.link.Close())
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close())
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.lines.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}
