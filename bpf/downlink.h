@@ -47,21 +47,31 @@ static __always_inline int any_routes(void)
 	return facts && facts->routes;
 }
 
-/* Finds the session that the packet is for. */
-static __always_inline enum lns_reason find_subscriber(const struct frame *f, struct downlink *down)
+/* The slot of the subscriber that addr belongs to, by its own address or by a
+ * prefix. */
+static __always_inline __u32 *subscriber_slot(__u32 vrf, __be32 addr)
 {
-	__u32 *slot = host_slot(f->vrf, f->ip->daddr);
+	__u32 *slot = host_slot(vrf, addr);
+
+	return slot || !any_routes() ? slot : routed_slot(vrf, addr);
+}
+
+/* Finds the session that a packet to addr (network order) is for. */
+static __always_inline enum lns_reason find_subscriber(__u32 vrf, __be32 addr,
+						       struct downlink *down)
+{
+	__u32 *slot = host_slot(vrf, addr);
 	int own = slot != NULL;
 	struct lns_session *s;
 
 	if (!slot && any_routes())
-		slot = routed_slot(f->vrf, f->ip->daddr);
+		slot = routed_slot(vrf, addr);
 	if (!slot)
 		return LNS_PASS_NOT_OURS;
 	down->slot = *slot;
 	s = bpf_map_lookup_elem(&lns_sessions, &down->slot);
-	if (!s || s->state != LNS_OPEN || s->vrf != f->vrf ||
-	    (own && addr_word(s->address) != f->ip->daddr))
+	if (!s || s->state != LNS_OPEN || s->vrf != vrf ||
+	    (own && addr_word(s->address) != addr))
 		return LNS_PUNT_CLOSED;
 	down->session = s;
 	return LNS_CONTINUE;
@@ -205,16 +215,19 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 }
 
 /* Makes room, writes the outer headers and sends the packet, which begins at byte
- * at of the frame. */
+ * at of the frame. The MSS in SYN segments is clamped to max_mss, 0 for not at all,
+ * besides the session's own. */
 static __always_inline enum lns_reason send_down(struct xdp_md *ctx, __u32 at,
 						 const struct downlink *down,
-						 const struct nexthop *hop)
+						 const struct nexthop *hop, __u16 max_mss)
 {
 	int grow = hop->l2_len + down->outer - at;
 
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return LNS_PUNT_HEADROOM;
 	/* The packet is changed from here on: any failure is a drop. */
+	if (max_mss)
+		clamp_mss(ctx, hop->l2_len + down->outer, max_mss);
 	if (cut_after(ctx, hop->l2_len + down->outer + down->len) ||
 	    write_outer(ctx, down->slot, hop->l2_len, down->len) || write_ethernet(ctx, hop) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
@@ -223,26 +236,31 @@ static __always_inline enum lns_reason send_down(struct xdp_md *ctx, __u32 at,
 	return LNS_SENT_DOWN;
 }
 
+/* Counts a packet that was sent to the subscriber. */
+static __always_inline void count_down(const struct downlink *down)
+{
+	struct lns_usage *usage = bpf_map_lookup_elem(&lns_counters, &down->slot);
+
+	if (usage)
+		count_flow(&usage->down, down->len);
+}
+
 /* Judges a packet that is not for one of our sockets. */
 static __always_inline enum lns_reason downlink(const struct frame *f)
 {
 	struct downlink down = {};
 	struct nexthop hop = {};
-	struct lns_usage *usage;
 	enum lns_reason reason;
 
-	reason = find_subscriber(f, &down);
+	reason = find_subscriber(f->vrf, f->ip->daddr, &down);
 	if (!reason)
 		reason = check_downlink(f, &down);
 	if (!reason)
 		reason = route_outer(f, &down, &hop);
 	if (!reason)
-		reason = send_down(f->ctx, f->l2_len, &down, &hop);
-	if (reason == LNS_SENT_DOWN) {
-		usage = bpf_map_lookup_elem(&lns_counters, &down.slot);
-		if (usage)
-			count_flow(&usage->down, down.len);
-	}
+		reason = send_down(f->ctx, f->l2_len, &down, &hop, 0);
+	if (reason == LNS_SENT_DOWN)
+		count_down(&down);
 	return reason;
 }
 

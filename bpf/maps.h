@@ -23,6 +23,9 @@
 /* Time to live of the outer packets. Set before load. */
 const volatile __u8 outer_ttl = 64;
 
+/* Packets from one subscriber to another. Set before load. */
+const volatile enum lns_hairpin hairpin = LNS_HAIRPIN_ALLOW;
+
 /*
  * Our (tunnel id, session id) to slot. Written by the daemon, read per uplink
  * packet; an entry lives as long as its session. Hash: ids are random (RFC 2661

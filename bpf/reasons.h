@@ -19,6 +19,7 @@ enum lns_reason {
 	LNS_SENT_UP,   /* decapsulated, towards the routed side */
 	LNS_SENT_DOWN, /* encapsulated, towards the peer */
 	LNS_SENT_ECHO, /* LCP Echo-Request, answered */
+	LNS_SENT_HAIRPIN, /* from one subscriber to another */
 
 	/* Not for us (XDP_PASS). */
 	LNS_PASS_NOT_IPV4,   /* another ethertype, or more tags than two */
@@ -55,6 +56,7 @@ enum lns_reason {
 	LNS_DROP_SOURCE,    /* inner source is not the subscriber's */
 	LNS_DROP_MALFORMED, /* inner packet is not valid IPv4 */
 	LNS_DROP_OUTPUT,    /* rewritten, and then could not be sent */
+	LNS_DROP_HAIRPIN,   /* to another subscriber, which is not allowed */
 
 	LNS_REASONS,
 };

@@ -131,12 +131,20 @@ struct lns_session {
 };
 _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
 
+/* What becomes of packets from one subscriber to another. */
+enum lns_hairpin {
+	LNS_HAIRPIN_ALLOW = 0, /* sent on from here */
+	LNS_HAIRPIN_DENY,      /* dropped */
+	LNS_HAIRPIN_CORE,      /* left to the kernel's routes and rules */
+};
+
 /* Why a packet of a session was dropped. */
 enum lns_cause {
 	LNS_CAUSE_PEER = 0,   /* not from the session's peer, or not to its local end */
 	LNS_CAUSE_SOURCE,     /* inner source is not the subscriber's */
 	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IPv4 */
 	LNS_CAUSE_OUTPUT,     /* rewritten, and then could not be sent */
+	LNS_CAUSE_POLICY,     /* to another subscriber, which is not allowed */
 	LNS_CAUSES,
 };
 
@@ -148,7 +156,6 @@ struct lns_flow {
 	__u64 bytes;
 	__u64 last_seen;
 	__u64 drops[LNS_CAUSES];
-	__u64 pad;
 };
 _Static_assert(sizeof(struct lns_flow) == 64, "lns_flow");
 

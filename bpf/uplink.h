@@ -11,6 +11,7 @@
 #define LNS_UPLINK_H
 
 #include "echo.h"
+#include "hairpin.h"
 
 /* An uplink packet of a known session. */
 struct uplink {
@@ -102,6 +103,10 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 		count_drop(up->slot, 1, LNS_CAUSE_SOURCE);
 		return LNS_DROP_SOURCE;
 	}
+	if (hairpin_denied(up->session->vrf, ip->daddr)) {
+		count_drop(up->slot, 1, LNS_CAUSE_POLICY);
+		return LNS_DROP_HAIRPIN;
+	}
 	if (has_options(ip))
 		return LNS_PUNT_OPTIONS;
 	if (is_martian(ip->daddr))
@@ -185,7 +190,9 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 		reason = route_inner(f, &up, &hop);
 	if (!reason)
 		reason = send_up(f->ctx, &up, &hop);
-	if (reason == LNS_SENT_UP) {
+	else if (reason == LNS_PUNT_FOREIGN)
+		reason = send_across(f, up.ip, up.session->clamp_mss, &hop);
+	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
 		usage = bpf_map_lookup_elem(&lns_counters, &up.slot);
 		if (usage)
 			count_flow(&usage->up, up.len);

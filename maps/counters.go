@@ -19,6 +19,7 @@ const (
 	CauseSource    = kernelLnsCauseLNS_CAUSE_SOURCE    // inner source not the subscriber's
 	CauseMalformed = kernelLnsCauseLNS_CAUSE_MALFORMED // inner packet not valid IPv4
 	CauseOutput    = kernelLnsCauseLNS_CAUSE_OUTPUT    // could not be sent
+	CausePolicy    = kernelLnsCauseLNS_CAUSE_POLICY    // to another subscriber
 )
 
 // Dropped returns the dropped packets of all causes.

@@ -35,7 +35,8 @@ const (
 	kernelLnsCauseLNS_CAUSE_SOURCE    kernelLnsCause = 1
 	kernelLnsCauseLNS_CAUSE_MALFORMED kernelLnsCause = 2
 	kernelLnsCauseLNS_CAUSE_OUTPUT    kernelLnsCause = 3
-	kernelLnsCauseLNS_CAUSES          kernelLnsCause = 4
+	kernelLnsCauseLNS_CAUSE_POLICY    kernelLnsCause = 4
+	kernelLnsCauseLNS_CAUSES          kernelLnsCause = 5
 )
 
 type kernelLnsExit struct {
@@ -68,9 +69,16 @@ type kernelLnsFlow struct {
 	Packets  uint64
 	Bytes    uint64
 	LastSeen uint64
-	Drops    [4]uint64
-	Pad      uint64
+	Drops    [5]uint64
 }
+
+type kernelLnsHairpin uint32
+
+const (
+	kernelLnsHairpinLNS_HAIRPIN_ALLOW kernelLnsHairpin = 0
+	kernelLnsHairpinLNS_HAIRPIN_DENY  kernelLnsHairpin = 1
+	kernelLnsHairpinLNS_HAIRPIN_CORE  kernelLnsHairpin = 2
+)
 
 type kernelLnsHost struct {
 	_    structs.HostLayout
@@ -119,37 +127,39 @@ const (
 	kernelLnsReasonLNS_SENT_UP          kernelLnsReason = 1
 	kernelLnsReasonLNS_SENT_DOWN        kernelLnsReason = 2
 	kernelLnsReasonLNS_SENT_ECHO        kernelLnsReason = 3
-	kernelLnsReasonLNS_PASS_NOT_IPV4    kernelLnsReason = 4
-	kernelLnsReasonLNS_PASS_PORT        kernelLnsReason = 5
-	kernelLnsReasonLNS_PASS_OTHER_HOST  kernelLnsReason = 6
-	kernelLnsReasonLNS_PASS_MALFORMED   kernelLnsReason = 7
-	kernelLnsReasonLNS_PASS_NOT_OURS    kernelLnsReason = 8
-	kernelLnsReasonLNS_PUNT_CONTROL     kernelLnsReason = 9
-	kernelLnsReasonLNS_PUNT_UNKNOWN     kernelLnsReason = 10
-	kernelLnsReasonLNS_PUNT_CLOSED      kernelLnsReason = 11
-	kernelLnsReasonLNS_PUNT_VRF         kernelLnsReason = 12
-	kernelLnsReasonLNS_PUNT_SEQUENCE    kernelLnsReason = 13
-	kernelLnsReasonLNS_PUNT_PPP_CONTROL kernelLnsReason = 14
-	kernelLnsReasonLNS_PUNT_PPP_OTHER   kernelLnsReason = 15
-	kernelLnsReasonLNS_PUNT_FRAGMENT    kernelLnsReason = 16
-	kernelLnsReasonLNS_PUNT_OPTIONS     kernelLnsReason = 17
-	kernelLnsReasonLNS_PUNT_MARTIAN     kernelLnsReason = 18
-	kernelLnsReasonLNS_PUNT_TTL         kernelLnsReason = 19
-	kernelLnsReasonLNS_PUNT_TOO_BIG     kernelLnsReason = 20
-	kernelLnsReasonLNS_PUNT_FOREIGN     kernelLnsReason = 21
-	kernelLnsReasonLNS_PUNT_NO_NEIGH    kernelLnsReason = 22
-	kernelLnsReasonLNS_PUNT_LOCAL       kernelLnsReason = 23
-	kernelLnsReasonLNS_PUNT_UNROUTABLE  kernelLnsReason = 24
-	kernelLnsReasonLNS_PUNT_FWD_OFF     kernelLnsReason = 25
-	kernelLnsReasonLNS_PUNT_FIB         kernelLnsReason = 26
-	kernelLnsReasonLNS_PUNT_HEADROOM    kernelLnsReason = 27
-	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 28
-	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 29
-	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 32
-	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 33
-	kernelLnsReasonLNS_REASONS          kernelLnsReason = 34
+	kernelLnsReasonLNS_SENT_HAIRPIN     kernelLnsReason = 4
+	kernelLnsReasonLNS_PASS_NOT_IPV4    kernelLnsReason = 5
+	kernelLnsReasonLNS_PASS_PORT        kernelLnsReason = 6
+	kernelLnsReasonLNS_PASS_OTHER_HOST  kernelLnsReason = 7
+	kernelLnsReasonLNS_PASS_MALFORMED   kernelLnsReason = 8
+	kernelLnsReasonLNS_PASS_NOT_OURS    kernelLnsReason = 9
+	kernelLnsReasonLNS_PUNT_CONTROL     kernelLnsReason = 10
+	kernelLnsReasonLNS_PUNT_UNKNOWN     kernelLnsReason = 11
+	kernelLnsReasonLNS_PUNT_CLOSED      kernelLnsReason = 12
+	kernelLnsReasonLNS_PUNT_VRF         kernelLnsReason = 13
+	kernelLnsReasonLNS_PUNT_SEQUENCE    kernelLnsReason = 14
+	kernelLnsReasonLNS_PUNT_PPP_CONTROL kernelLnsReason = 15
+	kernelLnsReasonLNS_PUNT_PPP_OTHER   kernelLnsReason = 16
+	kernelLnsReasonLNS_PUNT_FRAGMENT    kernelLnsReason = 17
+	kernelLnsReasonLNS_PUNT_OPTIONS     kernelLnsReason = 18
+	kernelLnsReasonLNS_PUNT_MARTIAN     kernelLnsReason = 19
+	kernelLnsReasonLNS_PUNT_TTL         kernelLnsReason = 20
+	kernelLnsReasonLNS_PUNT_TOO_BIG     kernelLnsReason = 21
+	kernelLnsReasonLNS_PUNT_FOREIGN     kernelLnsReason = 22
+	kernelLnsReasonLNS_PUNT_NO_NEIGH    kernelLnsReason = 23
+	kernelLnsReasonLNS_PUNT_LOCAL       kernelLnsReason = 24
+	kernelLnsReasonLNS_PUNT_UNROUTABLE  kernelLnsReason = 25
+	kernelLnsReasonLNS_PUNT_FWD_OFF     kernelLnsReason = 26
+	kernelLnsReasonLNS_PUNT_FIB         kernelLnsReason = 27
+	kernelLnsReasonLNS_PUNT_HEADROOM    kernelLnsReason = 28
+	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 29
+	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 30
+	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 33
+	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 34
+	kernelLnsReasonLNS_DROP_HAIRPIN     kernelLnsReason = 35
+	kernelLnsReasonLNS_REASONS          kernelLnsReason = 36
 )
 
 type kernelLnsSession struct {
@@ -220,6 +230,7 @@ const (
 	kernelMapLnsRoutes   = "lns_routes"
 	kernelMapLnsSessions = "lns_sessions"
 	kernelProgLnsXdp     = "lns_xdp"
+	kernelVarHairpin     = "hairpin"
 	kernelVarOuterTtl    = "outer_ttl"
 )
 
@@ -290,6 +301,7 @@ type kernelMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelVariableSpecs struct {
+	Hairpin  *ebpf.VariableSpec `ebpf:"hairpin"`
 	OuterTtl *ebpf.VariableSpec `ebpf:"outer_ttl"`
 }
 
@@ -348,6 +360,7 @@ func (m *kernelMaps) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelVariables struct {
+	Hairpin  *ebpf.Variable `ebpf:"hairpin"`
 	OuterTtl *ebpf.Variable `ebpf:"outer_ttl"`
 }
 

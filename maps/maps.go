@@ -30,9 +30,21 @@ type Config struct {
 	Routes uint32
 	// OuterTTL is the time to live of packets to the peers; 0 means 64.
 	OuterTTL uint8
+	// Hairpin is what becomes of packets from one subscriber to another.
+	Hairpin Hairpin
 	// Generic attaches in generic mode even where the driver could do better.
 	Generic bool
 }
+
+// Hairpin is a policy for packets from one subscriber to another.
+type Hairpin = kernelLnsHairpin
+
+// The policies.
+const (
+	HairpinAllow = kernelLnsHairpinLNS_HAIRPIN_ALLOW // sent on within the program
+	HairpinDeny  = kernelLnsHairpinLNS_HAIRPIN_DENY  // dropped
+	HairpinCore  = kernelLnsHairpinLNS_HAIRPIN_CORE  // left to the kernel's routes
+)
 
 // MaxSessions is the most sessions that one set of maps can be made for.
 const MaxSessions = 1 << 20
@@ -128,6 +140,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 				m.Pinning = ebpf.PinByName
 			}
 		}
+	}
+	if err := spec.Variables[kernelVarHairpin].Set(cfg.Hairpin); err != nil {
+		return err
 	}
 	if cfg.OuterTTL != 0 {
 		return spec.Variables[kernelVarOuterTtl].Set(cfg.OuterTTL)

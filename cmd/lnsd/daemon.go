@@ -153,6 +153,7 @@ func slowPathConfig(c *config.Config) tun.Config {
 		Offload:    true,
 		ICMPRate:   c.SlowPath.ICMPRate,
 		Forwarding: true,
+		Isolate:    c.Sessions.Hairpin == config.HairpinDeny,
 	}
 	if !t.Address.IsValid() {
 		t.Address = c.L2TP.BindAddress

@@ -45,6 +45,12 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		Ignore:      []string{d.slow.Name()},
 		UDPChecksum: c.L2TP.UDPChecksum,
 	}
+	switch c.Sessions.Hairpin {
+	case config.HairpinDeny:
+		cfg.Hairpin = dataplane.HairpinDeny
+	case config.HairpinCore:
+		cfg.Hairpin = dataplane.HairpinCore
+	}
 	for _, lac := range c.LACs {
 		for _, prefix := range lac.Addresses {
 			cfg.LACs = append(cfg.LACs, prefix.Addr())
@@ -79,11 +85,13 @@ func cleanup(f flags) error {
 // those of whole frames in the fast path, of IP packets in the slow path.
 func (d *daemon) volume() volume {
 	fast, slow := d.fast.Counts(), d.slow.Counts()
+	// From one subscriber to another is both up and down.
+	across, acrossBytes := count(fast, "xdp_sent_hairpin"), count(fast, "xdp_sent_hairpin_bytes")
 	return volume{
-		upPackets:   count(fast, "xdp_sent_up") + count(slow, "slow_up_forwarded"),
-		upBytes:     count(fast, "xdp_sent_up_bytes") + count(slow, "slow_up_forwarded_bytes"),
-		downPackets: count(fast, "xdp_sent_down") + count(slow, "slow_down_forwarded"),
-		downBytes:   count(fast, "xdp_sent_down_bytes") + count(slow, "slow_down_forwarded_bytes"),
+		upPackets:   across + count(fast, "xdp_sent_up") + count(slow, "slow_up_forwarded"),
+		upBytes:     acrossBytes + count(fast, "xdp_sent_up_bytes") + count(slow, "slow_up_forwarded_bytes"),
+		downPackets: across + count(fast, "xdp_sent_down") + count(slow, "slow_down_forwarded"),
+		downBytes:   acrossBytes + count(fast, "xdp_sent_down_bytes") + count(slow, "slow_down_forwarded_bytes"),
 	}
 }
 

@@ -163,6 +163,8 @@ type Sessions struct {
 	SessionTimeout, IdleTimeout time.Duration
 	// SetupTimeout bounds the time from the call to the network layer.
 	SetupTimeout time.Duration
+	// Hairpin is what becomes of packets from one subscriber to another.
+	Hairpin Hairpin
 }
 
 // Limits are ceilings; beyond them calls and tunnels are refused.

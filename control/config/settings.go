@@ -204,6 +204,8 @@ func systemSettings() []Setting {
 			"Devices of the fast path; none chooses by bind address and routes."),
 		row("xdp_mode", enum(xdpModeWords()), func(c *Config) *XDPMode { return &c.XDP.Mode }, "auto", Restart,
 			"How the fast path is attached; auto takes native mode where the driver has it."),
+		row("hairpin", enum(hairpinWords()), func(c *Config) *Hairpin { return &c.Sessions.Hairpin }, "allow", Restart,
+			"Packets from one subscriber to another: allow, deny, or core to leave them to the kernel's routes and rules."),
 		row("pin_path", filePath(), func(c *Config) *string { return &c.XDP.PinPath }, "/sys/fs/bpf/lns", Restart,
 			"BPF file system directory of the data plane's maps and programs."),
 		row("socket", filePath(), func(c *Config) *string { return &c.Management.Socket }, "/run/lnsd/lnsd.sock", Restart,

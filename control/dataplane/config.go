@@ -25,6 +25,19 @@ const (
 	Generic
 )
 
+// Hairpin is a policy for packets from one subscriber to another.
+type Hairpin uint8
+
+// The policies.
+const (
+	// HairpinAllow forwards them without leaving XDP.
+	HairpinAllow Hairpin = iota
+	// HairpinDeny drops them.
+	HairpinDeny
+	// HairpinCore leaves them to the kernel, whose routes and rules decide.
+	HairpinCore
+)
+
 // Config describes the fast path.
 type Config struct {
 	// PinPath is the folder of the pins in a BPF file system. One is mounted on
@@ -54,6 +67,8 @@ type Config struct {
 	DontFragment bool
 	// OuterTTL is the TTL of what is sent to the LACs; 0 is 64.
 	OuterTTL uint8
+	// Hairpin is what becomes of packets from one subscriber to another.
+	Hairpin Hairpin
 	// Persist goes on with what is pinned, and leaves it in place at Close.
 	// Otherwise leftovers of an earlier process are removed at start and
 	// everything is at the end.
@@ -65,9 +80,10 @@ func (c Config) maps() maps.Config {
 	if routes == 0 {
 		routes = max(c.MaxSessions/4, 1024)
 	}
+	hairpin := [...]maps.Hairpin{HairpinAllow: maps.HairpinAllow, HairpinDeny: maps.HairpinDeny, HairpinCore: maps.HairpinCore}
 	return maps.Config{
 		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes,
-		OuterTTL: c.OuterTTL, Generic: c.Want == Generic,
+		OuterTTL: c.OuterTTL, Hairpin: hairpin[c.Hairpin], Generic: c.Want == Generic,
 	}
 }
 
