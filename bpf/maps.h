@@ -163,6 +163,41 @@ struct {
 	__type(value, struct bpf_devmap_val);
 } lns_devices SEC(".maps");
 
+/*
+ * Tunnels that live, by our tunnel id. Written by the daemon, through shared
+ * memory, before the first word to a peer; read for what is to reach its socket.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_tunnel);
+} lns_tunnels SEC(".maps");
+
+/*
+ * Prefixes of LACs that may speak to us; the value is not used. Written by the
+ * daemon; asked where lns_live.lacs is not 0, for who is no live tunnel's peer.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lns_range);
+	__type(value, __u32);
+} lns_lacs SEC(".maps");
+
+/*
+ * Rates of each source. Written by XDP alone. LRU: sources that are not known
+ * beforehand must not fill it up; one that is forgotten begins anew.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct lns_source);
+	__type(value, struct lns_gates);
+} lns_rates SEC(".maps");
+
 /* One value, written by the daemon, read per packet that needs it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

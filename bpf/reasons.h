@@ -57,6 +57,14 @@ enum lns_reason {
 	LNS_DROP_MALFORMED, /* inner packet is not valid IPv4 */
 	LNS_DROP_OUTPUT,    /* rewritten, and then could not be sent */
 	LNS_DROP_HAIRPIN,   /* to another subscriber, which is not allowed */
+	LNS_DROP_LAC,       /* source is no LAC that is configured */
+	LNS_DROP_CONTROL,   /* malformed L2TP control header */
+	LNS_DROP_TUNNEL,    /* for no live tunnel, or not from its peer */
+	LNS_DROP_SCCRQ_RATE,   /* too many tunnels asked for by this LAC */
+	LNS_DROP_CALL_RATE,    /* too many calls asked for by this LAC */
+	LNS_DROP_CONTROL_RATE, /* too many other control messages of this LAC */
+	LNS_DROP_SETUP_RATE,   /* too many PPP frames of this LAC's new sessions */
+	LNS_DROP_PPP_RATE,     /* too many PPP frames of this session */
 
 	LNS_REASONS,
 };

@@ -12,6 +12,7 @@
 
 #include "echo.h"
 #include "hairpin.h"
+#include "shield.h"
 
 /* An uplink packet of a known session. */
 struct uplink {
@@ -19,6 +20,7 @@ struct uplink {
 	struct iphdr *ip; /* inner */
 	__u32 slot;
 	__u32 len;      /* of the inner packet */
+	struct lns_call call;
 	__u32 protocol; /* PPP's number for what the frame carries */
 };
 
@@ -37,21 +39,20 @@ static __always_inline int from_peer(const struct lns_session *s, const struct i
 static __always_inline enum lns_reason find_session(struct frame *f, const struct udphdr *udp,
 						    struct uplink *up)
 {
-	struct lns_call call = {};
-	enum lns_reason reason = take_l2tp(&f->at, &call);
+	enum lns_reason reason = take_l2tp(&f->at, &up->call);
 	struct lns_session *s;
 	__u32 *slot;
 
 	if (reason)
 		return reason;
 	/* Data may overtake the end of the set-up: the daemon holds it. */
-	slot = bpf_map_lookup_elem(&lns_calls, &call);
+	slot = bpf_map_lookup_elem(&lns_calls, &up->call);
 	if (!slot)
 		return LNS_PUNT_UNKNOWN;
 	up->slot = *slot;
 	s = bpf_map_lookup_elem(&lns_sessions, &up->slot);
-	if (!s || s->state != LNS_OPEN || s->tunnel_id != call.tunnel_id ||
-	    s->session_id != call.session_id)
+	if (!s || s->state != LNS_OPEN || s->tunnel_id != up->call.tunnel_id ||
+	    s->session_id != up->call.session_id)
 		return LNS_PUNT_CLOSED;
 	up->session = s;
 	if (!from_peer(s, f->ip, udp)) {
@@ -122,9 +123,11 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 static __always_inline enum lns_reason ppp_control(const struct frame *f, const struct uplink *up,
 						   struct nexthop *hop)
 {
+	enum lns_reason reason = LNS_PUNT_PPP_CONTROL;
+
 	if (up->protocol == PPP_LCP && up->session->flags & LNS_ECHO)
-		return answer_echo(f, up->session, up->slot, hop);
-	return LNS_PUNT_PPP_CONTROL;
+		reason = answer_echo(f, up->session, up->slot, hop);
+	return reason == LNS_PUNT_PPP_CONTROL ? (enum lns_reason)judge_ppp(up->slot) : reason;
 }
 
 /* Asks for the next hop by all that routing rules and multipath may look at. */
@@ -182,8 +185,9 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 		return LNS_PASS_MALFORMED;
 	f->at.left = len - sizeof(*udp);
 	reason = find_session(f, udp, &up);
-	if (!reason)
-		reason = check_inner(f, &up);
+	if (reason)
+		return shield(f, udp, up.call.tunnel_id, reason);
+	reason = check_inner(f, &up);
 	if (reason == LNS_PUNT_PPP_CONTROL)
 		return ppp_control(f, &up, &hop);
 	if (!reason)

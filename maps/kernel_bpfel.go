@@ -46,9 +46,17 @@ type kernelLnsExit struct {
 }
 
 type kernelLnsFacts struct {
-	_      structs.HostLayout
-	Layout kernelLnsLayout
-	Routes uint32
+	_               structs.HostLayout
+	Layout          kernelLnsLayout
+	Routes          uint32
+	Lacs            uint32
+	Pad             uint32
+	SccrqInterval   uint64
+	CallInterval    uint64
+	ControlInterval uint64
+	SetupInterval   uint64
+	PppInterval     uint64
+	Now             uint64
 }
 
 type kernelLnsFlag uint32
@@ -70,6 +78,14 @@ type kernelLnsFlow struct {
 	Bytes    uint64
 	LastSeen uint64
 	Drops    [5]uint64
+}
+
+type kernelLnsGates struct {
+	_       structs.HostLayout
+	Sccrq   uint64
+	Call    uint64
+	Control uint64
+	Setup   uint64
 }
 
 type kernelLnsHairpin uint32
@@ -95,7 +111,7 @@ const (
 type kernelLnsLine struct {
 	_        structs.HostLayout
 	EchoSeen uint64
-	Pad      uint64
+	Ppp      uint64
 }
 
 type kernelLnsLocal struct {
@@ -120,46 +136,60 @@ type kernelLnsPrefix struct {
 	Addr      [4]uint8
 }
 
+type kernelLnsRange struct {
+	_         structs.HostLayout
+	Prefixlen uint32
+	Addr      [4]uint8
+}
+
 type kernelLnsReason uint32
 
 const (
-	kernelLnsReasonLNS_CONTINUE         kernelLnsReason = 0
-	kernelLnsReasonLNS_SENT_UP          kernelLnsReason = 1
-	kernelLnsReasonLNS_SENT_DOWN        kernelLnsReason = 2
-	kernelLnsReasonLNS_SENT_ECHO        kernelLnsReason = 3
-	kernelLnsReasonLNS_SENT_HAIRPIN     kernelLnsReason = 4
-	kernelLnsReasonLNS_PASS_NOT_IPV4    kernelLnsReason = 5
-	kernelLnsReasonLNS_PASS_PORT        kernelLnsReason = 6
-	kernelLnsReasonLNS_PASS_OTHER_HOST  kernelLnsReason = 7
-	kernelLnsReasonLNS_PASS_MALFORMED   kernelLnsReason = 8
-	kernelLnsReasonLNS_PASS_NOT_OURS    kernelLnsReason = 9
-	kernelLnsReasonLNS_PUNT_CONTROL     kernelLnsReason = 10
-	kernelLnsReasonLNS_PUNT_UNKNOWN     kernelLnsReason = 11
-	kernelLnsReasonLNS_PUNT_CLOSED      kernelLnsReason = 12
-	kernelLnsReasonLNS_PUNT_VRF         kernelLnsReason = 13
-	kernelLnsReasonLNS_PUNT_SEQUENCE    kernelLnsReason = 14
-	kernelLnsReasonLNS_PUNT_PPP_CONTROL kernelLnsReason = 15
-	kernelLnsReasonLNS_PUNT_PPP_OTHER   kernelLnsReason = 16
-	kernelLnsReasonLNS_PUNT_FRAGMENT    kernelLnsReason = 17
-	kernelLnsReasonLNS_PUNT_OPTIONS     kernelLnsReason = 18
-	kernelLnsReasonLNS_PUNT_MARTIAN     kernelLnsReason = 19
-	kernelLnsReasonLNS_PUNT_TTL         kernelLnsReason = 20
-	kernelLnsReasonLNS_PUNT_TOO_BIG     kernelLnsReason = 21
-	kernelLnsReasonLNS_PUNT_FOREIGN     kernelLnsReason = 22
-	kernelLnsReasonLNS_PUNT_NO_NEIGH    kernelLnsReason = 23
-	kernelLnsReasonLNS_PUNT_LOCAL       kernelLnsReason = 24
-	kernelLnsReasonLNS_PUNT_UNROUTABLE  kernelLnsReason = 25
-	kernelLnsReasonLNS_PUNT_FWD_OFF     kernelLnsReason = 26
-	kernelLnsReasonLNS_PUNT_FIB         kernelLnsReason = 27
-	kernelLnsReasonLNS_PUNT_HEADROOM    kernelLnsReason = 28
-	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 29
-	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 32
-	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 33
-	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 34
-	kernelLnsReasonLNS_DROP_HAIRPIN     kernelLnsReason = 35
-	kernelLnsReasonLNS_REASONS          kernelLnsReason = 36
+	kernelLnsReasonLNS_CONTINUE          kernelLnsReason = 0
+	kernelLnsReasonLNS_SENT_UP           kernelLnsReason = 1
+	kernelLnsReasonLNS_SENT_DOWN         kernelLnsReason = 2
+	kernelLnsReasonLNS_SENT_ECHO         kernelLnsReason = 3
+	kernelLnsReasonLNS_SENT_HAIRPIN      kernelLnsReason = 4
+	kernelLnsReasonLNS_PASS_NOT_IPV4     kernelLnsReason = 5
+	kernelLnsReasonLNS_PASS_PORT         kernelLnsReason = 6
+	kernelLnsReasonLNS_PASS_OTHER_HOST   kernelLnsReason = 7
+	kernelLnsReasonLNS_PASS_MALFORMED    kernelLnsReason = 8
+	kernelLnsReasonLNS_PASS_NOT_OURS     kernelLnsReason = 9
+	kernelLnsReasonLNS_PUNT_CONTROL      kernelLnsReason = 10
+	kernelLnsReasonLNS_PUNT_UNKNOWN      kernelLnsReason = 11
+	kernelLnsReasonLNS_PUNT_CLOSED       kernelLnsReason = 12
+	kernelLnsReasonLNS_PUNT_VRF          kernelLnsReason = 13
+	kernelLnsReasonLNS_PUNT_SEQUENCE     kernelLnsReason = 14
+	kernelLnsReasonLNS_PUNT_PPP_CONTROL  kernelLnsReason = 15
+	kernelLnsReasonLNS_PUNT_PPP_OTHER    kernelLnsReason = 16
+	kernelLnsReasonLNS_PUNT_FRAGMENT     kernelLnsReason = 17
+	kernelLnsReasonLNS_PUNT_OPTIONS      kernelLnsReason = 18
+	kernelLnsReasonLNS_PUNT_MARTIAN      kernelLnsReason = 19
+	kernelLnsReasonLNS_PUNT_TTL          kernelLnsReason = 20
+	kernelLnsReasonLNS_PUNT_TOO_BIG      kernelLnsReason = 21
+	kernelLnsReasonLNS_PUNT_FOREIGN      kernelLnsReason = 22
+	kernelLnsReasonLNS_PUNT_NO_NEIGH     kernelLnsReason = 23
+	kernelLnsReasonLNS_PUNT_LOCAL        kernelLnsReason = 24
+	kernelLnsReasonLNS_PUNT_UNROUTABLE   kernelLnsReason = 25
+	kernelLnsReasonLNS_PUNT_FWD_OFF      kernelLnsReason = 26
+	kernelLnsReasonLNS_PUNT_FIB          kernelLnsReason = 27
+	kernelLnsReasonLNS_PUNT_HEADROOM     kernelLnsReason = 28
+	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 29
+	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 30
+	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 33
+	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 34
+	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 35
+	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 36
+	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 37
+	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 38
+	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 39
+	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 40
+	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 41
+	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 42
+	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 43
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 44
 )
 
 type kernelLnsSession struct {
@@ -182,6 +212,11 @@ type kernelLnsSession struct {
 	Pad           [20]uint8
 }
 
+type kernelLnsSource struct {
+	_    structs.HostLayout
+	Addr [4]uint8
+}
+
 type kernelLnsState uint32
 
 const (
@@ -199,6 +234,13 @@ type kernelLnsTally struct {
 	_       structs.HostLayout
 	Packets uint64
 	Bytes   uint64
+}
+
+type kernelLnsTunnel struct {
+	_        structs.HostLayout
+	Peer     [4]uint8
+	PeerPort uint16
+	Live     uint16
 }
 
 type kernelLnsUsage struct {
@@ -223,12 +265,15 @@ const (
 	kernelMapLnsEgress   = "lns_egress"
 	kernelMapLnsHosts    = "lns_hosts"
 	kernelMapLnsIngress  = "lns_ingress"
+	kernelMapLnsLacs     = "lns_lacs"
 	kernelMapLnsLines    = "lns_lines"
 	kernelMapLnsLive     = "lns_live"
 	kernelMapLnsLocals   = "lns_locals"
+	kernelMapLnsRates    = "lns_rates"
 	kernelMapLnsReasons  = "lns_reasons"
 	kernelMapLnsRoutes   = "lns_routes"
 	kernelMapLnsSessions = "lns_sessions"
+	kernelMapLnsTunnels  = "lns_tunnels"
 	kernelProgLnsXdp     = "lns_xdp"
 	kernelVarHairpin     = "hairpin"
 	kernelVarOuterTtl    = "outer_ttl"
@@ -289,12 +334,15 @@ type kernelMapSpecs struct {
 	LnsEgress   *ebpf.MapSpec `ebpf:"lns_egress"`
 	LnsHosts    *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress  *ebpf.MapSpec `ebpf:"lns_ingress"`
+	LnsLacs     *ebpf.MapSpec `ebpf:"lns_lacs"`
 	LnsLines    *ebpf.MapSpec `ebpf:"lns_lines"`
 	LnsLive     *ebpf.MapSpec `ebpf:"lns_live"`
 	LnsLocals   *ebpf.MapSpec `ebpf:"lns_locals"`
+	LnsRates    *ebpf.MapSpec `ebpf:"lns_rates"`
 	LnsReasons  *ebpf.MapSpec `ebpf:"lns_reasons"`
 	LnsRoutes   *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsSessions *ebpf.MapSpec `ebpf:"lns_sessions"`
+	LnsTunnels  *ebpf.MapSpec `ebpf:"lns_tunnels"`
 }
 
 // kernelVariableSpecs contains global variables before they are loaded into the kernel.
@@ -331,12 +379,15 @@ type kernelMaps struct {
 	LnsEgress   *ebpf.Map `ebpf:"lns_egress"`
 	LnsHosts    *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress  *ebpf.Map `ebpf:"lns_ingress"`
+	LnsLacs     *ebpf.Map `ebpf:"lns_lacs"`
 	LnsLines    *ebpf.Map `ebpf:"lns_lines"`
 	LnsLive     *ebpf.Map `ebpf:"lns_live"`
 	LnsLocals   *ebpf.Map `ebpf:"lns_locals"`
+	LnsRates    *ebpf.Map `ebpf:"lns_rates"`
 	LnsReasons  *ebpf.Map `ebpf:"lns_reasons"`
 	LnsRoutes   *ebpf.Map `ebpf:"lns_routes"`
 	LnsSessions *ebpf.Map `ebpf:"lns_sessions"`
+	LnsTunnels  *ebpf.Map `ebpf:"lns_tunnels"`
 }
 
 func (m *kernelMaps) Close() error {
@@ -347,12 +398,15 @@ func (m *kernelMaps) Close() error {
 		m.LnsEgress,
 		m.LnsHosts,
 		m.LnsIngress,
+		m.LnsLacs,
 		m.LnsLines,
 		m.LnsLive,
 		m.LnsLocals,
+		m.LnsRates,
 		m.LnsReasons,
 		m.LnsRoutes,
 		m.LnsSessions,
+		m.LnsTunnels,
 	)
 }
 

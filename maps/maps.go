@@ -32,6 +32,8 @@ type Config struct {
 	OuterTTL uint8
 	// Hairpin is what becomes of packets from one subscriber to another.
 	Hairpin Hairpin
+	// Rates bound what reaches the daemon.
+	Rates Rates
 	// Generic attaches in generic mode even where the driver could do better.
 	Generic bool
 }
@@ -74,10 +76,12 @@ type Maps struct {
 	sessions mapped[kernelLnsSession]
 	usage    mapped[kernelLnsUsage]
 	lines    mapped[kernelLnsLine]
+	tunnels  mapped[kernelLnsTunnel]
 
 	mu     sync.Mutex // held while maps are changed
 	routes map[uint32][]prefix
 	nroute uint32
+	lacs   map[kernelLnsRange]struct{}
 	facts  kernelLnsFacts // as last written
 	links  map[int]attached
 }
@@ -109,6 +113,7 @@ func Open(cfg Config) (*Maps, error) {
 	m := &Maps{
 		cfg: cfg, names: names,
 		routes: make(map[uint32][]prefix),
+		lacs:   make(map[kernelLnsRange]struct{}),
 		links:  make(map[int]attached),
 	}
 	if err := m.load(spec); err != nil {
@@ -210,18 +215,22 @@ func (m *Maps) begin() (err error) {
 	if m.lines, err = newMapped[kernelLnsLine](m.objs.LnsLines); err != nil {
 		return err
 	}
+	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
+		return err
+	}
 	if m.reused {
-		if err := m.sweep(); err != nil {
+		if err := errors.Join(m.sweep(), m.learnLACs()); err != nil {
 			return err
 		}
 	}
 	return m.putFacts()
 }
 
-// putFacts writes the layout number and the number of routes, where they are not
-// what is written already.
+// putFacts writes the layout number, the rates and the numbers of routes and LACs,
+// where they are not what is written already.
 func (m *Maps) putFacts() error {
-	facts := kernelLnsFacts{Layout: kernelLnsLayoutLNS_LAYOUT, Routes: m.nroute}
+	facts := m.cfg.Rates.facts()
+	facts.Routes, facts.Lacs = m.nroute, uint32(len(m.lacs))
 	if facts == m.facts {
 		return nil
 	}
@@ -244,7 +253,7 @@ func (m *Maps) Close() error {
 	for _, a := range m.links {
 		errs = append(errs, a.link.Close())
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close(), m.lines.close())
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.lines.close(), m.tunnels.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

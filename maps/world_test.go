@@ -203,6 +203,7 @@ func (w *world) fill() {
 		w.allowOutput(dev)
 	}
 	w.must(w.m.AddLocal(local))
+	w.m.AddTunnel(subscriberSession().Policy.TunnelId, peer)
 }
 
 // allowOutput does what Attach does besides attaching.

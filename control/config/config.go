@@ -194,6 +194,9 @@ type XDP struct {
 	Interfaces []string
 	Mode       XDPMode
 	PinPath    string
+	// SCCRQRate and CallRate bound what one source may ask of the daemon, PPPRate
+	// the PPP frames of one session, per second; 0 is no limit.
+	SCCRQRate, CallRate, PPPRate int
 }
 
 // Management is how operators reach the daemon.
