@@ -76,8 +76,11 @@ static __noinline enum lns_reason judge(struct xdp_md *ctx)
 		if (has_options(f.ip) || is_fragment(f.ip)) {
 			/* Without ports at hand the address decides; the
 			 * socket gets it once the kernel has dealt with it. */
-			if (is_local(f.ip->daddr, 0))
+			if (is_local(f.ip->daddr, 0)) {
+				if (!is_lac(f.ip->saddr))
+					return LNS_DROP_LAC;
 				return has_options(f.ip) ? LNS_PUNT_OPTIONS : LNS_PUNT_FRAGMENT;
+			}
 		} else {
 			udp = take(&f.at, sizeof(*udp));
 			if (udp && is_local(f.ip->daddr, bpf_ntohs(udp->dest)))

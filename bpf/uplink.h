@@ -10,17 +10,18 @@
 #ifndef LNS_UPLINK_H
 #define LNS_UPLINK_H
 
-#include "counters.h"
-#include "l2tp.h"
-#include "mss.h"
-#include "nexthop.h"
+#include "echo.h"
+#include "hairpin.h"
+#include "shield.h"
 
 /* An uplink packet of a known session. */
 struct uplink {
 	struct lns_session *session;
 	struct iphdr *ip; /* inner */
 	__u32 slot;
-	__u32 len; /* of the inner packet */
+	__u32 len;      /* of the inner packet */
+	struct lns_call call;
+	__u32 protocol; /* PPP's number for what the frame carries */
 };
 
 /* Whether the datagram comes from the session's peer, address and port, to the
@@ -38,21 +39,20 @@ static __always_inline int from_peer(const struct lns_session *s, const struct i
 static __always_inline enum lns_reason find_session(struct frame *f, const struct udphdr *udp,
 						    struct uplink *up)
 {
-	struct lns_call call = {};
-	enum lns_reason reason = take_l2tp(&f->at, &call);
+	enum lns_reason reason = take_l2tp(&f->at, &up->call);
 	struct lns_session *s;
 	__u32 *slot;
 
 	if (reason)
 		return reason;
 	/* Data may overtake the end of the set-up: the daemon holds it. */
-	slot = bpf_map_lookup_elem(&lns_calls, &call);
+	slot = bpf_map_lookup_elem(&lns_calls, &up->call);
 	if (!slot)
 		return LNS_PUNT_UNKNOWN;
 	up->slot = *slot;
 	s = bpf_map_lookup_elem(&lns_sessions, &up->slot);
-	if (!s || s->state != LNS_OPEN || s->tunnel_id != call.tunnel_id ||
-	    s->session_id != call.session_id)
+	if (!s || s->state != LNS_OPEN || s->tunnel_id != up->call.tunnel_id ||
+	    s->session_id != up->call.session_id)
 		return LNS_PUNT_CLOSED;
 	up->session = s;
 	if (!from_peer(s, f->ip, udp)) {
@@ -87,7 +87,7 @@ static __always_inline int owns_source(const struct uplink *up, __be32 addr)
  * routed on. */
 static __always_inline enum lns_reason check_inner(struct frame *f, struct uplink *up)
 {
-	enum lns_reason reason = take_ppp(&f->at);
+	enum lns_reason reason = take_ppp(&f->at, &up->protocol);
 	struct iphdr *ip;
 
 	if (reason) {
@@ -104,6 +104,10 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 		count_drop(up->slot, 1, LNS_CAUSE_SOURCE);
 		return LNS_DROP_SOURCE;
 	}
+	if (hairpin_denied(up->session->vrf, ip->daddr)) {
+		count_drop(up->slot, 1, LNS_CAUSE_POLICY);
+		return LNS_DROP_HAIRPIN;
+	}
 	if (has_options(ip))
 		return LNS_PUNT_OPTIONS;
 	if (is_martian(ip->daddr))
@@ -113,6 +117,17 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 	up->ip = ip;
 	up->len = bpf_ntohs(ip->tot_len);
 	return LNS_CONTINUE;
+}
+
+/* Judges a frame of PPP itself: most are the daemon's. */
+static __always_inline enum lns_reason ppp_control(const struct frame *f, const struct uplink *up,
+						   struct nexthop *hop)
+{
+	enum lns_reason reason = LNS_PUNT_PPP_CONTROL;
+
+	if (up->protocol == PPP_LCP && up->session->flags & LNS_ECHO)
+		reason = answer_echo(f, up->session, up->slot, hop);
+	return reason == LNS_PUNT_PPP_CONTROL ? (enum lns_reason)judge_ppp(up->slot) : reason;
 }
 
 /* Asks for the next hop by all that routing rules and multipath may look at. */
@@ -170,13 +185,18 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 		return LNS_PASS_MALFORMED;
 	f->at.left = len - sizeof(*udp);
 	reason = find_session(f, udp, &up);
-	if (!reason)
-		reason = check_inner(f, &up);
+	if (reason)
+		return shield(f, udp, up.call.tunnel_id, reason);
+	reason = check_inner(f, &up);
+	if (reason == LNS_PUNT_PPP_CONTROL)
+		return ppp_control(f, &up, &hop);
 	if (!reason)
 		reason = route_inner(f, &up, &hop);
 	if (!reason)
 		reason = send_up(f->ctx, &up, &hop);
-	if (reason == LNS_SENT_UP) {
+	else if (reason == LNS_PUNT_FOREIGN)
+		reason = send_across(f, up.ip, up.session->clamp_mss, &hop);
+	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
 		usage = bpf_map_lookup_elem(&lns_counters, &up.slot);
 		if (usage)
 			count_flow(&usage->up, up.len);

@@ -30,9 +30,23 @@ type Config struct {
 	Routes uint32
 	// OuterTTL is the time to live of packets to the peers; 0 means 64.
 	OuterTTL uint8
+	// Hairpin is what becomes of packets from one subscriber to another.
+	Hairpin Hairpin
+	// Rates bound what reaches the daemon.
+	Rates Rates
 	// Generic attaches in generic mode even where the driver could do better.
 	Generic bool
 }
+
+// Hairpin is a policy for packets from one subscriber to another.
+type Hairpin = kernelLnsHairpin
+
+// The policies.
+const (
+	HairpinAllow = kernelLnsHairpinLNS_HAIRPIN_ALLOW // sent on within the program
+	HairpinDeny  = kernelLnsHairpinLNS_HAIRPIN_DENY  // dropped
+	HairpinCore  = kernelLnsHairpinLNS_HAIRPIN_CORE  // left to the kernel's routes
+)
 
 // MaxSessions is the most sessions that one set of maps can be made for.
 const MaxSessions = 1 << 20
@@ -61,10 +75,13 @@ type Maps struct {
 
 	sessions mapped[kernelLnsSession]
 	usage    mapped[kernelLnsUsage]
+	lines    mapped[kernelLnsLine]
+	tunnels  mapped[kernelLnsTunnel]
 
 	mu     sync.Mutex // held while maps are changed
 	routes map[uint32][]prefix
 	nroute uint32
+	lacs   map[kernelLnsRange]struct{}
 	facts  kernelLnsFacts // as last written
 	links  map[int]attached
 }
@@ -96,6 +113,7 @@ func Open(cfg Config) (*Maps, error) {
 	m := &Maps{
 		cfg: cfg, names: names,
 		routes: make(map[uint32][]prefix),
+		lacs:   make(map[kernelLnsRange]struct{}),
 		links:  make(map[int]attached),
 	}
 	if err := m.load(spec); err != nil {
@@ -115,6 +133,7 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsRoutes:   max(cfg.Routes, 1),
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
 		kernelMapLnsCounters: cfg.Sessions + 1,
+		kernelMapLnsLines:    cfg.Sessions + 1,
 	}
 	for name, size := range sizes {
 		spec.Maps[name].MaxEntries = size
@@ -126,6 +145,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 				m.Pinning = ebpf.PinByName
 			}
 		}
+	}
+	if err := spec.Variables[kernelVarHairpin].Set(cfg.Hairpin); err != nil {
+		return err
 	}
 	if cfg.OuterTTL != 0 {
 		return spec.Variables[kernelVarOuterTtl].Set(cfg.OuterTTL)
@@ -190,18 +212,25 @@ func (m *Maps) begin() (err error) {
 	if m.usage, err = newMapped[kernelLnsUsage](m.objs.LnsCounters); err != nil {
 		return err
 	}
+	if m.lines, err = newMapped[kernelLnsLine](m.objs.LnsLines); err != nil {
+		return err
+	}
+	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
+		return err
+	}
 	if m.reused {
-		if err := m.sweep(); err != nil {
+		if err := errors.Join(m.sweep(), m.learnLACs()); err != nil {
 			return err
 		}
 	}
 	return m.putFacts()
 }
 
-// putFacts writes the layout number and the number of routes, where they are not
-// what is written already.
+// putFacts writes the layout number, the rates and the numbers of routes and LACs,
+// where they are not what is written already.
 func (m *Maps) putFacts() error {
-	facts := kernelLnsFacts{Layout: kernelLnsLayoutLNS_LAYOUT, Routes: m.nroute}
+	facts := m.cfg.Rates.facts()
+	facts.Routes, facts.Lacs = m.nroute, uint32(len(m.lacs))
 	if facts == m.facts {
 		return nil
 	}
@@ -228,7 +257,7 @@ func (m *Maps) Close() error {
 			errs = append(errs, a.link.Close())
 		}
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close())
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.lines.close(), m.tunnels.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

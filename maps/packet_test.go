@@ -222,19 +222,25 @@ func toCore(inner []byte) []byte { return ether(gwMAC, coreMAC, 0x0800, routed(i
 
 // toPeer is the frame that carries a downlink packet to the session's peer.
 func toPeer(p Policy, inner []byte) []byte {
+	var ppp []byte
+	if p.Flags&FlagAddressControl != 0 {
+		ppp = append(ppp, 0xFF, 0x03)
+	}
+	if p.Flags&FlagPFC == 0 {
+		ppp = append(ppp, 0)
+	}
+	return carried(p, append(append(ppp, 0x21), routed(inner)...))
+}
+
+// carried is the frame that carries a PPP frame to the session's peer.
+func carried(p Policy, ppp []byte) []byte {
 	message := binary.BigEndian.AppendUint16(nil, 0x0002)
 	if p.Flags&FlagLength != 0 {
 		message = []byte{0x40, 0x02, 0, 0}
 	}
 	message = binary.BigEndian.AppendUint16(message, p.PeerTunnelId)
 	message = binary.BigEndian.AppendUint16(message, p.PeerSessionId)
-	if p.Flags&FlagAddressControl != 0 {
-		message = append(message, 0xFF, 0x03)
-	}
-	if p.Flags&FlagPFC == 0 {
-		message = append(message, 0)
-	}
-	message = append(append(message, 0x21), routed(inner)...)
+	message = append(message, ppp...)
 	if p.Flags&FlagLength != 0 {
 		binary.BigEndian.PutUint16(message[2:], uint16(len(message)))
 	}

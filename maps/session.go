@@ -26,6 +26,7 @@ const (
 	FlagUDPChecksum    = kernelLnsFlagLNS_UDP_CHECKSUM  // write the outer UDP checksum
 	FlagDontFragment   = kernelLnsFlagLNS_DONT_FRAGMENT // set DF in the outer header
 	FlagRouted         = kernelLnsFlagLNS_ROUTED        // has routes
+	FlagEcho           = kernelLnsFlagLNS_ECHO          // LCP Echo-Requests are answered with Magic
 )
 
 // Session is one session as it is installed.
@@ -76,6 +77,7 @@ func (m *Maps) Install(s Session) error {
 // that the next one sweeps.
 func (m *Maps) installNew(slot uint32, p Policy, routes []prefix) error {
 	m.usage.values[slot] = kernelLnsUsage{}
+	m.lines.values[slot] = kernelLnsLine{}
 	m.sessions.values[slot] = p
 	if err := m.addKeys(slot, keysOf(p, routes)); err != nil {
 		return err

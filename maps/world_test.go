@@ -42,8 +42,14 @@ func mac(last byte) net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, 0, la
 // goroutine lives in its namespace; others enter it.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldWith(t, Config{Sessions: 64, Routes: 16})
+}
+
+// newWorldWith is newWorld for another configuration.
+func newWorldWith(t testing.TB, cfg Config) *world {
+	t.Helper()
 	w := newNetwork(t)
-	m, err := Open(Config{Sessions: 64, Routes: 16})
+	m, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +203,7 @@ func (w *world) fill() {
 		w.allowOutput(dev)
 	}
 	w.must(w.m.AddLocal(local))
+	w.m.AddTunnel(subscriberSession().Policy.TunnelId, peer)
 }
 
 // allowOutput does what Attach does besides attaching.

@@ -107,6 +107,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.subscribers.accountant(),
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
+		Gate:          d.fast,
 		Send:          senders,
 	}, d.log.Named("engine"))
 }
@@ -153,6 +154,7 @@ func slowPathConfig(c *config.Config) tun.Config {
 		Offload:    true,
 		ICMPRate:   c.SlowPath.ICMPRate,
 		Forwarding: true,
+		Isolate:    c.Sessions.Hairpin == config.HairpinDeny,
 	}
 	if !t.Address.IsValid() {
 		t.Address = c.L2TP.BindAddress

@@ -30,6 +30,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		Address:       r.Address.As4(),
 		Mtu:           r.MTU,
 		ClampMss:      r.ClampMSS,
+		Magic:         r.LocalMagic,
+		// Whatever is installed has its network layer up, and so LCP opened.
+		Flags: maps.FlagEcho,
 	}
 	if r.Framing.Length {
 		p.Flags |= maps.FlagLength

@@ -44,6 +44,8 @@ type Config struct {
 	ICMPRate int
 	// Forwarding switches the host's ip_forward on when it is off.
 	Forwarding bool
+	// Isolate drops packets from one subscriber to another.
+	Isolate bool
 }
 
 // Path is the slow path. Its methods may be called from any goroutine, Run from
@@ -52,6 +54,7 @@ type Path struct {
 	log     *zap.Logger
 	name    string
 	address uint32 // ours, 0 if there is none
+	isolate bool
 	dev     device
 	file    *os.File
 	ready   *poller
@@ -72,7 +75,7 @@ func Open(cfg Config, send Sender, log *zap.Logger) (_ *Path, err error) {
 	if cfg.MTU == 0 {
 		cfg.MTU = 1500
 	}
-	p := &Path{log: log, table: newTable(cfg.MaxSlot)}
+	p := &Path{log: log, table: newTable(cfg.MaxSlot), isolate: cfg.Isolate}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("slow path: %w", err), p.Close())

@@ -190,6 +190,37 @@ func TestUplinkClampsMSS(t *testing.T) {
 	}
 }
 
+// Subscribers that are kept apart reach everybody but each other.
+func TestUplinkIsolates(t *testing.T) {
+	for _, c := range []struct {
+		isolate bool
+		to      string
+		want    reason
+	}{
+		{false, "10.64.0.8", upForwarded},
+		{true, "10.64.0.8", upHairpin},
+		{true, "10.64.0.9", upForwarded},
+		{true, "172.20.0.1", upHairpin}, // behind the other
+		{true, "198.51.100.2", upForwarded},
+	} {
+		p, m := newPath(t)
+		p.isolate = c.isolate
+		other := record()
+		other.SessionID, other.Slot, other.Address = 10, 4, netip.MustParseAddr("10.64.0.8")
+		other.Routes = []netip.Prefix{netip.MustParsePrefix("172.20.0.0/16")}
+		install(p, record(), other)
+		u := p.NewUplink()
+		if !u.Packet(lns, lac, data(udpPacket("10.64.0.7", c.to, 0, 30))) {
+			t.Fatalf("%+v: not handled", c)
+		}
+		u.Flush()
+		onlyCounts(t, p, map[reason]uint64{c.want: 1})
+		if d := p.Counters(3).UpDropped; (d == 1) != (c.want == upHairpin) || (len(m.written) == 1) == (d == 1) {
+			t.Errorf("%+v: %d dropped, %d written", c, d, len(m.written))
+		}
+	}
+}
+
 // A batch that is full is written without being asked for.
 func TestUplinkBatch(t *testing.T) {
 	p, m := newPath(t)

@@ -102,6 +102,10 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, f
 		e.upDropped.Add(1)
 		return upSpoofedSource, true
 	}
+	if u.p.isolate && u.p.table.byDestination(destination(packet)) != nil {
+		e.upDropped.Add(1)
+		return upHairpin, true
+	}
 	clampMSS(packet, e.mss)
 	e.up(len(packet), u.now)
 	u.p.counts.upBytes.Add(uint64(len(packet)))
