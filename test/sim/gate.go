@@ -32,12 +32,15 @@ func (g *Gate) TunnelGone(id uint16) {
 	delete(g.tunnels, id)
 }
 
-// packet brings a datagram to the engine, or not.
-func (g *Gate) packet(peer netip.AddrPort, b []byte) {
-	h, _, err := l2tp.ParseHeader(b)
-	if err == nil && h.TunnelID != 0 && g.tunnels[h.TunnelID] != peer {
-		g.Dropped++
-		return
+// packet brings a datagram to the engine, or not. A world whose shards run on
+// goroutines has no gate.
+func (w *World) packet(peer netip.AddrPort, b []byte) {
+	if g := w.Gate; g != nil {
+		h, _, err := l2tp.ParseHeader(b)
+		if err == nil && h.TunnelID != 0 && g.tunnels[h.TunnelID] != peer {
+			g.Dropped++
+			return
+		}
 	}
-	g.w.In.Packet(LNS, peer, b)
+	w.In.Packet(LNS, peer, b)
 }
