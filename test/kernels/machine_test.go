@@ -9,22 +9,32 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// Patience. A machine that KVM runs greets within a second; one that KVM cannot
-// run, as happens below other hypervisors, fails at once or never does anything.
+// Patience. A machine that KVM runs greets within a second, an emulated one within
+// ten on an idle host. One that KVM cannot run, as happens below other hypervisors,
+// fails at once or never does anything; and an emulated one may, rarely, hang while
+// it boots, and is then started again.
 const (
 	probeTime = 10 * time.Second
-	runTime   = 25 * time.Minute
+	bootTime  = 90 * time.Second
+	runTime   = 20 * time.Minute
+	boots     = 3
 )
+
+// errNoGreeting says that a machine has not come as far as its first process.
+var errNoGreeting = errors.New("the machine did not greet")
 
 // accelerator is how qemu executes the machine's instructions.
 type accelerator string
 
 const (
-	kvm       accelerator = "kvm"
-	emulation accelerator = "tcg"
+	kvm accelerator = "kvm"
+	// One thread for all processors: it takes one core, and is spared from
+	// what the emulation of several at once gets wrong.
+	emulation accelerator = "tcg,thread=single"
 )
 
 // machine is a virtual machine that can be started many times, one at a time.
@@ -41,7 +51,7 @@ func (m machine) run(ctx context.Context, options ...string) ([]byte, error) {
 	console := filepath.Join(m.dir, "console.log")
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-		"-machine", "q35,accel=" + string(m.accel), "-cpu", "max", "-smp", "2", "-m", "1536",
+		"-machine", "q35", "-accel", string(m.accel), "-cpu", "max", "-smp", "2", "-m", "1536",
 		"-kernel", m.kernel.image, "-initrd", m.initramfs,
 		"-append", strings.Join(append([]string{"console=ttyS0", "panic=-1"}, options...), " "),
 		"-serial", "file:" + console, "-serial", "stdio",
@@ -53,17 +63,49 @@ func (m machine) run(ctx context.Context, options ...string) ([]byte, error) {
 			"-netdev", fmt.Sprintf("hubport,id=n%d,hubid=%d", i, i%2),
 			"-device", fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=52:54:00:00:00:%02x,romfile=", i, i+1))
 	}
+	return m.start(ctx, args, console)
+}
+
+// start runs qemu and returns what comes out of the second serial port.
+func (m machine) start(ctx context.Context, args []string, console string) ([]byte, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	patience := time.AfterFunc(m.patience(), func() { cancel(errNoGreeting) })
+	out := transcript{first: func() { patience.Stop() }}
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
-	var out, problems bytes.Buffer
+	var problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err := cmd.Run()
-	if ctx.Err() != nil {
-		err = ctx.Err()
+	patience.Stop()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
 	}
 	if err != nil {
 		err = fmt.Errorf("qemu: %w\n%s\nThe kernel's console ended with:\n%s", err, problems.Bytes(), tail(console))
 	}
-	return out.Bytes(), err
+	return out.written.Bytes(), err
+}
+
+// patience is how long the machine may take to greet.
+func (m machine) patience() time.Duration {
+	if m.accel == kvm {
+		return probeTime
+	}
+	return bootTime
+}
+
+// transcript keeps what is written to it, and calls first before the first byte.
+type transcript struct {
+	first   func()
+	written bytes.Buffer
+}
+
+func (t *transcript) Write(b []byte) (int, error) {
+	if t.written.Len() == 0 {
+		t.first()
+	}
+	return t.written.Write(b)
 }
 
 // tail returns the end of a file.
@@ -80,15 +122,13 @@ func (m machine) chooseAccelerator(ctx context.Context) (accelerator, error) {
 	if _, err := os.Stat("/dev/kvm"); errors.Is(err, os.ErrNotExist) {
 		return emulation, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
 	m.accel = kvm
 	out, err := m.run(ctx, "lnsd.probe")
+	if err == nil && !bytes.Contains(out, []byte("@@ bye")) {
+		err = errNoGreeting
+	}
 	if err != nil {
 		return emulation, err
-	}
-	if !bytes.Contains(out, []byte("@@ bye")) {
-		return emulation, errors.New("the machine did not greet")
 	}
 	return kvm, nil
 }

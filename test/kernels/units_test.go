@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"reflect"
@@ -122,5 +123,28 @@ func TestCosts(t *testing.T) {
 	}
 	if _, err := costs([]result{{attrs: attrs("")}}); err == nil {
 		t.Error("a result without a number is accepted")
+	}
+}
+
+// TestTable: the documentation shows what is recorded.
+func TestTable(t *testing.T) {
+	text, err := os.ReadFile("../../docs/kernels.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := readRecord()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r) != len(debianKernels) {
+		t.Errorf("%d kernels are recorded, %d are tested", len(r), len(debianKernels))
+	}
+	for series, programs := range r {
+		for program, c := range programs {
+			row := fmt.Sprintf("| %s | `%s` | %d | %d |", series, program, c.Instructions, c.Verified)
+			if !bytes.Contains(text, []byte(row)) {
+				t.Errorf("docs/kernels.md has no row %q", row)
+			}
+		}
 	}
 }

@@ -43,7 +43,7 @@ func (s *stream) verifyEthernet(frame []byte) ([]byte, error) {
 	want := append(bytes.Clone(s.to.near.mac), s.to.far.mac...)
 	want = append(want, 0x08, 0x00)
 	if !bytes.Equal(frame[:etherLen], want) {
-		return nil, fmt.Errorf("Ethernet header % x, want % x", frame[:etherLen], want)
+		return nil, fmt.Errorf("link header % x, want % x", frame[:etherLen], want)
 	}
 	return frame[etherLen:], nil
 }

@@ -158,7 +158,7 @@ func runTests(port io.Writer, dir string) error {
 		fmt.Fprintln(port, "@@ begin", name)
 		cmd := exec.Command(path, "-test.v=test2json", "-test.timeout=20m")
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "LNSD_GUEST=1", "HOME=/tmp", "PATH=/")
+		cmd.Env = append(os.Environ(), "LNSD_GUEST=1", "HOME=/tmp", "PATH=/bin")
 		cmd.Stdout, cmd.Stderr = port, port
 		if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 			return err
