@@ -252,6 +252,42 @@ func (w *world) detached(t *testing.T, dev string) {
 	}
 }
 
+// TestAttachAgain: once the program is off a device, by whichever way, another
+// can be attached at once.
+func TestAttachAgain(t *testing.T) {
+	w := newNetwork(t)
+	cfg := Config{Sessions: 64, PinPath: bpffs(t)}
+	dev := w.ifindex("lac0")
+	attach := func(m *Maps) {
+		t.Helper()
+		if at, err := m.Attach(dev); err != nil || at.Mode != Native {
+			t.Fatalf("%+v, %v", at, err)
+		}
+	}
+	other := open(t, Config{Sessions: 64})
+	defer other.Close()
+	for range 4 {
+		m := open(t, cfg)
+		attach(m)
+		w.must(m.Detach(dev)) // of a link that is held
+		attach(other)
+		w.must(other.Detach(dev))
+
+		attach(m)
+		w.must(m.Close())
+		m = open(t, cfg)
+		w.must(m.Detach(dev)) // of one that is only pinned
+		attach(other)
+		w.must(other.Detach(dev))
+
+		attach(m)
+		w.must(m.Close())
+		w.must(Unpin(cfg.PinPath))
+		attach(other)
+		w.must(other.Detach(dev))
+	}
+}
+
 // TestAttachGeneric: where the driver refuses, the program runs behind it, and
 // the refusal is told.
 func TestAttachGeneric(t *testing.T) {

@@ -64,7 +64,9 @@ func newWatcher(cfg *Config, m devices, log *zap.Logger) (w *watcher, err error)
 		wake:     make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
-	if w.handle, err = netlink.NewHandle(); err != nil {
+	// Routes, links and addresses alone: the other families that the library
+	// opens by default are modules that a kernel need not have.
+	if w.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
 	// Subscribed before the first look, so that no change falls in between.
