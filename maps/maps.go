@@ -161,11 +161,10 @@ func (m *Maps) load(spec *ebpf.CollectionSpec) error {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return err
 		}
-		layout, err := pinnedLayout(path)
-		if err != nil {
+		var err error
+		if m.reused, err = adopt(path); err != nil {
 			return err
 		}
-		m.reused = layout != 0
 	}
 	opts := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: m.cfg.PinPath}}
 	err := spec.LoadAndAssign(&m.objs, opts)
@@ -177,28 +176,6 @@ func (m *Maps) load(spec *ebpf.CollectionSpec) error {
 		return fmt.Errorf("the kernel refused the program: %+v", refused)
 	}
 	return err
-}
-
-// pinnedLayout returns the layout number of the maps pinned at path, 0 where
-// there are none, or where their maker died before they were complete.
-func pinnedLayout(path string) (kernelLnsLayout, error) {
-	live, err := ebpf.LoadPinnedMap(filepath.Join(path, kernelMapLnsLive), nil)
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	defer live.Close()
-	var facts kernelLnsFacts
-	if err := live.Lookup(uint32(0), &facts); err != nil {
-		return 0, fmt.Errorf("%w: %s: %w", ErrIncompatible, kernelMapLnsLive, err)
-	}
-	if facts.Layout != 0 && facts.Layout != kernelLnsLayoutLNS_LAYOUT {
-		return 0, fmt.Errorf("%w: layout %d, this program has %d",
-			ErrIncompatible, facts.Layout, kernelLnsLayoutLNS_LAYOUT)
-	}
-	return facts.Layout, nil
 }
 
 // begin maps the shared arrays into memory and puts the maps into a known state.

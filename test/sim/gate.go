@@ -11,7 +11,6 @@ import (
 type Gate struct {
 	w       *World
 	tunnels map[uint16]netip.AddrPort
-	Dropped int
 }
 
 func newGate(w *World) *Gate { return &Gate{w: w, tunnels: make(map[uint16]netip.AddrPort)} }
@@ -32,15 +31,18 @@ func (g *Gate) TunnelGone(id uint16) {
 	delete(g.tunnels, id)
 }
 
-// packet brings a datagram to the engine, or not. A world whose shards run on
-// goroutines has no gate.
-func (w *World) packet(peer netip.AddrPort, b []byte) {
-	if g := w.Gate; g != nil {
-		h, _, err := l2tp.ParseHeader(b)
-		if err == nil && h.TunnelID != 0 && g.tunnels[h.TunnelID] != peer {
-			g.Dropped++
-			return
-		}
+// admits reports whether a datagram may reach the engine; without a gate any may.
+func (g *Gate) admits(peer netip.AddrPort, b []byte) bool {
+	if g == nil {
+		return true
 	}
-	w.In.Packet(LNS, peer, b)
+	h, _, err := l2tp.ParseHeader(b)
+	return err != nil || h.TunnelID == 0 || g.tunnels[h.TunnelID] == peer
+}
+
+// packet brings a datagram to the LNS.
+func (w *World) packet(peer netip.AddrPort, b []byte) {
+	if w.Gate.admits(peer, b) {
+		w.In.Packet(LNS, peer, b)
+	}
 }
