@@ -50,6 +50,10 @@ type Config struct {
 	// ReusePort lets several sockets share the address, the kernel spreading
 	// peers over them.
 	ReusePort bool
+	// Segments exchanges bundles of datagrams between the same two ends with the
+	// kernel in one piece, which is cut and joined there (UDP_SEGMENT and
+	// UDP_GRO). It changes nothing that a peer or a callback could see.
+	Segments bool
 	// DontFragment sets the DF bit on everything that is sent and refuses what
 	// exceeds the path MTU the kernel has learnt. Without it DF is never set:
 	// routers may fragment, and a forged ICMP message can't shrink the path.
@@ -78,6 +82,7 @@ type Socket struct {
 	local netip.AddrPort
 
 	rx, tx    direction
+	bundles   bundleLimits
 	truncated atomic.Uint64
 	malformed atomic.Uint64
 }
@@ -110,12 +115,16 @@ func Listen(cfg Config) (*Socket, error) {
 		return nil, errors.Join(fmt.Errorf("udp: %w", err), conn.Close())
 	}
 	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	return &Socket{
+	s := &Socket{
 		cfg:   cfg,
 		conn:  conn,
 		raw:   raw,
 		local: netip.AddrPortFrom(local.Addr().Unmap(), local.Port()),
-	}, nil
+	}
+	if cfg.Segments {
+		s.bundles.allow(maxDatagram)
+	}
+	return s, nil
 }
 
 func setOptions(fd int, cfg Config) error {
@@ -140,6 +149,10 @@ func setOptions(fd int, cfg Config) error {
 		if err := unix.SetsockoptInt(fd, o.level, o.opt, o.value); err != nil {
 			return fmt.Errorf("setsockopt %s: %w", o.name, err)
 		}
+	}
+	if cfg.Segments {
+		// A kernel without it (before 5.0) hands over one by one.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	}
 	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, cfg.ReceiveBuffer)
 	setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SendBuffer)
