@@ -61,12 +61,12 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
 
-	if d.socket, err = udp.Listen(udp.Config{Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port)}); err != nil {
+	if d.socket, err = udp.Listen(udp.Config{Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true}); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
-	if d.slow, err = tun.Open(slowPathConfig(c), d.socket.NewSender(), log.Named("tun")); err != nil {
+	if d.slow, err = tun.Open(slowPathConfig(c), func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.slow.Close)

@@ -83,7 +83,7 @@ func open(t *testing.T, ns *netlab.Namespace, cfg tun.Config, addr netip.AddrPor
 	socket := listen(t, ns, addr)
 	var path *tun.Path
 	err := ns.Do(func() (err error) {
-		path, err = tun.Open(cfg, socket.NewSender(), zaptest.NewLogger(t))
+		path, err = tun.Open(cfg, func() tun.Batch { return socket.NewSender() }, zaptest.NewLogger(t))
 		return err
 	})
 	if err != nil {
@@ -106,7 +106,7 @@ func listen(t *testing.T, ns *netlab.Namespace, addr netip.AddrPort) *udp.Socket
 	t.Helper()
 	var s *udp.Socket
 	err := ns.Do(func() (err error) {
-		s, err = udp.Listen(udp.Config{Bind: addr})
+		s, err = udp.Listen(udp.Config{Bind: addr, Segments: true})
 		return err
 	})
 	if err != nil {

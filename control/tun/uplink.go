@@ -11,34 +11,32 @@ import (
 const maxPacket = 65535
 
 // uplinkBatch is how many packets an Uplink collects before it writes.
-const uplinkBatch = 64
+const uplinkBatch = 256
 
 // Uplink takes subscribers' packets from the LAC side to the TUN device. It
 // belongs to one goroutine.
 type Uplink struct {
-	p *Path
-	// memory holds the packets, each with packetOffset bytes in front and room
-	// behind, where the device appends segments of the same TCP stream. bufs
-	// are the packets themselves; the device changes them in writing.
-	memory [uplinkBatch][]byte
-	bufs   [uplinkBatch][]byte
-	n      int
-	now    int64
+	p     *Path
+	out   frameWriter
+	batch joiner
+	now   int64
+	// What was forwarded and is not in the path's counters yet.
+	packets, bytes int
 }
+
+// frameWriter writes all frames of a batch, and returns how many packets were
+// refused.
+type frameWriter interface{ write(*joiner) (failed int) }
 
 // NewUplink returns a new Uplink.
 func (p *Path) NewUplink() *Uplink {
-	u := &Uplink{p: p}
-	for i := range u.memory {
-		u.memory[i] = make([]byte, packetOffset+maxPacket)
-	}
-	return u
+	return &Uplink{p: p, out: p.newWriter(), batch: newJoiner(uplinkBatch, p.offload)}
 }
 
 // Packet takes a datagram received from peer at our address local. It returns
 // true when it was a session's IP packet, now queued or dropped and counted, and
 // false for everything else: control messages, PPP's own protocols, unknown
-// sessions. b is not kept, and not changed unless true is returned.
+// sessions. When it returns true, b is used until Flush, and may be changed.
 //
 // What is queued is written by Flush, or when the batch is full.
 func (u *Uplink) Packet(local, peer netip.AddrPort, b []byte) bool {
@@ -46,7 +44,7 @@ func (u *Uplink) Packet(local, peer netip.AddrPort, b []byte) bool {
 	if err != nil || h.IsControl() {
 		return false
 	}
-	if u.n == 0 {
+	if u.batch.packets() == 0 {
 		u.now = time.Now().UnixNano()
 	}
 	t := u.p.table
@@ -61,8 +59,9 @@ func (u *Uplink) Packet(local, peer netip.AddrPort, b []byte) bool {
 	if !known {
 		return false
 	}
-	u.p.counts.add(r, 1)
-	if u.n == len(u.bufs) {
+	if r != upForwarded {
+		u.p.counts.add(r, 1)
+	} else if u.packets++; u.packets == uplinkBatch {
 		u.Flush()
 	}
 	return true
@@ -104,21 +103,23 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, f
 	}
 	clampMSS(packet, e.mss)
 	e.up(len(packet), u.now)
-	u.p.counts.upBytes.Add(uint64(len(packet)))
-	buf := u.memory[u.n]
-	u.bufs[u.n] = buf[:packetOffset+copy(buf[packetOffset:], packet)]
-	u.n++
+	u.bytes += len(packet)
+	u.batch.add(packet)
 	return upForwarded, true
 }
 
 // Flush writes what is queued to the TUN device. The kernel takes it from there:
 // it routes, decrements TTL, and answers with ICMP what it can't forward.
 func (u *Uplink) Flush() {
-	if u.n == 0 {
+	if u.packets == 0 {
 		return
 	}
-	if _, err := u.p.dev.Write(u.bufs[:u.n], packetOffset); err != nil {
-		u.p.counts.add(upWriteError, 1)
+	u.batch.finish()
+	if failed := u.out.write(&u.batch); failed > 0 {
+		u.p.counts.add(upWriteError, failed)
 	}
-	u.n = 0
+	u.batch.reset()
+	u.p.counts.add(upForwarded, u.packets)
+	u.p.counts.upBytes.Add(uint64(u.bytes))
+	u.packets, u.bytes = 0, 0
 }
