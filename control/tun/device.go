@@ -186,23 +186,40 @@ func (w *writer) write(j *joiner) (failed int) {
 func (w *writer) writeAll(fd uintptr) {
 	for i := range w.batch.frames {
 		f := &w.batch.frames[i]
-		iovs := w.iovs[:0]
-		if w.q.offload {
-			iovs = append(iovs, unix.Iovec{Base: &f.header[0], Len: offloadLen})
-		}
-		for at := f.first; at != none; at = w.batch.pieces[at].next {
-			b := w.batch.pieces[at].b
-			iovs = append(iovs, unix.Iovec{Base: &b[0], Len: uint64(len(b))})
-		}
-		for {
-			_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&iovs[0])), uintptr(len(iovs)))
-			if errno == unix.EINTR {
-				continue
-			}
-			if errno != 0 {
-				w.failed += f.packets
-			}
-			break
+		if !w.writeFrame(fd, f) {
+			w.failed += f.packets
 		}
 	}
+}
+
+// writeFrame writes one frame. The queue doesn't block, so the scheduler need not
+// know of the call.
+func (w *writer) writeFrame(fd uintptr, f *frame) bool {
+	call, from, n := uintptr(unix.SYS_WRITEV), unsafe.Pointer(nil), 0
+	if first := w.batch.pieces[f.first]; first.next == none && (f.inFront || !w.q.offload) {
+		// The usual case is a little cheaper than a list of one.
+		call, from, n = unix.SYS_WRITE, unsafe.Pointer(&first.b[0]), len(first.b)
+	} else {
+		iovs := w.gather(f)
+		from, n = unsafe.Pointer(&iovs[0]), len(iovs)
+	}
+	for {
+		_, _, errno := unix.RawSyscall(call, fd, uintptr(from), uintptr(n))
+		if errno != unix.EINTR {
+			return errno == 0
+		}
+	}
+}
+
+// gather lists the pieces of a frame.
+func (w *writer) gather(f *frame) []unix.Iovec {
+	iovs := w.iovs[:0]
+	if w.q.offload && !f.inFront {
+		iovs = append(iovs, unix.Iovec{Base: &f.header[0], Len: offloadLen})
+	}
+	for at := f.first; at != none; at = w.batch.pieces[at].next {
+		b := w.batch.pieces[at].b
+		iovs = append(iovs, unix.Iovec{Base: &b[0], Len: uint64(len(b))})
+	}
+	return iovs
 }

@@ -36,7 +36,10 @@ type piece struct {
 
 // frame is a packet on its way to the device.
 type frame struct {
+	// header is the offload header, unless there was room for it in front of the
+	// packet: then the first piece begins with it.
 	header      [offloadLen]byte
+	inFront     bool
 	first, last int // pieces
 	packets     int
 
@@ -66,22 +69,23 @@ func (j *joiner) reset() {
 // packets is how many there are, joined or not.
 func (j *joiner) packets() int { return len(j.pieces) }
 
-// add takes a packet that trimIPv4 has accepted. It is used until reset, and may
-// be changed.
-func (j *joiner) add(p []byte) {
-	at := &j.latest[hash(source(p))]
+// add takes packet b[at:], which trimIPv4 has accepted. All of b is used until
+// reset, and may be changed.
+func (j *joiner) add(b []byte, at int) {
+	p := b[at:]
+	latest := &j.latest[hash(source(p))]
 	headers, data := dataSegment(p)
 	if !data || !j.enabled {
-		j.begin(p)
-		*at = none
+		j.begin(b, at)
+		*latest = none
 		return
 	}
-	if *at != none && j.frames[*at].join(j, p, headers) {
+	if *latest != none && j.frames[*latest].join(j, p, headers) {
 		return
 	}
-	*at = int16(len(j.frames))
+	*latest = int16(len(j.frames))
 	tcp := p[ipv4MinHeader:]
-	f := j.begin(p)
+	f := j.begin(b, at)
 	f.headers, f.segment = headers, len(p)-headers
 	f.seq = binary.BigEndian.Uint32(tcp[4:]) + uint32(f.segment)
 	f.id = binary.BigEndian.Uint16(p[4:]) + 1
@@ -90,12 +94,25 @@ func (j *joiner) add(p []byte) {
 
 func hash(a uint32) uint8 { return uint8((a * 0x9E3779B1) >> 24) }
 
-// begin starts a frame.
-func (j *joiner) begin(p []byte) *frame {
-	at := len(j.pieces)
-	j.pieces = append(j.pieces, piece{p, none})
-	j.frames = append(j.frames, frame{first: at, last: at, packets: 1, length: len(p)})
+// begin starts a frame with packet b[at:].
+func (j *joiner) begin(b []byte, at int) *frame {
+	first, length := len(j.pieces), len(b)-at
+	inFront := j.enabled && at >= offloadLen
+	if inFront {
+		at -= offloadLen
+	}
+	j.pieces = append(j.pieces, piece{b[at:], none})
+	j.frames = append(j.frames, frame{inFront: inFront, first: first, last: first, packets: 1, length: length})
 	return &j.frames[len(j.frames)-1]
+}
+
+// head is the first packet of a frame.
+func (j *joiner) head(f *frame) []byte {
+	b := j.pieces[f.first].b
+	if f.inFront {
+		return b[offloadLen:]
+	}
+	return b
 }
 
 // dataSegment says whether p is a TCP segment that carries data and nothing that
@@ -112,7 +129,7 @@ func dataSegment(p []byte) (headers int, ok bool) {
 // join adds segment p to the frame, if it is the one that follows.
 func (f *frame) join(j *joiner, p []byte, headers int) bool {
 	n := len(p) - headers
-	head := j.pieces[f.first].b
+	head := j.head(f)
 	if !f.open || headers != f.headers || n > f.segment || f.packets == maxJoined || f.length+n > maxPacket ||
 		!f.follows(head, p) {
 		return false
@@ -162,25 +179,35 @@ func soundTCP(p []byte) bool {
 	return fold(pseudoSum(p)+uint32(len(tcp))+uint32(onesSum(tcp))) == 0xFFFF
 }
 
-// finish writes the headers of the frames that consist of several packets. Nothing
-// can be added after it.
+// finish writes the offload headers, and those of the packets that were joined.
+// Nothing can be added after it.
 func (j *joiner) finish() {
+	if !j.enabled {
+		return
+	}
 	for i := range j.frames {
-		if f := &j.frames[i]; f.packets > 1 {
-			f.finish(j.pieces[f.first].b)
+		f := &j.frames[i]
+		header := &f.header
+		if f.inFront {
+			header = (*[offloadLen]byte)(j.pieces[f.first].b)
 		}
+		var o offload
+		if f.packets > 1 {
+			o = f.joined(j.head(f))
+		}
+		o.put(header)
 	}
 }
 
-func (f *frame) finish(head []byte) {
-	o := offload{
-		flags: offloadNeedsChecksum, kind: offloadTCP4,
-		headers: uint16(f.headers), segment: uint16(f.segment),
-		checksumStart: ipv4MinHeader, checksumAt: 16,
-	}
-	o.put(&f.header)
+// joined makes the packet at head, the first of several, the head of them all.
+func (f *frame) joined(head []byte) offload {
 	binary.BigEndian.PutUint16(head[2:], uint16(f.length))
 	setHeaderChecksum(head)
 	// The kernel adds the rest to the sum of the pseudo header.
 	binary.BigEndian.PutUint16(head[ipv4MinHeader+16:], fold(pseudoSum(head)+uint32(f.length-ipv4MinHeader)))
+	return offload{
+		flags: offloadNeedsChecksum, kind: offloadTCP4,
+		headers: uint16(f.headers), segment: uint16(f.segment),
+		checksumStart: ipv4MinHeader, checksumAt: 16,
+	}
 }

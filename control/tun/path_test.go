@@ -39,6 +39,10 @@ func (m *memory) write(j *joiner) int {
 		for at := f.first; at != none; at = j.pieces[at].next {
 			b = append(b, j.pieces[at].b...)
 		}
+		if f.inFront {
+			f.header = [offloadLen]byte(b)
+			b = b[offloadLen:]
+		}
 		m.written = append(m.written, b)
 		m.headers = append(m.headers, f.header)
 	}

@@ -53,7 +53,7 @@ func (u *Uplink) Packet(local, peer netip.AddrPort, b []byte) bool {
 	var r reason
 	known := e != nil
 	if known {
-		r, known = u.session(e, local, peer, &h, frame)
+		r, known = u.session(e, local, peer, &h, b, frame)
 	}
 	t.mu.RUnlock()
 	if !known {
@@ -67,9 +67,9 @@ func (u *Uplink) Packet(local, peer netip.AddrPort, b []byte) bool {
 	return true
 }
 
-// session handles a datagram of session e; handled is false when it is not for
+// session handles datagram b of session e, in which frame is PPP's; handled is false when it is not for
 // the data path.
-func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, frame []byte) (_ reason, handled bool) {
+func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, b, frame []byte) (_ reason, handled bool) {
 	ip, isIP := l2tp.DataIP(frame)
 	// Addresses and ports stay fixed for the life of the tunnel (RFC 2661
 	// section 8.1): anybody else's packet is forged, whatever it carries.
@@ -104,7 +104,9 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, f
 	clampMSS(packet, e.mss)
 	e.up(len(packet), u.now)
 	u.bytes += len(packet)
-	u.batch.add(packet)
+	// What is in front of the packet is not needed any more.
+	at := cap(b) - cap(packet)
+	u.batch.add(b[:at+len(packet)], at)
 	return upForwarded, true
 }
 

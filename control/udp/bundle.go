@@ -56,8 +56,8 @@ func (x *Sender) extend(local, peer netip.AddrPort, n int) bool {
 		return false
 	}
 	if r.count == 1 {
-		putSegment(x.control(i)[pktinfoLen+tosLen:], r.segment)
-		x.msgs[i].hdr.SetControllen(pktinfoLen + tosLen + segmentLen)
+		putSegment(x.control(i)[x.fixed:], r.segment)
+		x.msgs[i].hdr.SetControllen(x.oobLen)
 	}
 	r.count++
 	r.closed = n < r.segment
@@ -78,7 +78,7 @@ func (x *Sender) refused(i int) (packets, bytes uint64) {
 	rest := int(x.iovs[i].Len)
 	at := uintptr(0)
 	base := x.iovs[i].Base
-	x.msgs[i].hdr.SetControllen(pktinfoLen + tosLen)
+	x.msgs[i].hdr.SetControllen(x.fixed)
 	x.from, x.to = i, i+1
 	for ; rest > 0; rest -= r.segment {
 		x.iovs[i].Base = offset(base, at)

@@ -66,6 +66,9 @@ func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort,
 		m := &r.msgs[i]
 		bytes += uint64(m.n)
 		a, ok := parseAncillary(r.oob[i*r.oobLen : i*r.oobLen+int(m.hdr.Controllen)])
+		if !s.anyAddress {
+			a.local, ok = s.local.Addr(), true
+		}
 		length, count := int(m.n), 1
 		if a.segment > 0 && a.segment < length {
 			count = (length + a.segment - 1) / a.segment

@@ -32,8 +32,11 @@ type Sender struct {
 	bundles []bundle
 	oob     []byte
 	arena   []byte
-	used    int // bytes of arena
-	n       int // messages
+	// oobLen is the room for the control messages of each message, fixed how much
+	// of it is always used.
+	oobLen, fixed int
+	used          int // bytes of arena
+	n             int // messages
 
 	// The batch that is being sent: flush is the method value x.send, made
 	// once; from, to, sent and err are its arguments and results.
@@ -56,7 +59,15 @@ func (s *Socket) newSender(tos byte) *Sender {
 	if s.cfg.Segments {
 		arena = batch * arenaPerBundle
 	}
-	oobLen := pktinfoLen + tosLen + segmentLen
+	// Only what differs from the socket's own is said in control messages.
+	fixed := 0
+	if s.anyAddress {
+		fixed += pktinfoLen
+	}
+	if tos != 0 {
+		fixed += tosLen
+	}
+	oobLen := fixed + segmentLen
 	x := &Sender{
 		s:       s,
 		msgs:    make([]mmsghdr, batch),
@@ -65,18 +76,21 @@ func (s *Socket) newSender(tos byte) *Sender {
 		bundles: make([]bundle, batch),
 		oob:     make([]byte, batch*oobLen),
 		arena:   make([]byte, max(arena, maxDatagram)),
+		oobLen:  oobLen,
+		fixed:   fixed,
 	}
 	for i := range x.msgs {
-		oob := x.oob[i*oobLen : (i+1)*oobLen]
-		putPktinfo(oob, [4]byte{})
-		putTOS(oob[pktinfoLen:], tos)
+		oob := x.control(i)
+		if tos != 0 {
+			putTOS(oob[fixed-tosLen:], tos)
+		}
 		h := &x.msgs[i].hdr
 		h.Name = rawBytes(&x.names[i])
 		h.Namelen = unix.SizeofSockaddrInet4
 		h.Iov = &x.iovs[i]
 		h.SetIovlen(1)
 		h.Control = &oob[0]
-		h.SetControllen(pktinfoLen + tosLen)
+		h.SetControllen(fixed)
 	}
 	x.flush = x.send
 	x.try = func(fd uintptr) { x.send(fd) }
@@ -125,16 +139,20 @@ func (x *Sender) begin(local, peer netip.AddrPort, n int) {
 		Port:   bePort(peer.Port()),
 		Addr:   peer.Addr().As4(),
 	}
-	var source [4]byte
-	if local.Addr().Is4() {
-		source = local.Addr().As4()
+	if x.s.anyAddress {
+		var source [4]byte
+		if local.Addr().Is4() {
+			source = local.Addr().As4()
+		}
+		putPktinfo(x.control(i), source)
 	}
-	putPktinfo(x.control(i), source)
-	x.msgs[i].hdr.SetControllen(pktinfoLen + tosLen)
+	x.msgs[i].hdr.SetControllen(x.fixed)
 	x.n++
 }
 
-func (x *Sender) control(i int) []byte { return x.oob[i*(pktinfoLen+tosLen+segmentLen):] }
+// control is the room for message i's control messages: source address and TOS as
+// needed, then the length of a bundle's datagrams.
+func (x *Sender) control(i int) []byte { return x.oob[i*x.oobLen:][:x.oobLen] }
 
 // Flush sends what is queued. When the kernel's send buffer is full it waits for
 // room.

@@ -81,10 +81,13 @@ type Socket struct {
 	raw   syscall.RawConn
 	local netip.AddrPort
 
-	rx, tx    direction
-	bundles   bundleLimits
-	truncated atomic.Uint64
-	malformed atomic.Uint64
+	rx, tx  direction
+	bundles bundleLimits
+	// anyAddress says that the socket is bound to none in particular: datagrams
+	// come and go with a control message that tells which.
+	anyAddress bool
+	truncated  atomic.Uint64
+	malformed  atomic.Uint64
 }
 
 // direction counts what went one way.
@@ -120,6 +123,8 @@ func Listen(cfg Config) (*Socket, error) {
 		conn:  conn,
 		raw:   raw,
 		local: netip.AddrPortFrom(local.Addr().Unmap(), local.Port()),
+
+		anyAddress: cfg.Bind.Addr().IsUnspecified(),
 	}
 	if cfg.Segments {
 		s.bundles.allow(maxDatagram)
@@ -132,17 +137,14 @@ func setOptions(fd int, cfg Config) error {
 	if cfg.DontFragment {
 		discover = unix.IP_PMTUDISC_DO
 	}
-	reuse := 0
-	if cfg.ReusePort {
-		reuse = 1
-	}
+	number := map[bool]int{true: 1}
 	for _, o := range []struct {
 		name              string
 		level, opt, value int
 	}{
-		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
+		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, number[cfg.Bind.Addr().IsUnspecified()]},
 		{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover},
-		{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, reuse},
+		{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, number[cfg.ReusePort]},
 		// Checksums are on by default for control and data (section 8.1).
 		{"SO_NO_CHECK", unix.SOL_SOCKET, unix.SO_NO_CHECK, 0},
 	} {
