@@ -95,6 +95,8 @@ func (d *downlink) uncut(o *offload, p []byte) {
 		return
 	}
 	d.p.counts.add(downForwarded, s.count())
+	d.begin(e)
+	defer d.end(e)
 	for n := s.length(); n > 0; n = s.length() {
 		room := d.header(e, n)
 		if room == nil {
@@ -136,7 +138,9 @@ func (d *downlink) packet(b []byte) reason {
 	if e := d.session(packet, len(packet), 1, len(packet)); e != nil {
 		// Sending may wait for room in the socket; the table is not locked.
 		clampMSS(packet, e.mss)
+		d.begin(e)
 		copy(d.header(e, len(packet)), packet)
+		d.end(e)
 		return downForwarded
 	}
 	return d.refuse(packet)
@@ -154,6 +158,22 @@ func (d *downlink) refuse(packet []byte) reason {
 	}
 	defer t.mu.RUnlock()
 	return d.tooBig(e, packet)
+}
+
+// begin comes before a session's data messages, end after them. Where a session has
+// several addresses its packets may come by several queues; if they carry sequence
+// numbers, they have to leave in the order of these.
+func (d *downlink) begin(e *entry) {
+	if e.framing.Sequence && len(d.p.down) > 1 {
+		e.order.Lock()
+	}
+}
+
+func (d *downlink) end(e *entry) {
+	if e.framing.Sequence && len(d.p.down) > 1 {
+		d.send.Flush()
+		e.order.Unlock()
+	}
 }
 
 // header queues a datagram of session e and writes the start of its data message.
@@ -187,6 +207,8 @@ func (d *downlink) tooBig(e *entry, packet []byte) reason {
 		return downTooBig
 	}
 	// A SYN is never this long, so there is no MSS to clamp.
+	d.begin(e)
+	defer d.end(e)
 	for {
 		var more bool
 		if d.piece, more = f.next(d.piece[:0]); !more {

@@ -92,7 +92,11 @@ func (j *joiner) add(b []byte, at int) {
 	f.open = tcp[13]&tcpFlagPSH == 0
 }
 
-func hash(a uint32) uint8 { return uint8((a * 0x9E3779B1) >> 24) }
+// hashFactor spreads addresses that are close together: 2^32 divided by the golden
+// ratio, as a signed number, less 2^32.
+const hashFactor = -0x61C88647
+
+func hash(a uint32) uint8 { return uint8(uint32(int32(a)*hashFactor) >> 24) }
 
 // begin starts a frame with packet b[at:].
 func (j *joiner) begin(b []byte, at int) *frame {

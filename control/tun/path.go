@@ -95,6 +95,11 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 	for _, q := range queues {
 		p.closers = append(p.closers, q.close)
 	}
+	if len(queues) > 1 {
+		if err := steer(queues[0]); err != nil {
+			return nil, err
+		}
+	}
 	p.newWriter = func() frameWriter { return newWriter(queues[0]) }
 	raw, err := openRawSocket()
 	if err != nil {

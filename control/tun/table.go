@@ -35,6 +35,7 @@ type liveCounter struct {
 	downPackets, downBytes, downDropped atomic.Uint64
 	lastSeen                            atomic.Int64 // Unix nanoseconds, 0 never
 
+	order    sync.Mutex    // see downlink.begin
 	sendNs   atomic.Uint32 // next to send
 	expectNs atomic.Uint32 // one above the highest received
 }
