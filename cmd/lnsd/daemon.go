@@ -144,6 +144,10 @@ func bindAddress(c *config.Config) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
+// slowPathQueues bounds the queues of the slow path: what it carries beside XDP
+// does not need every processor of a large machine.
+const slowPathQueues = 4
+
 func slowPathConfig(c *config.Config) tun.Config {
 	t := tun.Config{
 		Name:       c.SlowPath.Device,
@@ -151,6 +155,7 @@ func slowPathConfig(c *config.Config) tun.Config {
 		MTU:        int(c.L2TP.MTU),
 		MaxSlot:    uint32(c.Limits.Sessions),
 		Offload:    true,
+		Queues:     min(runtime.GOMAXPROCS(0), slowPathQueues),
 		ICMPRate:   c.SlowPath.ICMPRate,
 		Forwarding: true,
 	}

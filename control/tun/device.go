@@ -83,7 +83,13 @@ func openQueue(name string, flags uint16) (*queue, string, error) {
 	return &queue{file: file, conn: conn, offload: offload}, ifr.Name(), nil
 }
 
-func (q *queue) close() error { return q.file.Close() }
+// close may be called twice.
+func (q *queue) close() error {
+	if err := q.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
 
 // readRounds is how many packets are read before the reader looks up.
 const readRounds = 256

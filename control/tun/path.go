@@ -91,15 +91,12 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 	if err != nil {
 		return nil, err
 	}
-	p.queues, p.name = queues, name
+	p.name = name
 	for _, q := range queues {
 		p.closers = append(p.closers, q.close)
 	}
-	if len(queues) > 1 {
-		if err := steer(queues[0]); err != nil {
-			return nil, err
-		}
-	}
+	queues = p.steered(queues)
+	p.queues = queues
 	p.newWriter = func() frameWriter { return newWriter(queues[0]) }
 	raw, err := openRawSocket()
 	if err != nil {
@@ -128,6 +125,23 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 	log.Info("slow path open", zap.String("device", name), zap.Stringer("address", cfg.Address),
 		zap.Int("mtu", cfg.MTU), zap.Bool("offload", cfg.Offload), zap.Int("queues", len(queues)), zap.Int("pools", len(cfg.Pools)))
 	return p, nil
+}
+
+// steered returns the queues to use: all, if the device can be told how to choose,
+// else the first alone, and the others are closed.
+func (p *Path) steered(queues []*queue) []*queue {
+	if len(queues) == 1 {
+		return queues
+	}
+	err := steer(queues[0])
+	if err == nil {
+		return queues
+	}
+	for _, q := range queues[1:] {
+		err = errors.Join(err, q.close())
+	}
+	p.log.Warn("one queue is used: subscribers' packets could not be kept in order over several", zap.Error(err))
+	return queues[:1]
 }
 
 // Run forwards packets from the TUN device to subscribers until ctx ends or the
