@@ -19,6 +19,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
 
 	"github.com/lnsd/lnsd/control/session"
@@ -104,7 +105,9 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 	}
 	p.closers = append(p.closers, raw.Close)
 	p.icmp = raw
-	nl, err := netlink.NewHandle()
+	// Routes, links and addresses alone: the other families that the library
+	// opens by default are modules that a kernel need not have.
+	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
