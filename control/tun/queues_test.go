@@ -15,6 +15,11 @@ func TestQueuesKeepOrder(t *testing.T) {
 	r := newQueuesRig(t, true, 3)
 	c := r.core()
 	subscribers := []netip.Addr{subscriber, neighbour}
+	// The neighbours are resolved first: what waits for that may be overtaken.
+	if _, err := c.WriteToUDPAddrPort(pattern(10), netip.AddrPortFrom(subscriber, 5000)); err != nil {
+		t.Fatal(err)
+	}
+	r.down(1, isUDP)
 	const packets = 200
 	for i := range packets {
 		for _, a := range subscribers {
