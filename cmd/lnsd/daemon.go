@@ -61,12 +61,12 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
 
-	if d.socket, err = udp.Listen(udp.Config{Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port)}); err != nil {
+	if d.socket, err = udp.Listen(udp.Config{Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true}); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
-	if d.slow, err = tun.Open(slowPathConfig(c), d.socket.NewSender(), log.Named("tun")); err != nil {
+	if d.slow, err = tun.Open(slowPathConfig(c), func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.slow.Close)
@@ -145,6 +145,10 @@ func bindAddress(c *config.Config) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
+// slowPathQueues bounds the queues of the slow path: what it carries beside XDP
+// does not need every processor of a large machine.
+const slowPathQueues = 4
+
 func slowPathConfig(c *config.Config) tun.Config {
 	t := tun.Config{
 		Name:       c.SlowPath.Device,
@@ -152,6 +156,7 @@ func slowPathConfig(c *config.Config) tun.Config {
 		MTU:        int(c.L2TP.MTU),
 		MaxSlot:    uint32(c.Limits.Sessions),
 		Offload:    true,
+		Queues:     min(runtime.GOMAXPROCS(0), slowPathQueues),
 		ICMPRate:   c.SlowPath.ICMPRate,
 		Forwarding: true,
 		Isolate:    c.Sessions.Hairpin == config.HairpinDeny,

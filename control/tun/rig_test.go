@@ -50,6 +50,11 @@ type rig struct {
 
 func newRig(t *testing.T, offload bool) *rig {
 	t.Helper()
+	return newQueuesRig(t, offload, 1)
+}
+
+func newQueuesRig(t *testing.T, offload bool, queues int) *rig {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces and TUN need root")
 	}
@@ -65,7 +70,7 @@ func newRig(t *testing.T, offload bool) *rig {
 	})
 	r.path = open(t, lab.LNS, tun.Config{
 		Name: "sub%d", Address: gateway, Pools: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/24")},
-		MaxSlot: 16, ICMPRate: 100, Forwarding: true, Offload: offload,
+		MaxSlot: 16, ICMPRate: 100, Forwarding: true, Offload: offload, Queues: queues,
 	}, r.lns)
 	lacSocket := listen(t, lab.LAC, netip.AddrPortFrom(netlab.LACAddr, 0))
 	background(t, func(ctx context.Context) error {
@@ -83,7 +88,7 @@ func open(t *testing.T, ns *netlab.Namespace, cfg tun.Config, addr netip.AddrPor
 	socket := listen(t, ns, addr)
 	var path *tun.Path
 	err := ns.Do(func() (err error) {
-		path, err = tun.Open(cfg, socket.NewSender(), zaptest.NewLogger(t))
+		path, err = tun.Open(cfg, func() tun.Batch { return socket.NewSender() }, zaptest.NewLogger(t))
 		return err
 	})
 	if err != nil {
@@ -106,7 +111,7 @@ func listen(t *testing.T, ns *netlab.Namespace, addr netip.AddrPort) *udp.Socket
 	t.Helper()
 	var s *udp.Socket
 	err := ns.Do(func() (err error) {
-		s, err = udp.Listen(udp.Config{Bind: addr})
+		s, err = udp.Listen(udp.Config{Bind: addr, Segments: true})
 		return err
 	})
 	if err != nil {

@@ -21,6 +21,8 @@ type entry struct {
 	address      uint32 // 0: none
 	routes       []prefix4
 	framing      l2tp.Framing
+	overhead     int // bytes before the IP packet in a data message,
+	ppp          int // and how many of them are PPP's
 	mtu          int
 	mss          uint16
 	*liveCounter // outlives the entry, see table.counters
@@ -33,6 +35,7 @@ type liveCounter struct {
 	downPackets, downBytes, downDropped atomic.Uint64
 	lastSeen                            atomic.Int64 // Unix nanoseconds, 0 never
 
+	order    sync.Mutex    // see downlink.begin
 	sendNs   atomic.Uint32 // next to send
 	expectNs atomic.Uint32 // one above the highest received
 }
@@ -43,8 +46,8 @@ func (c *liveCounter) up(bytes int, now int64) {
 	c.lastSeen.Store(now)
 }
 
-func (c *liveCounter) down(bytes int, now int64) {
-	c.downPackets.Add(1)
+func (c *liveCounter) down(packets, bytes int, now int64) {
+	c.downPackets.Add(uint64(packets))
 	c.downBytes.Add(uint64(bytes))
 	c.lastSeen.Store(now)
 }
@@ -261,6 +264,8 @@ func newEntry(r *session.Record) *entry {
 		mss:         r.ClampMSS,
 		liveCounter: &liveCounter{},
 	}
+	e.overhead = e.framing.Overhead(l2tp.ProtocolIPv4)
+	e.ppp = e.overhead - len(l2tp.AppendDataHeader(nil, 0, 0, r.Framing.Length, r.Framing.Sequence, 0, 0))
 	e.sendNs.Store(uint32(r.NextNs))
 	if r.Address.Is4() {
 		e.address = number(r.Address)
