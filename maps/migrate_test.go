@@ -1,6 +1,8 @@
 package maps
 
 import (
+	"bytes"
+	_ "embed"
 	"encoding/binary"
 	"errors"
 	"path/filepath"
@@ -13,6 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// layout1 is in the test itself, which also runs where the sources are not.
+//
+//go:embed testdata/layout1.o
+var layout1 []byte
+
 // previous is the program of the layout before, kept as it was built, as a daemon
 // of its time would have left it: loaded, pinned, attached.
 type previous struct {
@@ -22,7 +29,7 @@ type previous struct {
 
 func loadPrevious(t *testing.T, w *world, cfg Config) *previous {
 	t.Helper()
-	spec, err := ebpf.LoadCollectionSpec("testdata/layout1.o")
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(layout1))
 	if err != nil {
 		t.Fatal(err)
 	}
