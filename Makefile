@@ -84,7 +84,6 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 .PHONY: bench
 bench: build ## the benchmarks behind docs/performance.md (root)
 	$(GO) test -run '^$$' -bench . -benchmem $(TEST_AS_ROOT) ./control/... ./maps/...
-	LNSD_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run 'Bench' $(TEST_AS_ROOT) ./test/e2e/...
 	@$(MAKE) --no-print-directory bench-compare
 
 .PHONY: bench-compare
