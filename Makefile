@@ -19,7 +19,7 @@ endif
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GENERATE_PACKAGES := clang llvm libbpf-dev protobuf-compiler
 RUN_PACKAGES := iproute2
-TEST_PACKAGES := gcc libc6-dev $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
+TEST_PACKAGES := gcc libc6-dev git ethtool cpio $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
 KERNEL_PACKAGES := qemu-system-x86 xz-utils $(RUN_PACKAGES) bpftool ethtool iputils-ping
 
 FUZZTIME ?= 20s
