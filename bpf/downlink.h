@@ -6,7 +6,7 @@
 
 #include "counters.h"
 #include "l2tp.h"
-#include "mss.h"
+#include "mss6.h"
 #include "nexthop.h"
 
 /* A downlink packet of a known session. */
@@ -103,7 +103,7 @@ static __always_inline enum lns_reason route_outer(const struct frame *f,
 	hop->fib.tot_len = down->outer + down->len;
 	hop->fib.ipv4_src = addr_word(s->local);
 	hop->fib.ipv4_dst = addr_word(s->peer);
-	return find_nexthop(f, hop);
+	return find_nexthop(f, hop, AF_INET);
 }
 
 /* Writes the outer IPv4 header. TOS is 0: not ECN-capable, since decapsulation
@@ -131,9 +131,10 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_sessio
 	ip->check = ~sum_ipv4(ip);
 }
 
-/* Writes L2TP and PPP from pos on; message is the L2TP message's length. The
- * caller has made sure of room for the longest. */
-static __always_inline void write_l2tp_ppp(void *pos, const struct lns_session *s, __u32 message)
+/* Writes L2TP and PPP from pos on; message is the L2TP message's length, protocol
+ * the PPP protocol number. The caller has made sure of room for the longest. */
+static __always_inline void write_l2tp_ppp(void *pos, const struct lns_session *s, __u32 message,
+					   __u8 protocol)
 {
 	enum lns_flag flags = s->flags;
 	__u16 *word = pos;
@@ -149,7 +150,7 @@ static __always_inline void write_l2tp_ppp(void *pos, const struct lns_session *
 	byte = (void *)word;
 	if (!(flags & LNS_PFC))
 		*byte++ = 0;
-	*byte = PPP_IPV4;
+	*byte = protocol;
 }
 
 /*
@@ -162,6 +163,7 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
 	struct iphdr *ip, *inner;
 	struct udphdr *udp;
+	__u8 protocol = PPP_IPV4;
 	__u32 outer, total;
 
 	if (!s)
@@ -174,15 +176,22 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 	inner = (void *)ip + outer;
 	if ((void *)(inner + 1) > packet_end(ctx) || (void *)ip + OUTER_MAX > packet_end(ctx))
 		return -1;
-	decrement_ttl(inner);
+	if (inner->version == 6) {
+		protocol = PPP_IPV6;
+		((struct ipv6hdr *)inner)->hop_limit--;
+	} else {
+		decrement_ttl(inner);
+	}
 	write_ipv4(ip, s, total);
 	total -= sizeof(*ip);
 	udp->source = bpf_htons(s->local_port);
 	udp->dest = bpf_htons(s->peer_port);
 	udp->len = bpf_htons(total);
 	udp->check = 0;
-	write_l2tp_ppp(udp + 1, s, total - sizeof(*udp));
-	if (s->clamp_mss)
+	write_l2tp_ppp(udp + 1, s, total - sizeof(*udp), protocol);
+	if (s->clamp_mss && protocol == PPP_IPV6)
+		clamp_mss6(ctx, at + outer, s->clamp_mss);
+	else if (s->clamp_mss)
 		clamp_mss(ctx, at + outer, s->clamp_mss);
 	if (s->flags & LNS_UDP_CHECKSUM)
 		return write_udp_checksum(ctx, at, total);
@@ -200,7 +209,7 @@ static __always_inline enum lns_reason send_down(struct xdp_md *ctx, const struc
 		return LNS_PUNT_HEADROOM;
 	/* The packet is changed from here on: any failure is a drop. */
 	if (cut_after(ctx, hop->l2_len + down->outer + down->len) ||
-	    write_outer(ctx, down->slot, hop->l2_len, down->len) || write_ethernet(ctx, hop) || !redirect(hop)) {
+	    write_outer(ctx, down->slot, hop->l2_len, down->len) || write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}

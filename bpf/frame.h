@@ -18,6 +18,7 @@ struct frame {
 	__u32 l2_len;     /* Ethernet header and tags, bytes */
 	__u32 ifindex;    /* interface that it came in on */
 	__u32 vrf;        /* and that interface's routing table */
+	__u16 protocol;   /* ethertype, host order */
 };
 
 static __always_inline void *packet_start(const struct xdp_md *ctx)

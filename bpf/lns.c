@@ -6,11 +6,13 @@
  *	frame ─► port ─► IPv4 ─► UDP to a socket of ours ─► uplink
  *	                      └► a subscriber's address  ─► downlink
  *	                      └► anything else           ─► the kernel
+ *	               └► IPv6 ─► in a subscriber's prefix ─► downlink
  *
  * Whatever is not forwarded here is passed to the kernel as it came, which hands
  * it to the slow path, or dropped; either way one reason is counted for it.
  */
 #include "downlink.h"
+#include "downlink6.h"
 #include "uplink.h"
 
 /* Whether addr (network order) and port are a socket of ours; port 0 asks for
@@ -36,11 +38,10 @@ static __always_inline enum lns_reason enter(struct frame *f)
 	struct lns_where where = { .device = f->ctx->ingress_ifindex };
 	struct lns_port *port;
 	struct ethhdr *eth;
-	__u16 protocol;
 
-	eth = take_ethernet(&f->at, where.vlan, LNS_TAGS, &protocol);
-	if (!eth || protocol != ETH_P_IP)
-		return LNS_PASS_NOT_IPV4;
+	eth = take_ethernet(&f->at, where.vlan, LNS_TAGS, &f->protocol);
+	if (!eth || (f->protocol != ETH_P_IP && f->protocol != ETH_P_IPV6))
+		return LNS_PASS_NOT_IP;
 	port = bpf_map_lookup_elem(&lns_ingress, &where);
 	if (!port)
 		return LNS_PASS_PORT;
@@ -52,23 +53,14 @@ static __always_inline enum lns_reason enter(struct frame *f)
 	return LNS_CONTINUE;
 }
 
-/* Finds a frame's end. Out of line, so that enum lns_reason is part of a
- * prototype and with it of the BTF, where tools find the names. */
-static __noinline enum lns_reason judge(struct xdp_md *ctx)
+/* Judges an IPv4 packet; the cursor stands before it. Out of line, so that enum
+ * lns_reason is part of a prototype and with it of the BTF, where tools find the
+ * names. */
+static __noinline enum lns_reason judge(struct frame *from)
 {
-	struct frame f = {
-		.ctx = ctx,
-		.at = {
-			.pos = packet_start(ctx),
-			.end = packet_end(ctx),
-			.left = packet_len(ctx),
-		},
-	};
-	enum lns_reason reason = enter(&f);
+	struct frame f = *from;
 	struct udphdr *udp;
 
-	if (reason)
-		return reason;
 	f.ip = take_ipv4(&f.at);
 	if (!f.ip)
 		return LNS_PASS_MALFORMED;
@@ -91,8 +83,18 @@ SEC("xdp")
 int lns_xdp(struct xdp_md *ctx)
 {
 	__u32 frame_len = packet_len(ctx);
-	enum lns_reason reason = judge(ctx);
+	struct frame f = {
+		.ctx = ctx,
+		.at = {
+			.pos = packet_start(ctx),
+			.end = packet_end(ctx),
+			.left = frame_len,
+		},
+	};
+	enum lns_reason reason = enter(&f);
 
+	if (!reason)
+		reason = f.protocol == ETH_P_IPV6 ? downlink6(&f) : judge(&f);
 	count_reason(reason, frame_len);
 	return verdict(reason);
 }

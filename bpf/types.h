@@ -15,7 +15,7 @@
  * that a daemon never continues with pinned maps it would misread.
  */
 enum lns_layout {
-	LNS_LAYOUT = 1,
+	LNS_LAYOUT = 2,
 };
 
 /* Key of lns_calls: the ids that we assigned and the peer puts in its headers
@@ -44,6 +44,21 @@ struct lns_prefix {
 	__u8 addr[4];
 };
 _Static_assert(sizeof(struct lns_prefix) == 12, "lns_prefix");
+
+/* Key of lns_nets6: the first 64 bits of an IPv6 address in a routing table. */
+struct lns_net6 {
+	__u32 vrf;
+	__u8 net[8];
+};
+_Static_assert(sizeof(struct lns_net6) == 12, "lns_net6");
+
+/* Key of lns_routes6. prefixlen counts LNS_PREFIX_VRF_BITS too. */
+struct lns_prefix6 {
+	__u32 prefixlen;
+	__u32 vrf;
+	__u8 addr[16];
+};
+_Static_assert(sizeof(struct lns_prefix6) == 24, "lns_prefix6");
 
 /* Key of lns_locals: a UDP socket of ours; port 0 says that the address is
  * ours, whatever the port. */
@@ -103,6 +118,8 @@ enum lns_flag {
 	LNS_UDP_CHECKSUM = 1 << 4, /* write the outer UDP checksum */
 	LNS_DONT_FRAGMENT = 1 << 5, /* set DF in the outer IPv4 header */
 	LNS_ROUTED = 1 << 6,       /* lns_routes has prefixes of this session */
+	LNS_IPV6 = 1 << 16,        /* has IPv6 prefixes of its own */
+	LNS_ROUTED6 = 1 << 17,     /* lns_routes6 has prefixes of this session */
 };
 
 /*
@@ -124,8 +141,9 @@ struct lns_session {
 	__u16 peer_port;
 	__u8 address[4];
 	__u16 mtu;       /* largest inner packet to the subscriber, bytes */
-	__u16 clamp_mss; /* largest TCP MSS in SYN segments, 0: leave alone */
-	__u8 pad[24];
+	__u16 clamp_mss; /* largest TCP MSS in SYN segments of IPv4, 0: leave alone */
+	__u8 net6[8];    /* the subscriber's own /64; all zeros: none */
+	__u8 pad[16];
 };
 _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
 
@@ -133,7 +151,7 @@ _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
 enum lns_cause {
 	LNS_CAUSE_PEER = 0,   /* not from the session's peer, or not to its local end */
 	LNS_CAUSE_SOURCE,     /* inner source is not the subscriber's */
-	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IPv4 */
+	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IP */
 	LNS_CAUSE_OUTPUT,     /* rewritten, and then could not be sent */
 	LNS_CAUSES,
 };
@@ -157,6 +175,15 @@ struct lns_usage {
 };
 _Static_assert(sizeof(struct lns_usage) == 128, "lns_usage");
 
+/* Value of lns_counters6: how much of a session's lns_usage was IPv6. */
+struct lns_share6 {
+	__u64 up_packets;
+	__u64 up_bytes;
+	__u64 down_packets;
+	__u64 down_bytes;
+};
+_Static_assert(sizeof(struct lns_share6) == 32, "lns_share6");
+
 /* Value of lns_reasons, on each CPU. bytes are those of the received frames. */
 struct lns_tally {
 	__u64 packets;
@@ -168,7 +195,8 @@ _Static_assert(sizeof(struct lns_tally) == 16, "lns_tally");
 struct lns_facts {
 	enum lns_layout layout; /* of the daemon that made the maps */
 	__u32 routes;           /* prefixes in lns_routes; 0 spares the lookup */
+	__u32 routes6;          /* the same of lns_routes6 */
 };
-_Static_assert(sizeof(struct lns_facts) == 8, "lns_facts");
+_Static_assert(sizeof(struct lns_facts) == 12, "lns_facts");
 
 #endif

@@ -14,6 +14,7 @@
 #include "l2tp.h"
 #include "mss.h"
 #include "nexthop.h"
+#include "uplink6.h"
 
 /* An uplink packet of a known session. */
 struct uplink {
@@ -83,19 +84,11 @@ static __always_inline int owns_source(const struct uplink *up, __be32 addr)
 	return slot && *slot == up->slot;
 }
 
-/* Reads PPP and the inner IPv4 header and makes sure that the packet may be
- * routed on. */
+/* Reads the inner IPv4 header and makes sure that the packet may be routed on. */
 static __always_inline enum lns_reason check_inner(struct frame *f, struct uplink *up)
 {
-	enum lns_reason reason = take_ppp(&f->at);
-	struct iphdr *ip;
+	struct iphdr *ip = take_ipv4(&f->at);
 
-	if (reason) {
-		if (reason == LNS_DROP_L2TP)
-			count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
-		return reason;
-	}
-	ip = take_ipv4(&f->at);
 	if (!ip || (!has_options(ip) && !ipv4_checksum_valid(ip))) {
 		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
 		return LNS_DROP_MALFORMED;
@@ -135,7 +128,7 @@ static __always_inline enum lns_reason route_inner(const struct frame *f, const 
 			hop->fib.dport = ports[1];
 		}
 	}
-	return find_nexthop(f, hop);
+	return find_nexthop(f, hop, AF_INET);
 }
 
 /* Turns the frame into the inner packet on its next link and sends it. Writes
@@ -150,7 +143,7 @@ static __always_inline enum lns_reason send_up(struct xdp_md *ctx, const struct 
 	if (max_mss)
 		clamp_mss(ctx, at, max_mss);
 	if (bpf_xdp_adjust_head(ctx, (int)(at - hop->l2_len)) || cut_after(ctx, hop->l2_len + up->len) ||
-	    write_ethernet(ctx, hop) || !redirect(hop)) {
+	    write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
 		count_drop(up->slot, 1, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}
@@ -164,14 +157,22 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 	struct uplink up = {};
 	struct nexthop hop = {};
 	__u32 len = bpf_ntohs(udp->len);
+	__u32 protocol = 0;
 	enum lns_reason reason;
 
 	if (len < sizeof(*udp) || len - sizeof(*udp) > f->at.left || !ipv4_checksum_valid(f->ip))
 		return LNS_PASS_MALFORMED;
 	f->at.left = len - sizeof(*udp);
 	reason = find_session(f, udp, &up);
+	if (reason)
+		return reason;
+	reason = take_ppp(&f->at, &protocol);
 	if (!reason)
 		reason = check_inner(f, &up);
+	else if (reason == LNS_DROP_L2TP)
+		count_drop(up.slot, 1, LNS_CAUSE_MALFORMED);
+	else if (protocol == PPP_IPV6 && up.session->flags & LNS_IPV6)
+		return uplink6(f, up.session, up.slot);
 	if (!reason)
 		reason = route_inner(f, &up, &hop);
 	if (!reason)

@@ -2,4 +2,4 @@ package maps
 
 // Everything that both sides must agree on is generated from the C sources.
 //
-//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -target bpfel -output-stem kernel -cflags "-O2 -g -Wall -Wextra -Werror -mcpu=v3 -I.. -I../bpf" -type lns_layout -type lns_state -type lns_flag -type lns_cause -type lns_reason -type lns_call -type lns_host -type lns_prefix -type lns_local -type lns_where -type lns_port -type lns_tag -type lns_exit -type lns_session -type lns_flow -type lns_usage -type lns_tally -type lns_facts kernel ../bpf/lns.c
+//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -target bpfel -output-stem kernel -cflags "-O2 -g -Wall -Wextra -Werror -mcpu=v3 -I.. -I../bpf" -type lns_layout -type lns_state -type lns_flag -type lns_cause -type lns_reason -type lns_call -type lns_host -type lns_prefix -type lns_net6 -type lns_prefix6 -type lns_share6 -type lns_local -type lns_where -type lns_port -type lns_tag -type lns_exit -type lns_session -type lns_flow -type lns_usage -type lns_tally -type lns_facts kernel ../bpf/lns.c

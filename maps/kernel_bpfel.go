@@ -45,9 +45,10 @@ type kernelLnsExit struct {
 }
 
 type kernelLnsFacts struct {
-	_      structs.HostLayout
-	Layout kernelLnsLayout
-	Routes uint32
+	_       structs.HostLayout
+	Layout  kernelLnsLayout
+	Routes  uint32
+	Routes6 uint32
 }
 
 type kernelLnsFlag uint32
@@ -60,6 +61,8 @@ const (
 	kernelLnsFlagLNS_UDP_CHECKSUM  kernelLnsFlag = 16
 	kernelLnsFlagLNS_DONT_FRAGMENT kernelLnsFlag = 32
 	kernelLnsFlagLNS_ROUTED        kernelLnsFlag = 64
+	kernelLnsFlagLNS_IPV6          kernelLnsFlag = 65536
+	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 )
 
 type kernelLnsFlow struct {
@@ -80,7 +83,7 @@ type kernelLnsHost struct {
 type kernelLnsLayout uint32
 
 const (
-	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 1
+	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 2
 )
 
 type kernelLnsLocal struct {
@@ -88,6 +91,12 @@ type kernelLnsLocal struct {
 	Addr [4]uint8
 	Port uint16
 	Pad  uint16
+}
+
+type kernelLnsNet6 struct {
+	_   structs.HostLayout
+	Vrf uint32
+	Net [8]uint8
 }
 
 type kernelLnsPort struct {
@@ -105,13 +114,20 @@ type kernelLnsPrefix struct {
 	Addr      [4]uint8
 }
 
+type kernelLnsPrefix6 struct {
+	_         structs.HostLayout
+	Prefixlen uint32
+	Vrf       uint32
+	Addr      [16]uint8
+}
+
 type kernelLnsReason uint32
 
 const (
 	kernelLnsReasonLNS_CONTINUE         kernelLnsReason = 0
 	kernelLnsReasonLNS_SENT_UP          kernelLnsReason = 1
 	kernelLnsReasonLNS_SENT_DOWN        kernelLnsReason = 2
-	kernelLnsReasonLNS_PASS_NOT_IPV4    kernelLnsReason = 3
+	kernelLnsReasonLNS_PASS_NOT_IP      kernelLnsReason = 3
 	kernelLnsReasonLNS_PASS_PORT        kernelLnsReason = 4
 	kernelLnsReasonLNS_PASS_OTHER_HOST  kernelLnsReason = 5
 	kernelLnsReasonLNS_PASS_MALFORMED   kernelLnsReason = 6
@@ -135,13 +151,14 @@ const (
 	kernelLnsReasonLNS_PUNT_FWD_OFF     kernelLnsReason = 24
 	kernelLnsReasonLNS_PUNT_FIB         kernelLnsReason = 25
 	kernelLnsReasonLNS_PUNT_HEADROOM    kernelLnsReason = 26
-	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 27
-	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 28
-	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 29
-	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 32
-	kernelLnsReasonLNS_REASONS          kernelLnsReason = 33
+	kernelLnsReasonLNS_PUNT_LINK_LOCAL  kernelLnsReason = 27
+	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 28
+	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 29
+	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 30
+	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 33
+	kernelLnsReasonLNS_REASONS          kernelLnsReason = 34
 )
 
 type kernelLnsSession struct {
@@ -160,7 +177,16 @@ type kernelLnsSession struct {
 	Address       [4]uint8
 	Mtu           uint16
 	ClampMss      uint16
-	Pad           [24]uint8
+	Net6          [8]uint8
+	Pad           [16]uint8
+}
+
+type kernelLnsShare6 struct {
+	_           structs.HostLayout
+	UpPackets   uint64
+	UpBytes     uint64
+	DownPackets uint64
+	DownBytes   uint64
 }
 
 type kernelLnsState uint32
@@ -198,19 +224,22 @@ type kernelLnsWhere struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	kernelMapLnsCalls    = "lns_calls"
-	kernelMapLnsCounters = "lns_counters"
-	kernelMapLnsDevices  = "lns_devices"
-	kernelMapLnsEgress   = "lns_egress"
-	kernelMapLnsHosts    = "lns_hosts"
-	kernelMapLnsIngress  = "lns_ingress"
-	kernelMapLnsLive     = "lns_live"
-	kernelMapLnsLocals   = "lns_locals"
-	kernelMapLnsReasons  = "lns_reasons"
-	kernelMapLnsRoutes   = "lns_routes"
-	kernelMapLnsSessions = "lns_sessions"
-	kernelProgLnsXdp     = "lns_xdp"
-	kernelVarOuterTtl    = "outer_ttl"
+	kernelMapLnsCalls     = "lns_calls"
+	kernelMapLnsCounters  = "lns_counters"
+	kernelMapLnsCounters6 = "lns_counters6"
+	kernelMapLnsDevices   = "lns_devices"
+	kernelMapLnsEgress    = "lns_egress"
+	kernelMapLnsHosts     = "lns_hosts"
+	kernelMapLnsIngress   = "lns_ingress"
+	kernelMapLnsLive      = "lns_live"
+	kernelMapLnsLocals    = "lns_locals"
+	kernelMapLnsNets6     = "lns_nets6"
+	kernelMapLnsReasons   = "lns_reasons"
+	kernelMapLnsRoutes    = "lns_routes"
+	kernelMapLnsRoutes6   = "lns_routes6"
+	kernelMapLnsSessions  = "lns_sessions"
+	kernelProgLnsXdp      = "lns_xdp"
+	kernelVarOuterTtl     = "outer_ttl"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -262,17 +291,20 @@ type kernelProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelMapSpecs struct {
-	LnsCalls    *ebpf.MapSpec `ebpf:"lns_calls"`
-	LnsCounters *ebpf.MapSpec `ebpf:"lns_counters"`
-	LnsDevices  *ebpf.MapSpec `ebpf:"lns_devices"`
-	LnsEgress   *ebpf.MapSpec `ebpf:"lns_egress"`
-	LnsHosts    *ebpf.MapSpec `ebpf:"lns_hosts"`
-	LnsIngress  *ebpf.MapSpec `ebpf:"lns_ingress"`
-	LnsLive     *ebpf.MapSpec `ebpf:"lns_live"`
-	LnsLocals   *ebpf.MapSpec `ebpf:"lns_locals"`
-	LnsReasons  *ebpf.MapSpec `ebpf:"lns_reasons"`
-	LnsRoutes   *ebpf.MapSpec `ebpf:"lns_routes"`
-	LnsSessions *ebpf.MapSpec `ebpf:"lns_sessions"`
+	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
+	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
+	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
+	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
+	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
+	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
+	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
+	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
+	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
+	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
+	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
+	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
+	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
+	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
 }
 
 // kernelVariableSpecs contains global variables before they are loaded into the kernel.
@@ -302,31 +334,37 @@ func (o *kernelObjects) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelMaps struct {
-	LnsCalls    *ebpf.Map `ebpf:"lns_calls"`
-	LnsCounters *ebpf.Map `ebpf:"lns_counters"`
-	LnsDevices  *ebpf.Map `ebpf:"lns_devices"`
-	LnsEgress   *ebpf.Map `ebpf:"lns_egress"`
-	LnsHosts    *ebpf.Map `ebpf:"lns_hosts"`
-	LnsIngress  *ebpf.Map `ebpf:"lns_ingress"`
-	LnsLive     *ebpf.Map `ebpf:"lns_live"`
-	LnsLocals   *ebpf.Map `ebpf:"lns_locals"`
-	LnsReasons  *ebpf.Map `ebpf:"lns_reasons"`
-	LnsRoutes   *ebpf.Map `ebpf:"lns_routes"`
-	LnsSessions *ebpf.Map `ebpf:"lns_sessions"`
+	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
+	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
+	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
+	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
+	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
+	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
+	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
+	LnsLive      *ebpf.Map `ebpf:"lns_live"`
+	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
+	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
+	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
+	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
+	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
+	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
 }
 
 func (m *kernelMaps) Close() error {
 	return _KernelClose(
 		m.LnsCalls,
 		m.LnsCounters,
+		m.LnsCounters6,
 		m.LnsDevices,
 		m.LnsEgress,
 		m.LnsHosts,
 		m.LnsIngress,
 		m.LnsLive,
 		m.LnsLocals,
+		m.LnsNets6,
 		m.LnsReasons,
 		m.LnsRoutes,
+		m.LnsRoutes6,
 		m.LnsSessions,
 	)
 }

@@ -28,6 +28,9 @@ type Config struct {
 	Sessions uint32
 	// Routes is the most prefixes routed to subscribers, over all sessions.
 	Routes uint32
+	// IPv6 makes room for the sessions' IPv6 prefixes and counters, and for
+	// as many IPv6 routes as IPv4 ones.
+	IPv6 bool
 	// OuterTTL is the time to live of packets to the peers; 0 means 64.
 	OuterTTL uint8
 	// Generic attaches in generic mode even where the driver could do better.
@@ -46,6 +49,9 @@ var (
 	ErrInUse = errors.New("key belongs to another session")
 	// ErrFull says that a map has no room left.
 	ErrFull = errors.New("map is full")
+	// ErrNoIPv6 says that a session has IPv6 prefixes and the maps were made
+	// without room for them.
+	ErrNoIPv6 = errors.New("no room for IPv6")
 	// ErrSlot says that a slot number is 0 or beyond the maps' size.
 	ErrSlot = errors.New("no such slot")
 )
@@ -61,10 +67,11 @@ type Maps struct {
 
 	sessions mapped[kernelLnsSession]
 	usage    mapped[kernelLnsUsage]
+	shares   mapped[kernelLnsShare6]
 
 	mu     sync.Mutex // held while maps are changed
-	routes map[uint32][]prefix
-	nroute uint32
+	routes map[uint32]routeKeys
+	nroute routeCount
 	facts  kernelLnsFacts // as last written
 	links  map[int]attached
 }
@@ -95,7 +102,7 @@ func Open(cfg Config) (*Maps, error) {
 	}
 	m := &Maps{
 		cfg: cfg, names: names,
-		routes: make(map[uint32][]prefix),
+		routes: make(map[uint32]routeKeys),
 		links:  make(map[int]attached),
 	}
 	if err := m.load(spec); err != nil {
@@ -115,6 +122,11 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsRoutes:   max(cfg.Routes, 1),
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
 		kernelMapLnsCounters: cfg.Sessions + 1,
+	}
+	if cfg.IPv6 {
+		sizes[kernelMapLnsNets6] = cfg.Sessions
+		sizes[kernelMapLnsRoutes6] = max(cfg.Routes, 1)
+		sizes[kernelMapLnsCounters6] = cfg.Sessions + 1
 	}
 	for name, size := range sizes {
 		spec.Maps[name].MaxEntries = size
@@ -190,6 +202,9 @@ func (m *Maps) begin() (err error) {
 	if m.usage, err = newMapped[kernelLnsUsage](m.objs.LnsCounters); err != nil {
 		return err
 	}
+	if m.shares, err = newMapped[kernelLnsShare6](m.objs.LnsCounters6); err != nil {
+		return err
+	}
 	if m.reused {
 		if err := m.sweep(); err != nil {
 			return err
@@ -201,7 +216,7 @@ func (m *Maps) begin() (err error) {
 // putFacts writes the layout number and the number of routes, where they are not
 // what is written already.
 func (m *Maps) putFacts() error {
-	facts := kernelLnsFacts{Layout: kernelLnsLayoutLNS_LAYOUT, Routes: m.nroute}
+	facts := kernelLnsFacts{Layout: kernelLnsLayoutLNS_LAYOUT, Routes: m.nroute.v4, Routes6: m.nroute.v6}
 	if facts == m.facts {
 		return nil
 	}
@@ -224,7 +239,7 @@ func (m *Maps) Close() error {
 	for _, a := range m.links {
 		errs = append(errs, a.link.Close())
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close())
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

@@ -71,7 +71,8 @@ func modelUp(p Policy, frame []byte) (out []byte, refuse bool) {
 	inner, ok := l2tp.DataIP(ppp)
 	if !ok {
 		protocol, _, ok := l2tp.ParsePPP(ppp)
-		return nil, !ok || protocol == l2tp.ProtocolIPv4
+		cut := len(ppp) == 1 && ppp[0] == 0xFF // an address without control
+		return nil, !ok || cut || protocol == l2tp.ProtocolIPv4
 	}
 	if broken(inner) || [4]byte(inner[12:16]) != p.Address {
 		return nil, true

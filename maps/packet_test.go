@@ -234,7 +234,11 @@ func toPeer(p Policy, inner []byte) []byte {
 	if p.Flags&FlagPFC == 0 {
 		message = append(message, 0)
 	}
-	message = append(append(message, 0x21), routed(inner)...)
+	if inner[0]>>4 == 6 {
+		message = append(append(message, 0x57), hopped(inner)...)
+	} else {
+		message = append(append(message, 0x21), routed(inner)...)
+	}
 	if p.Flags&FlagLength != 0 {
 		binary.BigEndian.PutUint16(message[2:], uint16(len(message)))
 	}

@@ -86,6 +86,7 @@ func (s snapshot) moved(before snapshot) []string {
 		b := before.usage[slot]
 		list = append(list, flowMoved(fmt.Sprintf("slot %d up", slot), u.Up, b.Up)...)
 		list = append(list, flowMoved(fmt.Sprintf("slot %d down", slot), u.Down, b.Down)...)
+		list = append(list, shareMoved(slot, u.IPv6, b.IPv6)...)
 	}
 	return list
 }
