@@ -35,6 +35,9 @@ type Config struct {
 	// MaxRoutes is how many prefixes can be routed to subscribers, besides their
 	// addresses; 0 is a quarter of MaxSessions, and 1024 at least.
 	MaxRoutes uint32
+	// IPv6 makes room for the sessions' IPv6 prefixes. Without it sessions that
+	// have some are left to the slow path.
+	IPv6 bool
 	// Locals are the addresses and ports of our UDP sockets. The unspecified
 	// address stands for all IPv4 addresses of the host, whichever they are at
 	// the time.
@@ -66,7 +69,7 @@ func (c Config) maps() maps.Config {
 		routes = max(c.MaxSessions/4, 1024)
 	}
 	return maps.Config{
-		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes,
+		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes, IPv6: c.IPv6,
 		OuterTTL: c.OuterTTL, Generic: c.Want == Generic,
 	}
 }

@@ -94,6 +94,9 @@ func (d *downlink) batch() error {
 
 // packet forwards one packet.
 func (d *downlink) packet(b []byte) reason {
+	if len(b) > 0 && b[0]>>4 == 6 && d.p.ipv6 {
+		return d.packet6(b)
+	}
 	if len(b) > 0 && b[0]>>4 != 4 {
 		return downNotIPv4
 	}

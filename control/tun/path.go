@@ -32,6 +32,11 @@ type Config struct {
 	// Pools are the prefixes that subscribers' addresses come from; each gets
 	// one route to the device.
 	Pools []netip.Prefix
+	// IPv6 carries the sessions' IPv6 prefixes too; Pools may then hold some.
+	IPv6 bool
+	// Address6 is our IPv6 address on the subscribers' side and the source of
+	// ICMPv6 errors, of which the zero value sends none.
+	Address6 netip.Addr
 	// MTU of the device in bytes, at least the largest MTU of any session;
 	// 0 is 1500.
 	MTU int
@@ -41,7 +46,9 @@ type Config struct {
 	Offload bool
 	// ICMPRate is how many ICMP errors may be sent in a second; 0 sends none.
 	ICMPRate int
-	// Forwarding switches the host's ip_forward on when it is off.
+	// Forwarding switches the host's forwarding on when it is off: ip_forward,
+	// and with IPv6 that of all interfaces, which then heed router
+	// advertisements only where accept_ra is 2.
 	Forwarding bool
 }
 
@@ -51,18 +58,22 @@ type Path struct {
 	log     *zap.Logger
 	name    string
 	address uint32 // ours, 0 if there is none
-	dev     device
-	file    *os.File
-	ready   *poller
-	table   *table
-	counts  counts
-	down    *downlink
-	icmp    icmpSender
-	routes  *routes
-	closers []func() error
+	// ipv6 is whether sessions may have IPv6, address6 our address in it.
+	ipv6     bool
+	address6 netip.Addr
+	dev      device
+	file     *os.File
+	ready    *poller
+	table    *table
+	counts   counts
+	down     *downlink
+	icmp     icmpSender
+	icmp6    icmpSender
+	routes   *routes
+	closers  []func() error
 }
 
-// icmpSender sends a whole IPv4 packet.
+// icmpSender sends a whole IP packet.
 type icmpSender interface{ send(packet []byte) error }
 
 // Open creates the TUN device, with its address and routes, in the calling
@@ -100,11 +111,22 @@ func Open(cfg Config, send Sender, log *zap.Logger) (_ *Path, err error) {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
 	p.closers = append(p.closers, func() error { nl.Close(); return nil })
+	if err := prepareIPv6(name, cfg.IPv6, log); err != nil {
+		return nil, fmt.Errorf("device %s: IPv6: %w", name, err)
+	}
+	if cfg.IPv6 {
+		raw6, err := openRawSocket6()
+		if err != nil {
+			return nil, err
+		}
+		p.closers = append(p.closers, raw6.Close)
+		p.ipv6, p.address6, p.icmp6 = true, cfg.Address6, raw6
+	}
 	index, err := configure(nl, name, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkHost(name, cfg.Forwarding, log); err != nil {
+	if err := checkHost(cfg.Forwarding, cfg.IPv6, log); err != nil {
 		return nil, err
 	}
 	p.routes = newRoutes(cfg.Pools, kernelRoute(nl, index, cfg.Address), &p.counts, log)

@@ -52,7 +52,7 @@ func newPath(t testing.TB) (*Path, *memory) {
 	t.Helper()
 	m := &memory{}
 	p := &Path{log: zap.NewNop(), address: number(gateway), dev: m, icmp: m, table: newTable(16)}
-	p.routes = newRoutes(nil, func(prefix4, bool) error { return nil }, &p.counts, p.log)
+	p.routes = newRoutes(nil, func(netip.Prefix, bool) error { return nil }, &p.counts, p.log)
 	t.Cleanup(p.routes.close)
 	p.down = newDownlink(p, m, 1500, 100)
 	p.down.now = time.Now()

@@ -20,6 +20,7 @@ type entry struct {
 	peerSession  uint16
 	address      uint32 // 0: none
 	routes       []prefix4
+	prefixes6    []netip.Prefix
 	framing      l2tp.Framing
 	mtu          int
 	mss          uint16
@@ -31,7 +32,10 @@ type entry struct {
 type liveCounter struct {
 	upPackets, upBytes, upDropped       atomic.Uint64
 	downPackets, downBytes, downDropped atomic.Uint64
-	lastSeen                            atomic.Int64 // Unix nanoseconds, 0 never
+	// The part of packets and bytes that is IPv6.
+	upPackets6, upBytes6, downPackets6, downBytes6 atomic.Uint64
+
+	lastSeen atomic.Int64 // Unix nanoseconds, 0 never
 
 	sendNs   atomic.Uint32 // next to send
 	expectNs atomic.Uint32 // one above the highest received
@@ -41,6 +45,17 @@ func (c *liveCounter) up(bytes int, now int64) {
 	c.upPackets.Add(1)
 	c.upBytes.Add(uint64(bytes))
 	c.lastSeen.Store(now)
+}
+
+// up6 and down6 note that a packet, counted by up or down, is IPv6.
+func (c *liveCounter) up6(bytes int) {
+	c.upPackets6.Add(1)
+	c.upBytes6.Add(uint64(bytes))
+}
+
+func (c *liveCounter) down6(bytes int) {
+	c.downPackets6.Add(1)
+	c.downBytes6.Add(uint64(bytes))
 }
 
 func (c *liveCounter) down(bytes int, now int64) {
@@ -53,6 +68,8 @@ func (c *liveCounter) read() session.Counters {
 	s := session.Counters{
 		UpPackets: c.upPackets.Load(), UpBytes: c.upBytes.Load(), UpDropped: c.upDropped.Load(),
 		DownPackets: c.downPackets.Load(), DownBytes: c.downBytes.Load(), DownDropped: c.downDropped.Load(),
+		UpPackets6: c.upPackets6.Load(), UpBytes6: c.upBytes6.Load(),
+		DownPackets6: c.downPackets6.Load(), DownBytes6: c.downBytes6.Load(),
 	}
 	if t := c.lastSeen.Load(); t != 0 {
 		s.LastSeen = time.Unix(0, t)
@@ -123,6 +140,7 @@ type table struct {
 	// byPeer finds the sessions that use data sequence numbers by what is in the
 	// messages to the peer.
 	byPeer map[peerKey]*entry
+	prefixes6
 	// lengths counts the routes of each prefix length: a lookup tries only
 	// those that occur, the longest first.
 	lengths [33]int
@@ -137,6 +155,7 @@ func newTable(maxSlot uint32) *table {
 		byAddress: map[uint32]*entry{},
 		byRoute:   map[prefix4]*entry{},
 		byPeer:    map[peerKey]*entry{},
+		prefixes6: newPrefixes6(),
 		bySlot:    make([]atomic.Pointer[liveCounter], maxSlot+1),
 	}
 }
@@ -175,6 +194,7 @@ func (t *table) install(e *entry, slot uint32) (old *entry) {
 		}
 		t.byRoute[p] = e
 	}
+	t.link(e)
 	if int(slot) < len(t.bySlot) {
 		t.bySlot[slot].Store(e.liveCounter)
 	}
@@ -197,6 +217,7 @@ func (t *table) remove(ref session.Ref) *entry {
 
 // unlink removes every way to reach e, but not what others have taken over.
 func (t *table) unlink(k uint32, e *entry) {
+	t.prefixes6.unlink(e)
 	delete(t.byID, k)
 	if t.byAddress[e.address] == e {
 		delete(t.byAddress, e.address)
@@ -261,6 +282,7 @@ func newEntry(r *session.Record) *entry {
 		mss:         r.ClampMSS,
 		liveCounter: &liveCounter{},
 	}
+	e.prefixes6 = prefixes6Of(r.Prefixes6)
 	e.sendNs.Store(uint32(r.NextNs))
 	if r.Address.Is4() {
 		e.address = number(r.Address)

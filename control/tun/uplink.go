@@ -89,9 +89,8 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, f
 	if !isIP {
 		return 0, false
 	}
-	if ip[0]>>4 != 4 {
-		e.upDropped.Add(1)
-		return upNotIPv4, true
+	if ip[0]>>4 == 6 {
+		return u.packet6(e, ip)
 	}
 	packet, ok := trimIPv4(ip)
 	if !ok {
@@ -103,12 +102,17 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, f
 		return upSpoofedSource, true
 	}
 	clampMSS(packet, e.mss)
+	u.queue(e, packet)
+	return upForwarded, true
+}
+
+// queue counts a packet of e and puts it into the batch.
+func (u *Uplink) queue(e *entry, packet []byte) {
 	e.up(len(packet), u.now)
 	u.p.counts.upBytes.Add(uint64(len(packet)))
 	buf := u.memory[u.n]
 	u.bufs[u.n] = buf[:packetOffset+copy(buf[packetOffset:], packet)]
 	u.n++
-	return upForwarded, true
 }
 
 // Flush writes what is queued to the TUN device. The kernel takes it from there:
