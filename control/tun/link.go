@@ -37,6 +37,12 @@ func configure(nl *netlink.Handle, name string, cfg Config) (int, error) {
 			return 0, fmt.Errorf("device %s: address %s: %w", name, cfg.Address, err)
 		}
 	}
+	if cfg.IPv6 {
+		// A router would report that it listens to ff02::2.
+		if err := nl.LinkSetMulticastOff(link); err != nil {
+			return 0, fmt.Errorf("device %s: multicast off: %w", name, err)
+		}
+	}
 	if cfg.Address6.IsValid() && !hasAddress(nl, cfg.Address6) {
 		addr := &netlink.Addr{
 			IPNet: &net.IPNet{IP: cfg.Address6.AsSlice(), Mask: net.CIDRMask(128, 128)},

@@ -48,7 +48,8 @@ type rig struct {
 	lacAddr netip.AddrPort
 }
 
-func newRig(t *testing.T, offload bool) *rig {
+// newLab is a rig without a path.
+func newLab(t *testing.T) *rig {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces and TUN need root")
@@ -63,11 +64,17 @@ func newRig(t *testing.T, offload bool) *rig {
 			t.Error(err)
 		}
 	})
-	r.path = open(t, lab.LNS, tun.Config{
+	return r
+}
+
+func newRig(t *testing.T, offload bool) *rig {
+	t.Helper()
+	r := newLab(t)
+	r.path = open(t, r.lab.LNS, tun.Config{
 		Name: "sub%d", Address: gateway, Pools: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/24")},
 		MaxSlot: 16, ICMPRate: 100, Forwarding: true, Offload: offload,
 	}, r.lns)
-	lacSocket := listen(t, lab.LAC, netip.AddrPortFrom(netlab.LACAddr, 0))
+	lacSocket := listen(t, r.lab.LAC, netip.AddrPortFrom(netlab.LACAddr, 0))
 	background(t, func(ctx context.Context) error {
 		return lacSocket.Run(ctx, func(_, _ netip.AddrPort, b []byte) { r.fromLNS <- bytes.Clone(b) })
 	})
