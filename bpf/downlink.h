@@ -106,13 +106,26 @@ static __always_inline enum lns_reason route_outer(const struct frame *f,
 	return find_nexthop(f, hop, AF_INET);
 }
 
-/* Writes the outer IPv4 header. TOS is 0: not ECN-capable, since decapsulation
- * at the other end is not known to obey RFC 6040. */
-static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_session *s, __u32 total)
+/* The TOS of the outer packet. Its ECN bits are always 0, not ECN-capable, since
+ * decapsulation at the other end is not known to obey RFC 6040. */
+static __always_inline __u8 outer_tos(const struct lns_session *s, const struct iphdr *inner)
+{
+	const __u8 *byte = (const void *)inner;
+
+	if (!(s->flags & LNS_COPY_DSCP))
+		return s->outer_tos;
+	if (inner->version == 6)
+		return (byte[0] << 4 | byte[1] >> 4) & DSCP_MASK;
+	return inner->tos & DSCP_MASK;
+}
+
+/* Writes the outer IPv4 header. */
+static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_session *s, __u32 total,
+				       __u8 tos)
 {
 	ip->version = 4;
 	ip->ihl = 5;
-	ip->tos = 0;
+	ip->tos = tos;
 	ip->tot_len = bpf_htons(total);
 	/* A datagram that may be fragmented needs an id of its own; for one that
 	 * may not it has no meaning (RFC 6864 section 4). */
@@ -182,7 +195,7 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 	} else {
 		decrement_ttl(inner);
 	}
-	write_ipv4(ip, s, total);
+	write_ipv4(ip, s, total, outer_tos(s, inner));
 	total -= sizeof(*ip);
 	udp->source = bpf_htons(s->local_port);
 	udp->dest = bpf_htons(s->peer_port);

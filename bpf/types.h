@@ -120,6 +120,7 @@ enum lns_flag {
 	LNS_ROUTED = 1 << 6,       /* lns_routes has prefixes of this session */
 	LNS_IPV6 = 1 << 16,        /* has IPv6 prefixes of its own */
 	LNS_ROUTED6 = 1 << 17,     /* lns_routes6 has prefixes of this session */
+	LNS_COPY_DSCP = 1 << 18,   /* outer DSCP is that of the inner packet */
 };
 
 /*
@@ -143,7 +144,8 @@ struct lns_session {
 	__u16 mtu;       /* largest inner packet to the subscriber, bytes */
 	__u16 clamp_mss; /* largest TCP MSS in SYN segments of IPv4, 0: leave alone */
 	__u8 net6[8];    /* the subscriber's own /64; all zeros: none */
-	__u8 pad[16];
+	__u8 outer_tos;  /* of the outer packets, without LNS_COPY_DSCP */
+	__u8 pad[15];
 };
 _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
 

@@ -63,6 +63,7 @@ const (
 	kernelLnsFlagLNS_ROUTED        kernelLnsFlag = 64
 	kernelLnsFlagLNS_IPV6          kernelLnsFlag = 65536
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
+	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
 )
 
 type kernelLnsFlow struct {
@@ -178,7 +179,8 @@ type kernelLnsSession struct {
 	Mtu           uint16
 	ClampMss      uint16
 	Net6          [8]uint8
-	Pad           [16]uint8
+	OuterTos      uint8
+	Pad           [15]uint8
 }
 
 type kernelLnsShare6 struct {

@@ -117,13 +117,14 @@ func TestSlowPathIsOracle6(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	ours := []netip.Addr{sub6, single, netip.MustParseAddr("2001:db8:d000:42::1")}
+	slot := &w.m.sessions.values[7]
 	const rounds = 10000
 	forwarded := map[string]int{}
 	for i := range rounds {
 		s := session6()
-		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum)
-		s.Policy.ClampMss = uint16(r.IntN(3) * 500)
-		w.m.sessions.values[7].Flags, w.m.sessions.values[7].ClampMss = s.Policy.Flags|FlagIPv6|FlagRouted6, s.Policy.ClampMss
+		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum|FlagCopyDSCP)
+		s.Policy.ClampMss, s.Policy.OuterTos = uint16(r.IntN(3)*500), byte(r.IntN(64)<<2)
+		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags|FlagIPv6|FlagRouted6, s.Policy.ClampMss, s.Policy.OuterTos
 
 		ppp := [][]byte{longPPP6, {0x00, 0x57}, {0xFF, 0x03, 0x57}, {0x57}}[r.IntN(4)]
 		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, max(r.IntN(40)-20, -1), ppp}

@@ -235,14 +235,15 @@ func TestSlowPathIsOracle(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
+	slot := &w.m.sessions.values[7]
 	const rounds = 20000
 	forwarded := map[string]int{}
 	for i := range rounds {
 		s := subscriberSession()
-		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum)
-		s.Policy.ClampMss = uint16(r.IntN(3) * 500)
-		// Only flags and MSS differ, which one packet at a time can see at once.
-		w.m.sessions.values[7].Flags, w.m.sessions.values[7].ClampMss = s.Policy.Flags, s.Policy.ClampMss
+		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum|FlagCopyDSCP)
+		s.Policy.ClampMss, s.Policy.OuterTos = uint16(r.IntN(3)*500), byte(r.IntN(64)<<2)
+		// Only flags, MSS and TOS differ, which one packet at a time can see at once.
+		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags, s.Policy.ClampMss, s.Policy.OuterTos
 
 		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(40) - 20, allPPP[r.IntN(len(allPPP))]}
 		d.offset = max(d.offset, -1)

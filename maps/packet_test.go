@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+
+	"github.com/lnsd/lnsd/control/session"
 )
 
 // The addresses of the tests' one subscriber and its surroundings.
@@ -246,7 +248,8 @@ func toPeer(p Policy, inner []byte) []byte {
 	if p.Flags&FlagUDPChecksum == 0 {
 		datagram[6], datagram[7] = 0, 0
 	}
-	h := header{src: local.Addr(), dst: peer.Addr(), protocol: 17}
+	dscp := session.DSCP{Copy: p.Flags&FlagCopyDSCP != 0, Value: p.OuterTos >> 2}
+	h := header{src: local.Addr(), dst: peer.Addr(), protocol: 17, tos: dscp.TOS(inner)}
 	if p.Flags&FlagDontFragment != 0 {
 		h.frag = 0x4000
 	}

@@ -27,6 +27,7 @@ const (
 	FlagDontFragment   = kernelLnsFlagLNS_DONT_FRAGMENT // set DF in the outer header
 	FlagRouted         = kernelLnsFlagLNS_ROUTED        // has routes
 	FlagIPv6           = kernelLnsFlagLNS_IPV6          // has IPv6 prefixes
+	FlagCopyDSCP       = kernelLnsFlagLNS_COPY_DSCP     // outer DSCP is the inner one
 	FlagRouted6        = kernelLnsFlagLNS_ROUTED6       // has IPv6 prefixes besides Net6
 )
 

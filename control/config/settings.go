@@ -56,6 +56,8 @@ func l2tpSettings() []Setting {
 			"Write the Length field in data headers."),
 		row("l2tp_send_sequence", boolean(), func(c *Config) *bool { return &c.L2TP.SendSequence }, "no", NewOnly,
 			"Write sequence numbers in data headers; LACs that require them get them anyway."),
+		row("outer_dscp", dscp(), func(c *Config) *session.DSCP { return &c.L2TP.OuterDSCP }, "none", NewOnly,
+			"DSCP of data packets to the LACs: that of the subscriber's packet, none (0), or a fixed one."),
 		row("clamp_mss", boolean(), func(c *Config) *bool { return &c.L2TP.ClampMSS }, "yes", NewOnly,
 			"Limit the MSS of TCP connections to what the tunnel carries."),
 		row("one_tunnel_per_lac", boolean(), func(c *Config) *bool { return &c.L2TP.OneTunnelPerLAC }, "no", NewOnly,

@@ -32,6 +32,10 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		PeerPort:      r.Peer.Port(),
 		Mtu:           r.MTU,
 		ClampMss:      r.ClampMSS,
+		OuterTos:      r.Framing.DSCP.Value << 2,
+	}
+	if r.Framing.DSCP.Copy {
+		p.Flags |= maps.FlagCopyDSCP
 	}
 	if r.Address.Is4() {
 		p.Address = r.Address.As4()

@@ -84,6 +84,8 @@ type Framing struct {
 	// CompressProtocol writes a one-byte PPP protocol number where it fits,
 	// as negotiated by PFC (RFC 1661 section 6.5).
 	CompressProtocol bool
+	// DSCP is the code point of the outer header.
+	DSCP DSCP
 }
 
 // ProgramOp asks the forwarding path to install or to remove a session.

@@ -19,10 +19,17 @@ type Sender interface {
 	Flush()
 }
 
+// DataSender sends subscribers' data: SendTOS is Send with the TOS of the outer
+// packet.
+type DataSender interface {
+	Sender
+	SendTOS(local, peer netip.AddrPort, tos byte, b []byte)
+}
+
 // downlink takes packets from the TUN device to the LACs.
 type downlink struct {
 	p     *Path
-	send  Sender
+	send  DataSender
 	limit *rate.Limiter // of ICMP errors
 	now   time.Time
 
@@ -32,7 +39,7 @@ type downlink struct {
 	scratch, piece []byte
 }
 
-func newDownlink(p *Path, send Sender, mtu, icmpRate int) *downlink {
+func newDownlink(p *Path, send DataSender, mtu, icmpRate int) *downlink {
 	d := &downlink{
 		p:       p,
 		send:    send,
@@ -120,7 +127,7 @@ func (d *downlink) packet(b []byte) reason {
 	d.wrap(e, packet)
 	// Sending may wait for room in the socket; changes of the table need not.
 	t.mu.RUnlock()
-	d.send.Send(e.local, e.peer, d.scratch)
+	d.send.SendTOS(e.local, e.peer, e.dscp.TOS(packet), d.scratch)
 	return downForwarded
 }
 
@@ -144,7 +151,7 @@ func (d *downlink) tooBig(e *entry, packet []byte) reason {
 			return downFragmented
 		}
 		d.wrap(e, d.piece)
-		d.send.Send(e.local, e.peer, d.scratch)
+		d.send.SendTOS(e.local, e.peer, e.dscp.TOS(d.piece), d.scratch)
 	}
 }
 

@@ -24,7 +24,7 @@ func (d *downlink) packet6(b []byte) reason {
 	d.wrap(e, packet)
 	e.down6(len(packet))
 	t.mu.RUnlock()
-	d.send.Send(e.local, e.peer, d.scratch)
+	d.send.SendTOS(e.local, e.peer, e.dscp.TOS(packet), d.scratch)
 	return downForwarded
 }
 

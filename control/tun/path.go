@@ -78,7 +78,7 @@ type icmpSender interface{ send(packet []byte) error }
 
 // Open creates the TUN device, with its address and routes, in the calling
 // thread's network namespace. send is used by Run alone.
-func Open(cfg Config, send Sender, log *zap.Logger) (_ *Path, err error) {
+func Open(cfg Config, send DataSender, log *zap.Logger) (_ *Path, err error) {
 	if cfg.MTU == 0 {
 		cfg.MTU = 1500
 	}

@@ -232,3 +232,24 @@ func TestNoAllocationPerPacket6(t *testing.T) {
 		}
 	}
 }
+
+// The outer code point follows the inner packets' where it is to be copied.
+func TestOuterDSCP(t *testing.T) {
+	p, m := newPath6(t)
+	r := record6()
+	r.Framing.DSCP.Copy = true
+	install(p, r)
+	v6 := packet6("2001:db8:ffff::1", "2001:db8:64:7::9", 17, nil)
+	v6[0], v6[1] = 0x6B, 0xA0
+	v4 := udpPacket("198.51.100.2", "10.64.0.7", 0, 1472) // is cut
+	v4[1] = 0x49
+	setHeaderChecksum(v4)
+	p.down.packet(v6)
+	p.down.packet(v4)
+	r.Framing.DSCP = session.DSCP{Value: 10}
+	install(p, r)
+	p.down.packet(v6)
+	if want := []byte{0xB8, 0x48, 0x48, 0x28}; !bytes.Equal(m.tos, want) {
+		t.Errorf("TOS % x, want % x", m.tos, want)
+	}
+}

@@ -28,6 +28,7 @@ type memory struct {
 	written [][]byte
 	sent    [][]byte
 	to      []netip.AddrPort
+	tos     []byte // of what SendTOS was given
 	icmp    [][]byte
 	flushes int
 }
@@ -43,6 +44,10 @@ func (m *memory) BatchSize() int                         { return 1 }
 func (m *memory) Send(_, peer netip.AddrPort, b []byte) {
 	m.sent = append(m.sent, bytes.Clone(b))
 	m.to = append(m.to, peer)
+}
+func (m *memory) SendTOS(local, peer netip.AddrPort, tos byte, b []byte) {
+	m.Send(local, peer, b)
+	m.tos = append(m.tos, tos)
 }
 func (m *memory) Flush()              { m.flushes++ }
 func (m *memory) send(p []byte) error { m.icmp = append(m.icmp, bytes.Clone(p)); return nil }
@@ -382,12 +387,13 @@ func TestOneSequenceForAllDataMessages(t *testing.T) {
 // sink takes packets and forgets them.
 type sink struct{}
 
-func (sink) Write(p [][]byte, _ int) (int, error)   { return len(p), nil }
-func (sink) Read([][]byte, []int, int) (int, error) { return 0, nil }
-func (sink) BatchSize() int                         { return 1 }
-func (sink) Send(_, _ netip.AddrPort, _ []byte)     {}
-func (sink) Flush()                                 {}
-func (sink) send([]byte) error                      { return nil }
+func (sink) Write(p [][]byte, _ int) (int, error)          { return len(p), nil }
+func (sink) Read([][]byte, []int, int) (int, error)        { return 0, nil }
+func (sink) BatchSize() int                                { return 1 }
+func (sink) Send(_, _ netip.AddrPort, _ []byte)            {}
+func (sink) SendTOS(_, _ netip.AddrPort, _ byte, _ []byte) {}
+func (sink) Flush()                                        {}
+func (sink) send([]byte) error                             { return nil }
 
 func sinkPath(t testing.TB) *Path {
 	p, _ := newPath(t)

@@ -24,6 +24,7 @@ type entry struct {
 	framing      l2tp.Framing
 	mtu          int
 	mss          uint16
+	dscp         session.DSCP
 	*liveCounter // outlives the entry, see table.counters
 }
 
@@ -280,6 +281,7 @@ func newEntry(r *session.Record) *entry {
 		},
 		mtu:         int(r.MTU),
 		mss:         r.ClampMSS,
+		dscp:        r.Framing.DSCP,
 		liveCounter: &liveCounter{},
 	}
 	e.prefixes6 = prefixes6Of(r.Prefixes6)

@@ -23,6 +23,7 @@ const maxDatagram = 65507
 // network itself: the control channel repeats its messages.
 type Sender struct {
 	s     *Socket
+	tos   byte // of what Send is given
 	msgs  []mmsghdr
 	iovs  []unix.Iovec
 	names []unix.RawSockaddrInet4
@@ -51,6 +52,7 @@ func (s *Socket) newSender(tos byte) *Sender {
 	oobLen := pktinfoLen + tosLen
 	x := &Sender{
 		s:     s,
+		tos:   tos,
 		msgs:  make([]mmsghdr, batch),
 		iovs:  make([]unix.Iovec, batch),
 		names: make([]unix.RawSockaddrInet4, batch),
@@ -77,7 +79,10 @@ func (s *Socket) newSender(tos byte) *Sender {
 // Send queues a copy of b for peer. local is our address to send from, as Run
 // gave it; the unspecified or zero address leaves the choice to the kernel, and
 // the port is always the socket's own. A full batch is sent at once.
-func (x *Sender) Send(local, peer netip.AddrPort, b []byte) {
+func (x *Sender) Send(local, peer netip.AddrPort, b []byte) { x.SendTOS(local, peer, x.tos, b) }
+
+// SendTOS is Send with a TOS of its own.
+func (x *Sender) SendTOS(local, peer netip.AddrPort, tos byte, b []byte) {
 	if !peer.Addr().Is4() || len(b) == 0 || len(b) > maxDatagram {
 		x.s.tx.errors.Add(1)
 		return
@@ -98,7 +103,9 @@ func (x *Sender) Send(local, peer netip.AddrPort, b []byte) {
 	if local.Addr().Is4() {
 		source = local.Addr().As4()
 	}
-	putPktinfo(x.oob[i*(pktinfoLen+tosLen):], source)
+	oob := x.oob[i*(pktinfoLen+tosLen):]
+	putPktinfo(oob, source)
+	putTOS(oob[pktinfoLen:], tos)
 	x.used += len(b)
 	x.n++
 }
