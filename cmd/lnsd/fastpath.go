@@ -44,6 +44,8 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		Interfaces:  c.XDP.Interfaces,
 		Ignore:      []string{d.slow.Name()},
 		UDPChecksum: c.L2TP.UDPChecksum,
+
+		DontFragment: c.L2TP.OuterDF,
 	}
 	for _, lac := range c.LACs {
 		for _, prefix := range lac.Addresses {

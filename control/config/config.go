@@ -59,6 +59,8 @@ type L2TP struct {
 	RetryInterval, RetryCap time.Duration
 	MaxRetries              int
 	EstablishTimeout        time.Duration
+	// OuterDF sets DF in the packets to the LACs.
+	OuterDF bool
 	// OuterDSCP is the code point of data packets to the LACs.
 	OuterDSCP session.DSCP
 	// SendLength writes the Length field in data headers.

@@ -56,6 +56,8 @@ func l2tpSettings() []Setting {
 			"Write the Length field in data headers."),
 		row("l2tp_send_sequence", boolean(), func(c *Config) *bool { return &c.L2TP.SendSequence }, "no", NewOnly,
 			"Write sequence numbers in data headers; LACs that require them get them anyway."),
+		row("outer_df", boolean(), func(c *Config) *bool { return &c.L2TP.OuterDF }, "no", Restart,
+			"Set DF in packets to the LACs: no fragments on the way; what a path does not carry is cut or refused inside the tunnel."),
 		row("outer_dscp", dscp(), func(c *Config) *session.DSCP { return &c.L2TP.OuterDSCP }, "none", NewOnly,
 			"DSCP of data packets to the LACs: that of the subscriber's packet, none (0), or a fixed one."),
 		row("clamp_mss", boolean(), func(c *Config) *bool { return &c.L2TP.ClampMSS }, "yes", NewOnly,

@@ -31,6 +31,7 @@ type downlink struct {
 	p     *Path
 	send  DataSender
 	limit *rate.Limiter // of ICMP errors
+	paths *pathMTUs     // nil where outer packets may be fragmented
 	now   time.Time
 
 	packets [][]byte
@@ -114,14 +115,15 @@ func (d *downlink) packet(b []byte) reason {
 	t := d.p.table
 	t.mu.RLock()
 	e := t.byDestination(destination(packet))
-	switch {
-	case e == nil:
+	if e == nil {
 		t.mu.RUnlock()
 		d.unreachable(d.p.address, packet, codeHost, 0)
 		return downNoSession
-	case len(packet) > e.mtu: // of the packet itself, before it is wrapped
+	}
+	// The MTU is for the packet itself, before it is wrapped.
+	if mtu := d.paths.inner(e, l2tp.ProtocolIPv4, d.now); len(packet) > mtu {
 		defer t.mu.RUnlock()
-		return d.tooBig(e, packet)
+		return d.tooBig(e, packet, mtu)
 	}
 	clampMSS(packet, e.mss)
 	d.wrap(e, packet)
@@ -131,17 +133,17 @@ func (d *downlink) packet(b []byte) reason {
 	return downForwarded
 }
 
-// tooBig handles a packet longer than the session's MTU: it is cut, or its sender
+// tooBig handles a packet longer than mtu, the session's or its path's: it is cut, or its sender
 // told (RFC 1812 section 4.2.2.7 and RFC 1191 section 3).
-func (d *downlink) tooBig(e *entry, packet []byte) reason {
-	f, fits := newFragmenter(packet, e.mtu)
+func (d *downlink) tooBig(e *entry, packet []byte, mtu int) reason {
+	f, fits := newFragmenter(packet, mtu)
 	if fragmentWord(packet)&flagDF != 0 || !fits {
 		e.downDropped.Add(1)
 		from := d.p.address
 		if from == 0 && e.local.Addr().Is4() {
 			from = number(e.local.Addr())
 		}
-		d.unreachable(from, packet, codeFragmentNeed, uint16(e.mtu))
+		d.unreachable(from, packet, codeFragmentNeed, uint16(mtu))
 		return downTooBig
 	}
 	// A SYN is never this long, so there is no MSS to clamp.

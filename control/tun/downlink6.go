@@ -1,5 +1,7 @@
 package tun
 
+import "github.com/lnsd/lnsd/control/l2tp"
+
 // packet6 forwards one IPv6 packet.
 func (d *downlink) packet6(b []byte) reason {
 	packet, ok := trimIPv6(b)
@@ -9,15 +11,16 @@ func (d *downlink) packet6(b []byte) reason {
 	t := d.p.table
 	t.mu.RLock()
 	e := t.byAddress6(destination6(packet))
-	switch {
-	case e == nil:
+	if e == nil {
 		t.mu.RUnlock()
 		d.error6(packet, icmp6Unreachable, code6Address, 0)
 		return downNoSession
-	case len(packet) > e.mtu: // routers cut nothing in IPv6 (RFC 8200 section 5)
+	}
+	// Routers cut nothing in IPv6 (RFC 8200 section 5).
+	if mtu := d.paths.inner(e, l2tp.ProtocolIPv6, d.now); len(packet) > mtu {
 		defer t.mu.RUnlock()
 		e.downDropped.Add(1)
-		d.error6(packet, icmp6TooBig, 0, uint32(e.mtu))
+		d.error6(packet, icmp6TooBig, 0, uint32(mtu))
 		return downTooBig
 	}
 	clampMSS6(packet, e.mss)

@@ -46,6 +46,9 @@ type Config struct {
 	Offload bool
 	// ICMPRate is how many ICMP errors may be sent in a second; 0 sends none.
 	ICMPRate int
+	// DontFragment says that what send sends has DF set. What is larger than the
+	// path to a LAC carries is then cut inside the tunnel, or refused there.
+	DontFragment bool
 	// Forwarding switches the host's forwarding on when it is off: ip_forward,
 	// and with IPv6 that of all interfaces, which then heed router
 	// advertisements only where accept_ra is 2.
@@ -132,6 +135,14 @@ func Open(cfg Config, send DataSender, log *zap.Logger) (_ *Path, err error) {
 	p.routes = newRoutes(cfg.Pools, kernelRoute(nl, index, cfg.Address), &p.counts, log)
 	p.closers = append(p.closers, func() error { p.routes.close(); return nil })
 	p.down = newDownlink(p, send, cfg.MTU, cfg.ICMPRate)
+	if cfg.DontFragment {
+		paths, closePaths, err := newPathMTUs()
+		if err != nil {
+			return nil, err
+		}
+		p.closers = append(p.closers, closePaths)
+		p.down.paths = paths
+	}
 	log.Info("slow path open", zap.String("device", name), zap.Stringer("address", cfg.Address),
 		zap.Int("mtu", cfg.MTU), zap.Bool("offload", cfg.Offload), zap.Int("pools", len(cfg.Pools)))
 	return p, nil

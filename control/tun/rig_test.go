@@ -87,7 +87,12 @@ func newRig(t *testing.T, offload bool) *rig {
 // open opens a path in a namespace, with a socket at addr, and runs both.
 func open(t *testing.T, ns *netlab.Namespace, cfg tun.Config, addr netip.AddrPort) *tun.Path {
 	t.Helper()
-	socket := listen(t, ns, addr)
+	return openWith(t, ns, cfg, udp.Config{Bind: addr})
+}
+
+func openWith(t *testing.T, ns *netlab.Namespace, cfg tun.Config, socketCfg udp.Config) *tun.Path {
+	t.Helper()
+	socket := listenWith(t, ns, socketCfg)
 	var path *tun.Path
 	err := ns.Do(func() (err error) {
 		path, err = tun.Open(cfg, socket.NewSender(), zaptest.NewLogger(t))
@@ -111,9 +116,14 @@ func open(t *testing.T, ns *netlab.Namespace, cfg tun.Config, addr netip.AddrPor
 
 func listen(t *testing.T, ns *netlab.Namespace, addr netip.AddrPort) *udp.Socket {
 	t.Helper()
+	return listenWith(t, ns, udp.Config{Bind: addr})
+}
+
+func listenWith(t *testing.T, ns *netlab.Namespace, cfg udp.Config) *udp.Socket {
+	t.Helper()
 	var s *udp.Socket
 	err := ns.Do(func() (err error) {
-		s, err = udp.Listen(udp.Config{Bind: addr})
+		s, err = udp.Listen(cfg)
 		return err
 	})
 	if err != nil {
