@@ -19,7 +19,8 @@ endif
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GENERATE_PACKAGES := clang llvm libbpf-dev protobuf-compiler
 RUN_PACKAGES := iproute2
-TEST_PACKAGES := $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
+TEST_PACKAGES := gcc libc6-dev $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
+KERNEL_PACKAGES := qemu-system-x86 xz-utils $(RUN_PACKAGES) bpftool ethtool iputils-ping
 
 FUZZTIME ?= 20s
 
@@ -35,7 +36,9 @@ build: ## build lnsd, lnsctl and lacsim into bin/
 .PHONY: run
 run: build ## a working LNS with 1,000 subscribers and traffic, in network namespaces (root)
 	$(BUILD) -o bin/ ./test/demo
-	@if [ "$$(id -u)" != 0 ]; then echo "lnsd loads XDP programs and this makes network namespaces: both need root, so sudo is used."; fi
+	@if [ "$$(id -u)" != 0 ]; then \
+		echo "Loading XDP programs and making network namespaces need root, so sudo is used."; \
+		command -v sudo >/dev/null || { echo "There is no sudo here: run 'make run' as root."; exit 1; }; fi
 	$(AS_ROOT) bin/demo
 
 .PHONY: test
@@ -65,6 +68,11 @@ test-sim: ## the simulation in virtual time; SEED=n replays one
 test-e2e: build ## end-to-end tests in network namespaces (root)
 	$(GO) test -count=1 -timeout 30m $(TEST_AS_ROOT) ./test/e2e/...
 
+.PHONY: test-kernels
+test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs
+	test/install-deps $(KERNEL_PACKAGES)
+	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) $(GO) test -count=1 -v -timeout 60m ./test/kernels
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
@@ -77,6 +85,17 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 bench: build ## the benchmarks behind docs/performance.md (root)
 	$(GO) test -run '^$$' -bench . -benchmem $(TEST_AS_ROOT) ./control/... ./maps/...
 	LNSD_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run 'Bench' $(TEST_AS_ROOT) ./test/e2e/...
+	@$(MAKE) --no-print-directory bench-compare
+
+.PHONY: bench-compare
+bench-compare: build ## lnsd beside a plain redirect, a reference, Linux and l2tpns; BENCHFLAGS=-short for a glance (root)
+	$(BUILD) -o bin/ ./test/perf/lnsbench
+	mkdir -p build
+	$(AS_ROOT) bin/lnsbench -json build/bench.jsonl $(BENCHFLAGS)
+
+.PHONY: bench-docs
+bench-docs: ## put the figures of the last bench-compare into docs/performance.md
+	$(GO) run ./test/perf/lnsbench -from build/bench.jsonl -docs docs >/dev/null
 
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck
@@ -87,11 +106,11 @@ lint: ## gofmt, vet and staticcheck
 .PHONY: generate
 generate: ## rebuild the BPF object and the API code from their sources
 	test/install-deps $(GENERATE_PACKAGES)
-	$(GO) generate ./maps/... ./control/api/...
+	$(GO) generate ./maps/... ./control/api/... ./test/perf/...
 
 .PHONY: check-generated
 check-generated: generate ## fail when a committed generated file differs from its source
-	@git diff --exit-code --stat -- maps/ control/api/ || { echo "Generated files are stale: commit what 'make generate' wrote."; exit 1; }
+	@git diff --exit-code --stat -- maps/ control/api/ test/perf/ || { echo "Generated files are stale: commit what 'make generate' wrote."; exit 1; }
 
 .PHONY: clean
 clean: ## remove what make built

@@ -13,6 +13,9 @@
 #define L2TP_VERSION_MASK 0x000F
 #define L2TP_VERSION 2
 
+/* No header is longer, without offset padding; all bits below the highest. */
+#define L2TP_HEADER_MASK 0xF
+
 /* Offset padding beyond this cannot be in a frame that XDP gets; the bound is
  * for the verifier. */
 #define L2TP_OFFSET_MAX 8191
@@ -55,6 +58,9 @@ static __always_inline enum lns_reason take_l2tp(struct cursor *at, struct lns_c
 		return LNS_PUNT_CONTROL;
 	ids = 2 + bytes_if(flags, L2TP_LENGTH, 2);
 	header = ids + 4 + bytes_if(flags, L2TP_SEQUENCE, 4) + bytes_if(flags, L2TP_OFFSET, 2);
+	/* The compiler may add by OR, of which Linux 6.1 learns no bound. */
+	asm volatile("" : "+r"(header));
+	header &= L2TP_HEADER_MASK;
 	if (flags & L2TP_LENGTH) {
 		/* Length counts from the flags on: more than arrived is a lie,
 		 * what is beyond it is padding. */
@@ -94,8 +100,9 @@ static __always_inline enum lns_reason take_ppp(struct cursor *at, __u32 *number
 	__u32 protocol;
 
 	if (byte == PPP_ADDRESS) {
-		byte = take_byte(at);
-		if (byte >= 0 && byte != PPP_CONTROL)
+		/* FF is no protocol number (00ff is reserved, RFC 1661 section
+		 * 2); without 03 behind it, it is the daemon's to judge. */
+		if (take_byte(at) != PPP_CONTROL)
 			return LNS_PUNT_PPP_OTHER;
 		byte = take_byte(at);
 	}

@@ -139,14 +139,11 @@ func (m *Maps) Detach(ifindex int) error {
 		delete(m.links, ifindex)
 		return errors.Join(err, m.drop(held.link))
 	}
+	if m.cfg.PinPath == "" {
+		return err
+	}
 	for _, mode := range []Mode{Native, Generic} {
-		if m.cfg.PinPath == "" {
-			break
-		}
-		rm := os.Remove(filepath.Join(m.cfg.PinPath, linkName(ifindex, mode)))
-		if rm != nil && !errors.Is(rm, os.ErrNotExist) {
-			err = errors.Join(err, rm)
-		}
+		err = errors.Join(err, dropPinned(filepath.Join(m.cfg.PinPath, linkName(ifindex, mode))))
 	}
 	return err
 }
@@ -154,9 +151,24 @@ func (m *Maps) Detach(ifindex int) error {
 // drop ends a link for good.
 func (m *Maps) drop(l link.Link) error {
 	if m.cfg.PinPath == "" {
-		return l.Close()
+		return errors.Join(l.Detach(), l.Close())
 	}
-	return errors.Join(l.Unpin(), l.Close())
+	return errors.Join(l.Detach(), l.Unpin(), l.Close())
+}
+
+// dropPinned ends the link pinned at path; none there is no error.
+//
+// Detaching comes first and by itself: when a pin goes, the kernel ends the link
+// some time later, and a device with one still on it refuses the next.
+func dropPinned(path string) error {
+	l, err := link.LoadPinnedLink(path, nil)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.Detach(), l.Unpin(), l.Close())
 }
 
 // Attached returns the devices that the program is attached to, including those

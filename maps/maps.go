@@ -237,7 +237,11 @@ func (m *Maps) Close() error {
 	defer m.mu.Unlock()
 	var errs []error
 	for _, a := range m.links {
-		errs = append(errs, a.link.Close())
+		if m.cfg.PinPath == "" {
+			errs = append(errs, m.drop(a.link))
+		} else {
+			errs = append(errs, a.link.Close())
+		}
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close())
 	if m.grace != nil {
@@ -259,8 +263,12 @@ func Unpin(path string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "lns_") || strings.HasPrefix(e.Name(), linkPrefix) {
-			errs = append(errs, os.Remove(filepath.Join(path, e.Name())))
+		pin := filepath.Join(path, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), linkPrefix):
+			errs = append(errs, dropPinned(pin))
+		case strings.HasPrefix(e.Name(), "lns_"):
+			errs = append(errs, os.Remove(pin))
 		}
 	}
 	errs = append(errs, os.Remove(path))

@@ -7,9 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -228,8 +228,46 @@ func TestAttach(t *testing.T) {
 	}
 	w.must(w.m.Close())
 	w.must(Unpin(cfg.PinPath))
-	if out, err := exec.Command("ip", "link", "show", "lac0x").CombinedOutput(); err != nil || strings.Contains(string(out), "xdp") {
-		t.Errorf("after Unpin: %v %s", err, out)
+	l, err := netlink.LinkByName("lac0x")
+	w.must(err)
+	if xdp := l.Attrs().Xdp; xdp != nil && xdp.Attached {
+		t.Errorf("after Unpin: %+v", xdp)
+	}
+}
+
+// TestAttachAgain: once the program is off a device, by whichever way, another
+// can be attached at once.
+func TestAttachAgain(t *testing.T) {
+	w := newNetwork(t)
+	cfg := Config{Sessions: 64, PinPath: bpffs(t)}
+	dev := w.ifindex("lac0")
+	attach := func(m *Maps) {
+		t.Helper()
+		if at, err := m.Attach(dev); err != nil || at.Mode != Native {
+			t.Fatalf("%+v, %v", at, err)
+		}
+	}
+	other := open(t, Config{Sessions: 64})
+	defer other.Close()
+	for range 4 {
+		m := open(t, cfg)
+		attach(m)
+		w.must(m.Detach(dev)) // of a link that is held
+		attach(other)
+		w.must(other.Detach(dev))
+
+		attach(m)
+		w.must(m.Close())
+		m = open(t, cfg)
+		w.must(m.Detach(dev)) // of one that is only pinned
+		attach(other)
+		w.must(other.Detach(dev))
+
+		attach(m)
+		w.must(m.Close())
+		w.must(Unpin(cfg.PinPath))
+		attach(other)
+		w.must(other.Detach(dev))
 	}
 }
 

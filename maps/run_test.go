@@ -3,11 +3,13 @@ package maps
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // The program's return values.
@@ -45,6 +47,9 @@ func (w *world) runMeta(t testing.TB, dev string, frame []byte, meta int) (uint3
 		},
 	}
 	verdict, err := w.m.objs.LnsXdp.Run(opts)
+	if errors.Is(err, unix.EINVAL) && meta > 32 {
+		t.Skipf("this kernel takes no %d bytes of metadata in a test run; old ones take 32", meta)
+	}
 	if err != nil {
 		t.Fatalf("run: %v", err)
 	}

@@ -148,6 +148,7 @@ func pppCases() []testCase {
 		{name: "IPCP without address and control goes to the daemon", in: fromPeer(l2tpData{offset: -1, ppp: []byte{0x80, 0x21}}.message(data(8))), reason: "punt_ppp_control"},
 		{name: "IPv6 is another protocol", in: fromPeer(l2tpData{offset: -1, ppp: []byte{0xFF, 3, 0x57}}.message(data(60))), reason: "punt_ppp_other"},
 		{name: "FF without 03 is no PPP that we know", in: fromPeer(l2tpData{offset: -1, ppp: []byte{0xFF, 4, 0, 0x21}}.message(inner)), reason: "punt_ppp_other"},
+		{name: "FF and nothing else is no PPP that we know", in: fromPeer(l2tpData{offset: -1, ppp: []byte{0xFF}}.message(nil)), reason: "punt_ppp_other"},
 		{name: "a frame that ends before the protocol is malformed", in: fromPeer(l2tpData{length: true, offset: -1, ppp: []byte{0xFF, 3}}.message(nil)),
 			reason: "drop_l2tp", slot: badUp},
 		{name: "a frame that ends within the protocol is malformed", in: fromPeer(l2tpData{length: true, offset: -1, ppp: []byte{0xFF, 3, 0}}.message(nil)),

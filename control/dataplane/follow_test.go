@@ -151,6 +151,9 @@ func TestAutomaticInterfaces(t *testing.T) {
 	wait := inside(r)
 	wait("[{lns0 native }]")
 	r.ip(r.lab.LNS, "ip", "route", "add", "default", "via", netlab.CoreAddr.String())
-	r.ip(r.lab.LNS, "ip", "addr", "add", "192.0.2.77/32", "dev", "lo") // an event to look again
+	wait("{lns0 native }", "{lns1 native }")
+	r.ip(r.lab.LNS, "ip", "route", "del", "default")
+	wait("[{lns0 native }]")
+	r.ip(r.lab.LNS, "ip", "route", "add", "default", "via", netlab.CoreAddr.String())
 	wait("{lns0 native }", "{lns1 native }")
 }

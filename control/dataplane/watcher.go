@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -63,11 +64,13 @@ func newWatcher(cfg *Config, m devices, log *zap.Logger) (w *watcher, err error)
 		wake:     make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 	}
-	if w.handle, err = netlink.NewHandle(); err != nil {
+	// Routes, links and addresses alone: the other families that the library
+	// opens by default are modules that a kernel need not have.
+	if w.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
 	// Subscribed before the first look, so that no change falls in between.
-	if w.events, err = nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR); err != nil {
+	if w.events, err = nl.Subscribe(unix.NETLINK_ROUTE, cfg.groups()...); err != nil {
 		w.handle.Close()
 		return nil, fmt.Errorf("netlink subscription: %w", err)
 	}
@@ -88,11 +91,11 @@ func (w *watcher) close() {
 	w.handle.Close()
 }
 
-// listen turns netlink messages into wake-ups. What changed is not looked at: it
+// listen turns netlink messages into wake-ups. What exactly changed is not kept: it
 // may be lost when there is too much of it (ENOBUFS), so the state is read anew.
 func (w *watcher) listen() {
 	for {
-		_, _, err := w.events.Receive()
+		messages, _, err := w.events.Receive()
 		select {
 		case <-w.stop:
 			return
@@ -101,6 +104,9 @@ func (w *watcher) listen() {
 		if err != nil && !errors.Is(err, unix.ENOBUFS) {
 			w.log.Warn("netlink subscription failed; interfaces are not followed any more", zap.Error(err))
 			return
+		}
+		if err == nil && !slices.ContainsFunc(messages, func(m syscall.NetlinkMessage) bool { return w.cfg.concerns(&m) }) {
+			continue
 		}
 		select {
 		case w.wake <- struct{}{}:

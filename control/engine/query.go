@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/session"
@@ -31,36 +33,65 @@ func (e *Engine) on(ctx context.Context, shard int, f func(*Shard)) error {
 
 func (e *Engine) shardOf(tunnelID uint16) int { return int(tunnelID & e.in.mask) }
 
-// Sessions calls yield with all sessions, some hundreds at a time; the slice is
-// the callee's. It ends with yield's first error. Sessions that come or go
-// meanwhile may be missing.
+// listed is a session before it is looked at.
+type listed struct {
+	slot uint32
+	ref  session.Ref
+}
+
+// Sessions calls yield with all sessions in the order of their slots, some hundreds
+// at a time; the slice is the callee's. It ends with yield's first error. Sessions
+// that come or go meanwhile may be missing.
 func (e *Engine) Sessions(ctx context.Context, yield func([]session.View) error) error {
+	var all []listed
 	for i := range e.shards {
-		var refs []session.Ref
-		if err := e.on(ctx, i, func(s *Shard) { refs = s.refs() }); err != nil {
+		var part []listed
+		if err := e.on(ctx, i, func(s *Shard) { part = s.list() }); err != nil {
 			return err
 		}
-		for len(refs) > 0 {
-			n := min(len(refs), chunk)
-			views, err := e.views(ctx, i, refs[:n])
-			if err != nil {
-				return err
-			}
-			if err := yield(views); err != nil {
-				return err
-			}
-			refs = refs[n:]
+		all = append(all, part...)
+	}
+	slices.SortFunc(all, func(a, b listed) int { return cmp.Compare(a.slot, b.slot) })
+	for some := range slices.Chunk(all, chunk) {
+		views, err := e.look(ctx, some)
+		if err != nil {
+			return err
+		}
+		if err := yield(views); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (s *Shard) refs() []session.Ref {
-	refs := make([]session.Ref, 0, len(s.calls))
+func (s *Shard) list() []listed {
+	list := make([]listed, 0, len(s.calls))
 	for _, c := range s.calls {
-		refs = append(refs, c.s.Ref())
+		list = append(list, listed{c.s.Slot(), c.s.Ref()})
 	}
-	return refs
+	return list
+}
+
+// look shows those of some that still live, in the order of their slots.
+func (e *Engine) look(ctx context.Context, some []listed) ([]session.View, error) {
+	byShard := make([][]session.Ref, len(e.shards))
+	for _, l := range some {
+		i := e.shardOf(l.ref.TunnelID)
+		byShard[i] = append(byShard[i], l.ref)
+	}
+	views := make([]session.View, 0, len(some))
+	for i, refs := range byShard {
+		if len(refs) == 0 {
+			continue
+		}
+		part, err := e.views(ctx, i, refs)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, part...)
+	}
+	slices.SortFunc(views, func(a, b session.View) int { return cmp.Compare(a.Slot, b.Slot) })
+	return views, nil
 }
 
 // views shows those of refs that still live in a shard.
@@ -108,8 +139,8 @@ func (e *Engine) UserSessions(ctx context.Context, user string) ([]session.View,
 	return all, nil
 }
 
-// Tunnels returns all tunnels, also those that are only waiting for the last
-// acknowledgement.
+// Tunnels returns all tunnels by their ids, also those that are only waiting for the
+// last acknowledgement.
 func (e *Engine) Tunnels(ctx context.Context) ([]session.TunnelView, error) {
 	var all []session.TunnelView
 	for i := range e.shards {
@@ -124,6 +155,7 @@ func (e *Engine) Tunnels(ctx context.Context) ([]session.TunnelView, error) {
 		}
 		all = append(all, part...)
 	}
+	slices.SortFunc(all, func(a, b session.TunnelView) int { return cmp.Compare(a.TunnelID, b.TunnelID) })
 	return all, nil
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -109,7 +110,9 @@ func Open(cfg Config, send DataSender, log *zap.Logger) (_ *Path, err error) {
 	}
 	p.closers = append(p.closers, raw.Close)
 	p.icmp = raw
-	nl, err := netlink.NewHandle()
+	// Routes, links and addresses alone: the other families that the library
+	// opens by default are modules that a kernel need not have.
+	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,10 +29,14 @@ type shownSession struct {
 	FastPath    bool       `json:"fast_path"`
 }
 
+// sessions lists the sessions, which are to come in the order of their numbers.
 func (r *rig) sessions() []shownSession {
 	r.t.Helper()
 	var out []shownSession
 	r.ctlJSON(&out, "show", "session")
+	if !slices.IsSortedFunc(out, func(a, b shownSession) int { return cmp.Compare(a.SID, b.SID) }) {
+		r.t.Errorf("sessions are listed without order: %+v", out)
+	}
 	return out
 }
 

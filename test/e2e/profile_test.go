@@ -87,7 +87,12 @@ func TestTimeouts(t *testing.T) {
 	r.reflect()
 	p := r.lacsim("--sessions", "4", "--traffic-target", echoTarget, "--traffic-per-session", "10", "--traffic-time", "1s", "--hold", "forever")
 	r.waitUp(4)
-	r.waitUp(2)
+	r.until(10*time.Second, func() error {
+		if n := len(r.sessions()); n != 2 {
+			return fmt.Errorf("%d sessions are left", n)
+		}
+		return nil
+	})
 	if report := r.interrupt(p); report.Sessions.Lost != 2 {
 		t.Errorf("sessions: %+v", report.Sessions)
 	}

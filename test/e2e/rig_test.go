@@ -63,12 +63,13 @@ func newLab(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := &rig{t: t, lab: lab, dir: t.TempDir()}
 	t.Cleanup(func() {
-		if err := lab.Close(); err != nil {
+		if err := errors.Join(os.RemoveAll(r.pins()), lab.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	return &rig{t: t, lab: lab, dir: t.TempDir()}
+	return r
 }
 
 func (r *rig) path(file string) string { return filepath.Join(r.dir, file) }
@@ -110,9 +111,6 @@ func (r *rig) startLNSD(env ...string) {
 		}
 		if r.t.Failed() {
 			r.t.Logf("lnsd printed:\n%s", tail(r.lnsd.Log(), 8000))
-		}
-		if err := os.RemoveAll(r.pins()); err != nil {
-			r.t.Error(err)
 		}
 	})
 	r.until(20*time.Second, func() error {

@@ -1,0 +1,52 @@
+package perf
+
+import "errors"
+
+// target is a forwarder in its place, ready to be measured.
+type target struct {
+	name    string
+	rig     *rig
+	table   *table
+	passage passage
+	// skb says that packets leave as socket buffers.
+	skb bool
+	// patient says that the forwarder works beside the generator and not within
+	// it: it is given time, and rates that it can bear.
+	patient bool
+
+	// attach makes the target the one that forwards in its rig, detach undoes it.
+	attach, detach func() error
+}
+
+// stream is what the target is measured with.
+func (t *target) stream(d Direction, size int) *stream {
+	from, to := t.rig.sides(d)
+	return &stream{
+		direction: d, tunnelled: t.passage != routing && d == Up, size: size,
+		table: t.table, from: from, to: to,
+	}
+}
+
+// withAttached runs f while the target forwards.
+func (t *target) withAttached(f func() error) error {
+	if err := t.attach(); err != nil {
+		return errors.Join(err, t.detach())
+	}
+	return errors.Join(f(), t.detach())
+}
+
+func nothing() error { return nil }
+
+// closers are undone in reverse order.
+type closers []func() error
+
+func (c *closers) add(f func() error) { *c = append(*c, f) }
+
+func (c *closers) close() error {
+	var errs []error
+	for i := len(*c) - 1; i >= 0; i-- {
+		errs = append(errs, (*c)[i]())
+	}
+	*c = nil
+	return errors.Join(errs...)
+}
