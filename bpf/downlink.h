@@ -5,6 +5,7 @@
 #define LNS_DOWNLINK_H
 
 #include "counters.h"
+#include "ecn.h"
 #include "l2tp.h"
 #include "mss6.h"
 #include "nexthop.h"
@@ -106,17 +107,20 @@ static __always_inline enum lns_reason route_outer(const struct frame *f,
 	return find_nexthop(f, hop, AF_INET);
 }
 
-/* The TOS of the outer packet. Its ECN bits are always 0, not ECN-capable, since
- * decapsulation at the other end is not known to obey RFC 6040. */
+/* The TOS of the outer packet. Its ECN bits are 0, not ECN-capable, unless
+ * decapsulation at the other end is known to obey RFC 6040. */
 static __always_inline __u8 outer_tos(const struct lns_session *s, const struct iphdr *inner)
 {
-	const __u8 *byte = (const void *)inner;
+	__u8 tos, mask = 0;
 
-	if (!(s->flags & LNS_COPY_DSCP))
+	if (!(s->flags & (LNS_COPY_DSCP | LNS_ECN)))
 		return s->outer_tos;
-	if (inner->version == 6)
-		return (byte[0] << 4 | byte[1] >> 4) & DSCP_MASK;
-	return inner->tos & DSCP_MASK;
+	tos = inner->version == 6 ? traffic_class((const void *)inner) : inner->tos;
+	if (s->flags & LNS_COPY_DSCP)
+		mask |= DSCP_MASK;
+	if (s->flags & LNS_ECN)
+		mask |= ECN_MASK;
+	return (tos & mask) | (s->outer_tos & ~mask);
 }
 
 /* Writes the outer IPv4 header. */

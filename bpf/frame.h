@@ -19,6 +19,9 @@ struct frame {
 	__u32 ifindex;    /* interface that it came in on */
 	__u32 vrf;        /* and that interface's routing table */
 	__u16 protocol;   /* ethertype, host order */
+	/* Of IPv6 from a subscriber: the cursor stands before it. */
+	__u32 slot;
+	struct lns_session *session;
 };
 
 static __always_inline void *packet_start(const struct xdp_md *ctx)

@@ -14,6 +14,7 @@
 #include "downlink.h"
 #include "downlink6.h"
 #include "uplink.h"
+#include "uplink6.h"
 
 /* Whether addr (network order) and port are a socket of ours; port 0 asks for
  * the address alone. */
@@ -56,27 +57,26 @@ static __always_inline enum lns_reason enter(struct frame *f)
 /* Judges an IPv4 packet; the cursor stands before it. Out of line, so that enum
  * lns_reason is part of a prototype and with it of the BTF, where tools find the
  * names. */
-static __noinline enum lns_reason judge(struct frame *from)
+static __noinline enum lns_reason judge(struct frame *f)
 {
-	struct frame f = *from;
 	struct udphdr *udp;
 
-	f.ip = take_ipv4(&f.at);
-	if (!f.ip)
+	f->ip = take_ipv4(&f->at);
+	if (!f->ip)
 		return LNS_PASS_MALFORMED;
-	if (f.ip->protocol == IPPROTO_UDP) {
-		if (has_options(f.ip) || is_fragment(f.ip)) {
+	if (f->ip->protocol == IPPROTO_UDP) {
+		if (has_options(f->ip) || is_fragment(f->ip)) {
 			/* Without ports at hand the address decides; the
 			 * socket gets it once the kernel has dealt with it. */
-			if (is_local(f.ip->daddr, 0))
-				return has_options(f.ip) ? LNS_PUNT_OPTIONS : LNS_PUNT_FRAGMENT;
+			if (is_local(f->ip->daddr, 0))
+				return has_options(f->ip) ? LNS_PUNT_OPTIONS : LNS_PUNT_FRAGMENT;
 		} else {
-			udp = take(&f.at, sizeof(*udp));
-			if (udp && is_local(f.ip->daddr, bpf_ntohs(udp->dest)))
-				return uplink(&f, udp);
+			udp = take(&f->at, sizeof(*udp));
+			if (udp && is_local(f->ip->daddr, bpf_ntohs(udp->dest)))
+				return uplink(f, udp);
 		}
 	}
-	return downlink(&f);
+	return downlink(f);
 }
 
 SEC("xdp")
@@ -95,6 +95,8 @@ int lns_xdp(struct xdp_md *ctx)
 
 	if (!reason)
 		reason = f.protocol == ETH_P_IPV6 ? downlink6(&f) : judge(&f);
+	if (!reason) /* IPv6 in IPv4 */
+		reason = uplink6(&f);
 	count_reason(reason, frame_len);
 	return verdict(reason);
 }

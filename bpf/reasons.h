@@ -55,6 +55,7 @@ enum lns_reason {
 	LNS_DROP_SOURCE,    /* inner source is not the subscriber's */
 	LNS_DROP_MALFORMED, /* inner packet is not valid IP */
 	LNS_DROP_OUTPUT,    /* rewritten, and then could not be sent */
+	LNS_DROP_ECN,       /* marked outside, and inside not ECN-capable */
 
 	LNS_REASONS,
 };

@@ -121,6 +121,7 @@ enum lns_flag {
 	LNS_IPV6 = 1 << 16,        /* has IPv6 prefixes of its own */
 	LNS_ROUTED6 = 1 << 17,     /* lns_routes6 has prefixes of this session */
 	LNS_COPY_DSCP = 1 << 18,   /* outer DSCP is that of the inner packet */
+	LNS_ECN = 1 << 19,         /* ECN through the tunnel, both ways */
 };
 
 /*
@@ -153,7 +154,7 @@ _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
 enum lns_cause {
 	LNS_CAUSE_PEER = 0,   /* not from the session's peer, or not to its local end */
 	LNS_CAUSE_SOURCE,     /* inner source is not the subscriber's */
-	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IP */
+	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IP, or LNS_DROP_ECN */
 	LNS_CAUSE_OUTPUT,     /* rewritten, and then could not be sent */
 	LNS_CAUSES,
 };

@@ -11,10 +11,10 @@
 #define LNS_UPLINK_H
 
 #include "counters.h"
+#include "ecn.h"
 #include "l2tp.h"
 #include "mss.h"
 #include "nexthop.h"
-#include "uplink6.h"
 
 /* An uplink packet of a known session. */
 struct uplink {
@@ -22,6 +22,7 @@ struct uplink {
 	struct iphdr *ip; /* inner */
 	__u32 slot;
 	__u32 len; /* of the inner packet */
+	__u8 tos;  /* outer */
 };
 
 /* Whether the datagram comes from the session's peer, address and port, to the
@@ -103,6 +104,11 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 		return LNS_PUNT_MARTIAN;
 	if (ip->ttl <= 1)
 		return LNS_PUNT_TTL;
+	up->tos = f->ip->tos;
+	if (up->session->flags & LNS_ECN && ecn_lost(up->tos, ip->tos)) {
+		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
+		return LNS_DROP_ECN;
+	}
 	up->ip = ip;
 	up->len = bpf_ntohs(ip->tot_len);
 	return LNS_CONTINUE;
@@ -140,6 +146,8 @@ static __always_inline enum lns_reason send_up(struct xdp_md *ctx, const struct 
 	__u16 max_mss = up->session->clamp_mss;
 
 	decrement_ttl(up->ip);
+	if (up->session->flags & LNS_ECN)
+		mark_ipv4(up->ip, up->tos);
 	if (max_mss)
 		clamp_mss(ctx, at, max_mss);
 	if (bpf_xdp_adjust_head(ctx, (int)(at - hop->l2_len)) || cut_after(ctx, hop->l2_len + up->len) ||
@@ -150,7 +158,8 @@ static __always_inline enum lns_reason send_up(struct xdp_md *ctx, const struct 
 	return LNS_SENT_UP;
 }
 
-/* Judges a datagram for one of our sockets; the cursor stands behind udp. */
+/* Judges a datagram for one of our sockets; the cursor stands behind udp.
+ * LNS_CONTINUE for IPv6, which is uplink6's. */
 static __always_inline enum lns_reason uplink(struct frame *f, const struct udphdr *udp)
 {
 	struct lns_usage *usage;
@@ -171,8 +180,11 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 		reason = check_inner(f, &up);
 	else if (reason == LNS_DROP_L2TP)
 		count_drop(up.slot, 1, LNS_CAUSE_MALFORMED);
-	else if (protocol == PPP_IPV6 && up.session->flags & LNS_IPV6)
-		return uplink6(f, up.session, up.slot);
+	else if (protocol == PPP_IPV6 && up.session->flags & LNS_IPV6) {
+		f->session = up.session;
+		f->slot = up.slot;
+		return LNS_CONTINUE;
+	}
 	if (!reason)
 		reason = route_inner(f, &up, &hop);
 	if (!reason)

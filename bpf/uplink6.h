@@ -4,6 +4,7 @@
 #define LNS_UPLINK6_H
 
 #include "counters.h"
+#include "ecn.h"
 #include "ipv6.h"
 #include "mss6.h"
 #include "nexthop.h"
@@ -31,10 +32,11 @@ static __always_inline int owns_source6(const struct lns_session *s, __u32 slot,
  * Makes sure that the packet may be routed on. What a subscriber says on its
  * link (neighbour and router discovery, DHCPv6) comes from fe80::/10 or ::, or
  * goes to such an address or a multicast one: that is for the daemon, and never
- * forwarded. Any other source must be the subscriber's, whatever it sends to.
+ * forwarded. Any other source must be the subscriber's, whatever it sends to. tos
+ * is the outer one.
  */
 static __always_inline enum lns_reason check_inner6(const struct lns_session *s, __u32 slot,
-						    const struct ipv6hdr *ip)
+						    const struct ipv6hdr *ip, __u8 tos)
 {
 	int nobody = is_martian6(&ip->saddr) && net_word(&ip->saddr.in6_u.u6_addr8[8]) == 0;
 	int link = is_link_scope(&ip->daddr);
@@ -51,6 +53,10 @@ static __always_inline enum lns_reason check_inner6(const struct lns_session *s,
 		return LNS_PUNT_MARTIAN;
 	if (ip->hop_limit <= 1)
 		return LNS_PUNT_TTL;
+	if (s->flags & LNS_ECN && ecn_lost(tos, traffic_class(ip))) {
+		count_drop(slot, 1, LNS_CAUSE_MALFORMED);
+		return LNS_DROP_ECN;
+	}
 	return LNS_CONTINUE;
 }
 
@@ -79,23 +85,28 @@ static __always_inline enum lns_reason route_inner6(const struct frame *f, const
 /* Turns the frame into the inner packet, of len bytes, on its next link and
  * sends it. Writes from the first line on: any failure is a drop. */
 static __always_inline int send_up6(struct xdp_md *ctx, const struct lns_session *s,
-				    struct ipv6hdr *ip, __u32 len, const struct nexthop *hop)
+				    struct ipv6hdr *ip, __u32 len, __u8 tos, const struct nexthop *hop)
 {
 	__u32 at = distance(packet_start(ctx), ip);
 
 	ip->hop_limit--;
+	if (s->flags & LNS_ECN)
+		mark_ipv6(ip, tos);
 	if (s->clamp_mss)
 		clamp_mss6(ctx, at, s->clamp_mss);
 	return bpf_xdp_adjust_head(ctx, (int)(at - hop->l2_len)) || cut_after(ctx, hop->l2_len + len) ||
 	       write_ethernet(ctx, hop, ETH_P_IPV6) || !redirect(hop);
 }
 
-/* Judges an IPv6 packet that s sent; the cursor stands before it. Out of line,
- * so that IPv4 packets have the registers to themselves. */
-static __noinline enum lns_reason uplink6(struct frame *f, const struct lns_session *s, __u32 slot)
+/* Judges an IPv6 packet that f->session sent; the cursor stands before it. Out of
+ * line, and not below IPv4's, since the stack is not deep enough for both. */
+static __noinline enum lns_reason uplink6(struct frame *f)
 {
+	const struct lns_session *s = f->session;
+	__u32 slot = f->slot;
 	struct ipv6hdr *ip = take_ipv6(&f->at);
 	struct nexthop hop = {};
+	__u8 tos = f->ip->tos;
 	enum lns_reason reason;
 	__u32 len;
 
@@ -103,13 +114,13 @@ static __noinline enum lns_reason uplink6(struct frame *f, const struct lns_sess
 		count_drop(slot, 1, LNS_CAUSE_MALFORMED);
 		return LNS_DROP_MALFORMED;
 	}
-	reason = check_inner6(s, slot, ip);
+	reason = check_inner6(s, slot, ip, tos);
 	if (!reason)
 		reason = route_inner6(f, ip, &hop);
 	if (reason)
 		return reason;
 	len = ipv6_len(ip);
-	if (send_up6(f->ctx, s, ip, len, &hop)) {
+	if (send_up6(f->ctx, s, ip, len, tos, &hop)) {
 		count_drop(slot, 1, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}

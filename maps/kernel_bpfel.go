@@ -64,6 +64,7 @@ const (
 	kernelLnsFlagLNS_IPV6          kernelLnsFlag = 65536
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
+	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
 )
 
 type kernelLnsFlow struct {
@@ -159,7 +160,8 @@ const (
 	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 31
 	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 32
 	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 33
-	kernelLnsReasonLNS_REASONS          kernelLnsReason = 34
+	kernelLnsReasonLNS_DROP_ECN         kernelLnsReason = 34
+	kernelLnsReasonLNS_REASONS          kernelLnsReason = 35
 )
 
 type kernelLnsSession struct {

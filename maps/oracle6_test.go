@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/session"
 )
 
 // checkedIPv6 returns the IPv6 packet at the start of b without what follows it,
@@ -71,6 +73,14 @@ func modelUp6(s Session, frame []byte) (out []byte, refuse bool) {
 	if !forward || onLink(src) || onLink(dst) {
 		return nil, false
 	}
+	packet = slices.Clone(packet)
+	if p.Flags&FlagECN != 0 {
+		class, ok := session.CombineECN(outer[1], packet[0]<<4|packet[1]>>4)
+		if !ok {
+			return nil, true
+		}
+		packet[1] = packet[1]&0x0F | class<<4
+	}
 	return toCore6(clamped6(packet, p.ClampMss)), false
 }
 
@@ -122,14 +132,14 @@ func TestSlowPathIsOracle6(t *testing.T) {
 	forwarded := map[string]int{}
 	for i := range rounds {
 		s := session6()
-		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum|FlagCopyDSCP)
+		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum|FlagCopyDSCP|FlagECN)
 		s.Policy.ClampMss, s.Policy.OuterTos = uint16(r.IntN(3)*500), byte(r.IntN(64)<<2)
 		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags|FlagIPv6|FlagRouted6, s.Policy.ClampMss, s.Policy.OuterTos
 
 		ppp := [][]byte{longPPP6, {0x00, 0x57}, {0xFF, 0x03, 0x57}, {0x57}}[r.IntN(4)]
 		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, max(r.IntN(40)-20, -1), ppp}
 		us := ours[r.IntN(len(ours))]
-		up := mutate(r, fromPeer(d.message(randomInner6(r, us, server6))))
+		up := mutate(r, marked(fromPeer(d.message(randomInner6(r, us, server6))), byte(r.Uint32())))
 		if againstModel(t, w, "lac0", up, func() ([]byte, bool) { return modelUp6(s, up) }) {
 			forwarded["up"]++
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/session"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -80,6 +81,12 @@ func modelUp(p Policy, frame []byte) (out []byte, refuse bool) {
 	inner, ok = checkedIPv4(inner)
 	if !ok || inner[8] <= 1 {
 		return nil, false
+	}
+	inner = slices.Clone(inner)
+	if p.Flags&FlagECN != 0 {
+		if inner[1], ok = session.CombineECN(outer[1], inner[1]); !ok {
+			return nil, true
+		}
 	}
 	return toCore(clamped(inner, p.ClampMss)), false
 }
@@ -240,14 +247,14 @@ func TestSlowPathIsOracle(t *testing.T) {
 	forwarded := map[string]int{}
 	for i := range rounds {
 		s := subscriberSession()
-		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum|FlagCopyDSCP)
+		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum|FlagCopyDSCP|FlagECN)
 		s.Policy.ClampMss, s.Policy.OuterTos = uint16(r.IntN(3)*500), byte(r.IntN(64)<<2)
 		// Only flags, MSS and TOS differ, which one packet at a time can see at once.
 		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags, s.Policy.ClampMss, s.Policy.OuterTos
 
 		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(40) - 20, allPPP[r.IntN(len(allPPP))]}
 		d.offset = max(d.offset, -1)
-		up := mutate(r, fromPeer(d.message(randomInner(r, subscriber, server))))
+		up := mutate(r, marked(fromPeer(d.message(randomInner(r, subscriber, server))), byte(r.Uint32())))
 		if againstModel(t, w, "lac0", up, func() ([]byte, bool) { return modelUp(s.Policy, up) }) {
 			forwarded["up"]++
 		}

@@ -248,8 +248,10 @@ func toPeer(p Policy, inner []byte) []byte {
 	if p.Flags&FlagUDPChecksum == 0 {
 		datagram[6], datagram[7] = 0, 0
 	}
-	dscp := session.DSCP{Copy: p.Flags&FlagCopyDSCP != 0, Value: p.OuterTos >> 2}
-	h := header{src: local.Addr(), dst: peer.Addr(), protocol: 17, tos: dscp.TOS(inner)}
+	outer := session.Framing{
+		DSCP: session.DSCP{Copy: p.Flags&FlagCopyDSCP != 0, Value: p.OuterTos >> 2}, ECN: p.Flags&FlagECN != 0,
+	}
+	h := header{src: local.Addr(), dst: peer.Addr(), protocol: 17, tos: outer.TOS(inner)}
 	if p.Flags&FlagDontFragment != 0 {
 		h.frag = 0x4000
 	}

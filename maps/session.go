@@ -28,6 +28,7 @@ const (
 	FlagRouted         = kernelLnsFlagLNS_ROUTED        // has routes
 	FlagIPv6           = kernelLnsFlagLNS_IPV6          // has IPv6 prefixes
 	FlagCopyDSCP       = kernelLnsFlagLNS_COPY_DSCP     // outer DSCP is the inner one
+	FlagECN            = kernelLnsFlagLNS_ECN           // ECN through the tunnel
 	FlagRouted6        = kernelLnsFlagLNS_ROUTED6       // has IPv6 prefixes besides Net6
 )
 

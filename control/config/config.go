@@ -63,6 +63,8 @@ type L2TP struct {
 	OuterDF bool
 	// OuterDSCP is the code point of data packets to the LACs.
 	OuterDSCP session.DSCP
+	// ECN carries congestion marks through the tunnels.
+	ECN bool
 	// SendLength writes the Length field in data headers.
 	SendLength bool
 	// SendSequence writes Ns and Nr in data headers.

@@ -32,6 +32,7 @@ type LAC struct {
 	SendLength         bool
 	SendAddressControl bool
 	OuterDSCP          session.DSCP
+	ECN                bool
 
 	// Given is what the command said, to render it again.
 	Given []LACText
@@ -61,5 +62,6 @@ func (c *Config) Unknown() LAC {
 		SendLength:         c.L2TP.SendLength,
 		SendAddressControl: c.PPP.SendAddressControl,
 		OuterDSCP:          c.L2TP.OuterDSCP,
+		ECN:                c.L2TP.ECN,
 	}
 }

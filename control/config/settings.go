@@ -60,6 +60,8 @@ func l2tpSettings() []Setting {
 			"Set DF in packets to the LACs: no fragments on the way; what a path does not carry is cut or refused inside the tunnel."),
 		row("outer_dscp", dscp(), func(c *Config) *session.DSCP { return &c.L2TP.OuterDSCP }, "none", NewOnly,
 			"DSCP of data packets to the LACs: that of the subscriber's packet, none (0), or a fixed one."),
+		row("ecn", boolean(), func(c *Config) *bool { return &c.L2TP.ECN }, "no", NewOnly,
+			"Carry ECN marks through the tunnel (RFC 6040), for LACs that do so too."),
 		row("clamp_mss", boolean(), func(c *Config) *bool { return &c.L2TP.ClampMSS }, "yes", NewOnly,
 			"Limit the MSS of TCP connections to what the tunnel carries."),
 		row("one_tunnel_per_lac", boolean(), func(c *Config) *bool { return &c.L2TP.OneTunnelPerLAC }, "no", NewOnly,

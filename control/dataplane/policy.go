@@ -34,6 +34,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		ClampMss:      r.ClampMSS,
 		OuterTos:      r.Framing.DSCP.Value << 2,
 	}
+	if r.Framing.ECN {
+		p.Flags |= maps.FlagECN
+	}
 	if r.Framing.DSCP.Copy {
 		p.Flags |= maps.FlagCopyDSCP
 	}

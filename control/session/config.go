@@ -50,6 +50,8 @@ type Config struct {
 	DataLength, DataSequence bool
 	// OuterDSCP is the code point of data packets to the LAC.
 	OuterDSCP DSCP
+	// ECN carries congestion marks through the tunnel; only for LACs that do too.
+	ECN bool
 	// OmitAddressControl leaves FF 03 out of data packets even where ACFC was not
 	// negotiated, for LACs that expect none.
 	OmitAddressControl bool

@@ -1,9 +1,7 @@
 package session
 
 // DSCP says which differentiated services code point (RFC 2474) data packets to
-// the peer carry outside. The zero value is 0, best effort. The two bits beside
-// it are always 0, Not-ECT: whether the other end combines them with those inside
-// as RFC 6040 demands is not known, and a mark that it ignored would be lost.
+// the peer carry outside. The zero value is 0, best effort.
 type DSCP struct {
 	// Copy takes the code point of each inner packet (RFC 2983, uniform model).
 	Copy bool
@@ -14,15 +12,19 @@ type DSCP struct {
 // dscpMask is where the code point lies in the TOS or traffic class byte.
 const dscpMask = 0xFC
 
-// TOS returns the byte for the outer header around the IP packet ip, of whose
-// header the first two bytes must be there.
+// TOS returns the code point's part of Framing.TOS.
 func (d DSCP) TOS(ip []byte) byte {
-	switch {
-	case !d.Copy:
+	if !d.Copy {
 		return d.Value << 2
-	case ip[0]>>4 == 6:
-		return (ip[0]<<4 | ip[1]>>4) & dscpMask
-	default:
-		return ip[1] & dscpMask
 	}
+	return trafficClass(ip) & dscpMask
+}
+
+// trafficClass returns the TOS byte of an IPv4 packet, the traffic class of an
+// IPv6 one.
+func trafficClass(ip []byte) byte {
+	if ip[0]>>4 == 6 {
+		return ip[0]<<4 | ip[1]>>4
+	}
+	return ip[1]
 }

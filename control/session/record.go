@@ -86,6 +86,20 @@ type Framing struct {
 	CompressProtocol bool
 	// DSCP is the code point of the outer header.
 	DSCP DSCP
+	// ECN copies the inner ECN field to the outer header, and combines the outer
+	// one with the inner on the way in (RFC 6040, normal mode). The peer must do
+	// the same.
+	ECN bool
+}
+
+// TOS returns the byte for the outer header around the IP packet ip, of whose
+// header the first two bytes must be there.
+func (f Framing) TOS(ip []byte) byte {
+	tos := f.DSCP.TOS(ip)
+	if f.ECN {
+		tos |= trafficClass(ip) & ecnMask
+	}
+	return tos
 }
 
 // ProgramOp asks the forwarding path to install or to remove a session.

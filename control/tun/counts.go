@@ -16,6 +16,7 @@ const (
 	upMalformed
 	upNotIPv4
 	upLate
+	upECN
 	upWriteError
 	downForwarded
 	downFragmented
@@ -38,6 +39,7 @@ var reasonNames = [reasons]string{
 	upMalformed:     "slow_up_malformed",
 	upNotIPv4:       "slow_up_not_ipv4",
 	upLate:          "slow_up_late",
+	upECN:           "slow_up_ecn",
 	upWriteError:    "slow_up_write_error",
 	downForwarded:   "slow_down_forwarded",
 	downFragmented:  "slow_down_fragmented",

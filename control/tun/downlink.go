@@ -129,7 +129,7 @@ func (d *downlink) packet(b []byte) reason {
 	d.wrap(e, packet)
 	// Sending may wait for room in the socket; changes of the table need not.
 	t.mu.RUnlock()
-	d.send.SendTOS(e.local, e.peer, e.dscp.TOS(packet), d.scratch)
+	d.send.SendTOS(e.local, e.peer, e.outer.TOS(packet), d.scratch)
 	return downForwarded
 }
 
@@ -153,7 +153,7 @@ func (d *downlink) tooBig(e *entry, packet []byte, mtu int) reason {
 			return downFragmented
 		}
 		d.wrap(e, d.piece)
-		d.send.SendTOS(e.local, e.peer, e.dscp.TOS(d.piece), d.scratch)
+		d.send.SendTOS(e.local, e.peer, e.outer.TOS(d.piece), d.scratch)
 	}
 }
 

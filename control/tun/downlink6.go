@@ -27,7 +27,7 @@ func (d *downlink) packet6(b []byte) reason {
 	d.wrap(e, packet)
 	e.down6(len(packet))
 	t.mu.RUnlock()
-	d.send.SendTOS(e.local, e.peer, e.dscp.TOS(packet), d.scratch)
+	d.send.SendTOS(e.local, e.peer, e.outer.TOS(packet), d.scratch)
 	return downForwarded
 }
 

@@ -67,7 +67,7 @@ func TestUplink6(t *testing.T) {
 			other.Prefixes6, other.Routes = []netip.Prefix{netip.MustParsePrefix("2001:db8:d000:5::/64")}, nil
 			install(p, other)
 			u := p.NewUplink()
-			if got := u.Packet(lns, lac, data(c.ip)); got != c.handled {
+			if got := u.Packet(lns, lac, 0, data(c.ip)); got != c.handled {
 				t.Fatalf("handled: %v, want %v", got, c.handled)
 			}
 			u.Flush()
@@ -167,7 +167,7 @@ func TestMSS6(t *testing.T) {
 	segment := syn(tcpFlagSYN, 2, 4, 0x05, 0xB4)[20:]
 	up := packet6("2001:db8:64:7::1", "2001:db8:ffff::1", 6, segment)
 	u := p.NewUplink()
-	u.Packet(lns, lac, data(up))
+	u.Packet(lns, lac, 0, data(up))
 	u.Flush()
 	if got := binary.BigEndian.Uint16(m.written[0][40+22:]); got != 1400 {
 		t.Errorf("MSS %d, want 1400", got)
@@ -185,7 +185,7 @@ func TestNoIPv6(t *testing.T) {
 	if r := p.down.packet(packet6("2001:db8:ffff::1", "2001:db8:64:7::1", 17, nil)); r != downNotIPv4 {
 		t.Error(reasonNames[r])
 	}
-	if !p.NewUplink().Packet(lns, lac, data(packet6("fe80::1", "ff02::2", 58, nil))) || count(t, p, upNotIPv4) != 1 {
+	if !p.NewUplink().Packet(lns, lac, 0, data(packet6("fe80::1", "ff02::2", 58, nil))) || count(t, p, upNotIPv4) != 1 {
 		t.Error("not refused")
 	}
 }
@@ -223,7 +223,7 @@ func TestNoAllocationPerPacket6(t *testing.T) {
 	down := packet6("2001:db8:ffff::1", "2001:db8:d000:1::1", 17, make([]byte, 1000))
 	big := packet6("2001:db8:ffff::1", "2001:db8:d000:1::1", 17, make([]byte, 1450))
 	for name, f := range map[string]func(){
-		"uplink":   func() { u.Packet(lns, lac, up) },
+		"uplink":   func() { u.Packet(lns, lac, 0, up) },
 		"downlink": func() { p.down.packet(down) },
 		"too big":  func() { p.down.packet(big) },
 	} {

@@ -155,7 +155,7 @@ func TestUplink(t *testing.T) {
 			p, m := newPath(t)
 			install(p, record())
 			u := p.NewUplink()
-			if got := u.Packet(c.local, c.peer, c.b); got != c.handled {
+			if got := u.Packet(c.local, c.peer, 0, c.b); got != c.handled {
 				t.Fatalf("handled: %v, want %v", got, c.handled)
 			}
 			u.Flush()
@@ -188,7 +188,7 @@ func TestUplinkClampsMSS(t *testing.T) {
 	s := syn(tcpFlagSYN, 2, 4, 0x05, 0xB4)
 	copy(s[12:16], []byte{10, 64, 0, 7})
 	u := p.NewUplink()
-	u.Packet(lns, lac, data(s))
+	u.Packet(lns, lac, 0, data(s))
 	u.Flush()
 	if got := mssOf(m.written[0], 2); got != 1420 {
 		t.Errorf("MSS %d, want 1420", got)
@@ -201,7 +201,7 @@ func TestUplinkBatch(t *testing.T) {
 	install(p, record())
 	u := p.NewUplink()
 	for i := range uplinkBatch + 5 {
-		u.Packet(lns, lac, data(udpPacket("10.64.0.7", "198.51.100.2", 0, i)))
+		u.Packet(lns, lac, 0, data(udpPacket("10.64.0.7", "198.51.100.2", 0, i)))
 	}
 	u.Flush()
 	u.Flush()
@@ -336,7 +336,7 @@ func TestDataSequenceNumbers(t *testing.T) {
 	}{{0, false}, {1, false}, {1, true}, {0, true}, {5, false}, {4, true}, {32772, false}, {5, true},
 		{65535, false}, {0, false}, {65535, true}, {1, false}} {
 		before := count(t, p, upLate)
-		u.Packet(lns, lac, l2tp.AppendDataIP(nil, l2tp.Framing{Sequence: true}, 7, 9, c.ns, ip))
+		u.Packet(lns, lac, 0, l2tp.AppendDataIP(nil, l2tp.Framing{Sequence: true}, 7, 9, c.ns, ip))
 		if late := count(t, p, upLate) > before; late != c.late {
 			t.Errorf("Ns %d: late %v, want %v", c.ns, late, c.late)
 		}
@@ -409,7 +409,7 @@ func TestNoAllocationPerPacket(t *testing.T) {
 	u := p.NewUplink()
 	up := data(udpPacket("10.64.0.7", "198.51.100.2", 0, 1000))
 	for name, f := range map[string]func(){
-		"uplink":     func() { u.Packet(lns, lac, up) },
+		"uplink":     func() { u.Packet(lns, lac, 0, up) },
 		"downlink":   func(b []byte) func() { return func() { p.down.packet(b) } }(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 1000)),
 		"fragmented": func(b []byte) func() { return func() { p.down.packet(b) } }(udpPacket("198.51.100.2", "10.64.0.7", 0, 1472)),
 		"too big":    func(b []byte) func() { return func() { p.down.packet(b) } }(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 1472)),
@@ -427,7 +427,7 @@ func BenchmarkUplink(b *testing.B) {
 	b.SetBytes(1400)
 	b.ReportAllocs()
 	for b.Loop() {
-		u.Packet(lns, lac, d)
+		u.Packet(lns, lac, 0, d)
 	}
 }
 
@@ -450,7 +450,7 @@ func FuzzUplink(f *testing.F) {
 	u := p.NewUplink()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m.written = m.written[:0]
-		u.Packet(lns, lac, bytes.Clone(b))
+		u.Packet(lns, lac, 0, bytes.Clone(b))
 		u.Flush()
 		for _, w := range m.written {
 			if got, ok := trimIPv4(w); !ok || len(got) != len(w) {

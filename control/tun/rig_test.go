@@ -109,7 +109,7 @@ func openWith(t *testing.T, ns *netlab.Namespace, cfg tun.Config, socketCfg udp.
 	background(t, path.Run)
 	up := path.NewUplink()
 	background(t, func(ctx context.Context) error {
-		return socket.RunBatches(ctx, func(local, peer netip.AddrPort, b []byte) { up.Packet(local, peer, b) }, up.Flush)
+		return socket.RunMarked(ctx, func(local, peer netip.AddrPort, tos byte, b []byte) { up.Packet(local, peer, tos, b) }, up.Flush)
 	})
 	return path
 }

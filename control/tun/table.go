@@ -24,8 +24,8 @@ type entry struct {
 	framing      l2tp.Framing
 	mtu          int
 	mss          uint16
-	dscp         session.DSCP
-	*liveCounter // outlives the entry, see table.counters
+	outer        session.Framing // for its TOS
+	*liveCounter                 // outlives the entry, see table.counters
 }
 
 // liveCounter is what a session has counted, and its data sequence numbers (RFC
@@ -281,7 +281,7 @@ func newEntry(r *session.Record) *entry {
 		},
 		mtu:         int(r.MTU),
 		mss:         r.ClampMSS,
-		dscp:        r.Framing.DSCP,
+		outer:       r.Framing,
 		liveCounter: &liveCounter{},
 	}
 	e.prefixes6 = prefixes6Of(r.Prefixes6)

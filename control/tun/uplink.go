@@ -24,6 +24,7 @@ type Uplink struct {
 	bufs   [uplinkBatch][]byte
 	n      int
 	now    int64
+	tos    byte // of the datagram
 }
 
 // NewUplink returns a new Uplink.
@@ -35,13 +36,14 @@ func (p *Path) NewUplink() *Uplink {
 	return u
 }
 
-// Packet takes a datagram received from peer at our address local. It returns
+// Packet takes a datagram received from peer at our address local, with the TOS
+// of its header. It returns
 // true when it was a session's IP packet, now queued or dropped and counted, and
 // false for everything else: control messages, PPP's own protocols, unknown
 // sessions. b is not kept, and not changed unless true is returned.
 //
 // What is queued is written by Flush, or when the batch is full.
-func (u *Uplink) Packet(local, peer netip.AddrPort, b []byte) bool {
+func (u *Uplink) Packet(local, peer netip.AddrPort, tos byte, b []byte) bool {
 	h, frame, err := l2tp.ParseHeader(b)
 	if err != nil || h.IsControl() {
 		return false
@@ -49,6 +51,7 @@ func (u *Uplink) Packet(local, peer netip.AddrPort, b []byte) bool {
 	if u.n == 0 {
 		u.now = time.Now().UnixNano()
 	}
+	u.tos = tos
 	t := u.p.table
 	t.mu.RLock()
 	e := t.byID[key(h.TunnelID, h.SessionID)]
@@ -100,6 +103,10 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, f
 	if !e.sourceAllowed(source(packet)) {
 		e.upDropped.Add(1)
 		return upSpoofedSource, true
+	}
+	if e.outer.ECN && !markIPv4(packet, u.tos) {
+		e.upDropped.Add(1)
+		return upECN, true
 	}
 	clampMSS(packet, e.mss)
 	u.queue(e, packet)

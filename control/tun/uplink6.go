@@ -24,6 +24,10 @@ func (u *Uplink) packet6(e *entry, ip []byte) (_ reason, handled bool) {
 	if link || linkScope(src) {
 		return 0, false
 	}
+	if e.outer.ECN && !markIPv6(packet, u.tos) {
+		e.upDropped.Add(1)
+		return upECN, true
+	}
 	clampMSS6(packet, e.mss)
 	e.up6(len(packet))
 	u.queue(e, packet)

@@ -69,15 +69,32 @@ func addrPort(sa *unix.RawSockaddrInet4) netip.AddrPort {
 // messages received with it. Of ipi_spec_dst and ipi_addr it is the first that
 // may be used as a source address if the destination was a broadcast.
 func localAddress(oob []byte) (netip.Addr, bool) {
+	data := message(oob, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
+	if data == nil {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFrom4((*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0])).Spec_dst), true
+}
+
+// tosOf finds the TOS that a datagram came with, 0 if it is not told.
+func tosOf(oob []byte) byte {
+	if data := message(oob, unix.IP_TOS, 1); data != nil {
+		return data[0]
+	}
+	return 0
+}
+
+// message returns the data, at least size bytes, of the control message of a type,
+// or nil.
+func message(oob []byte, typ int32, size int) []byte {
 	for len(oob) >= unix.SizeofCmsghdr {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
 		n := int(h.Len)
 		if n < unix.SizeofCmsghdr || n > len(oob) {
-			return netip.Addr{}, false
+			return nil
 		}
-		if h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && n >= unix.CmsgLen(unix.SizeofInet4Pktinfo) {
-			info := (*unix.Inet4Pktinfo)(unsafe.Pointer(&oob[unix.CmsgLen(0)]))
-			return netip.AddrFrom4(info.Spec_dst), true
+		if h.Level == unix.IPPROTO_IP && h.Type == typ && n >= unix.CmsgLen(size) {
+			return oob[unix.CmsgLen(0):n]
 		}
 		next := unix.CmsgSpace(n - unix.CmsgLen(0))
 		if next > len(oob) {
@@ -85,7 +102,7 @@ func localAddress(oob []byte) (netip.Addr, bool) {
 		}
 		oob = oob[next:]
 	}
-	return netip.Addr{}, false
+	return nil
 }
 
 // putPktinfo writes the control message that selects the source address.

@@ -23,6 +23,11 @@ func (s *Socket) Run(ctx context.Context, fn func(local, peer netip.AddrPort, b 
 // RunBatches is Run with a call of after when the last datagram of a batch has
 // been handed over, for receivers that collect what they make of them.
 func (s *Socket) RunBatches(ctx context.Context, fn func(local, peer netip.AddrPort, b []byte), after func()) error {
+	return s.RunMarked(ctx, func(local, peer netip.AddrPort, _ byte, b []byte) { fn(local, peer, b) }, after)
+}
+
+// RunMarked is RunBatches with the TOS that each datagram came with.
+func (s *Socket) RunMarked(ctx context.Context, fn func(local, peer netip.AddrPort, tos byte, b []byte), after func()) error {
 	if err := s.conn.SetReadDeadline(time.Time{}); err != nil {
 		return ended(err)
 	}
@@ -55,7 +60,7 @@ func ended(err error) error {
 }
 
 // deliver counts a batch and hands it over.
-func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort, b []byte)) {
+func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort, tos byte, b []byte)) {
 	var bytes uint64
 	for i := range r.msgs[:n] {
 		m := &r.msgs[i]
@@ -64,13 +69,14 @@ func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort,
 			s.truncated.Add(1)
 			continue
 		}
-		addr, ok := localAddress(r.oob[i*r.oobLen : i*r.oobLen+int(m.hdr.Controllen)])
+		oob := r.oob[i*r.oobLen : i*r.oobLen+int(m.hdr.Controllen)]
+		addr, ok := localAddress(oob)
 		if !ok || m.hdr.Namelen < unix.SizeofSockaddrInet4 {
 			s.malformed.Add(1)
 			continue
 		}
 		b := r.data[i*r.dataLen : i*r.dataLen+int(m.n)]
-		fn(netip.AddrPortFrom(addr, s.local.Port()), addrPort(&r.names[i]), b)
+		fn(netip.AddrPortFrom(addr, s.local.Port()), addrPort(&r.names[i]), tosOf(oob), b)
 	}
 	s.rx.packets.Add(uint64(n))
 	s.rx.bytes.Add(bytes)
@@ -101,9 +107,9 @@ func newReceiver(batch, dataLen int) *receiver {
 		iovs:    make([]unix.Iovec, batch),
 		names:   make([]unix.RawSockaddrInet4, batch),
 		data:    make([]byte, batch*dataLen),
-		oob:     make([]byte, batch*pktinfoLen),
+		oob:     make([]byte, batch*(pktinfoLen+tosLen)),
 		dataLen: dataLen,
-		oobLen:  pktinfoLen,
+		oobLen:  pktinfoLen + tosLen,
 	}
 	for i := range r.msgs {
 		r.iovs[i].Base = &r.data[i*dataLen]

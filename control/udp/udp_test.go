@@ -317,7 +317,7 @@ func TestNoAllocationPerDatagram(t *testing.T) {
 	r := newReceiver(s.cfg.Batch, s.cfg.MaxDatagram)
 	b := make([]byte, 1400)
 	got := 0
-	fn := func(_, _ netip.AddrPort, b []byte) { got += len(b) }
+	fn := func(_, _ netip.AddrPort, _ byte, b []byte) { got += len(b) }
 	allocs := testing.AllocsPerRun(100, func() {
 		for range 32 {
 			x.Send(s.LocalAddr(), s.LocalAddr(), b)
@@ -353,7 +353,7 @@ func BenchmarkLoopback(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		s.deliver(r, n, func(_, _ netip.AddrPort, _ []byte) { got++ })
+		s.deliver(r, n, func(_, _ netip.AddrPort, _ byte, _ []byte) { got++ })
 	}
 }
 
