@@ -48,21 +48,31 @@ static __always_inline int any_routes(void)
 	return facts && facts->routes;
 }
 
-/* Finds the session that the packet is for. */
-static __always_inline enum lns_reason find_subscriber(const struct frame *f, struct downlink *down)
+/* The slot of the subscriber that addr belongs to, by its own address or by a
+ * prefix. */
+static __always_inline __u32 *subscriber_slot(__u32 vrf, __be32 addr)
 {
-	__u32 *slot = host_slot(f->vrf, f->ip->daddr);
+	__u32 *slot = host_slot(vrf, addr);
+
+	return slot || !any_routes() ? slot : routed_slot(vrf, addr);
+}
+
+/* Finds the session that a packet to addr (network order) is for. */
+static __always_inline enum lns_reason find_subscriber(__u32 vrf, __be32 addr,
+						       struct downlink *down)
+{
+	__u32 *slot = host_slot(vrf, addr);
 	int own = slot != NULL;
 	struct lns_session *s;
 
 	if (!slot && any_routes())
-		slot = routed_slot(f->vrf, f->ip->daddr);
+		slot = routed_slot(vrf, addr);
 	if (!slot)
 		return LNS_PASS_NOT_OURS;
 	down->slot = *slot;
 	s = bpf_map_lookup_elem(&lns_sessions, &down->slot);
-	if (!s || s->state != LNS_OPEN || s->vrf != f->vrf ||
-	    (own && addr_word(s->address) != f->ip->daddr))
+	if (!s || s->state != LNS_OPEN || s->vrf != vrf ||
+	    (own && addr_word(s->address) != addr))
 		return LNS_PUNT_CLOSED;
 	down->session = s;
 	return LNS_CONTINUE;
@@ -148,26 +158,50 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_sessio
 	ip->check = ~sum_ipv4(ip);
 }
 
-/* Writes L2TP and PPP from pos on; message is the L2TP message's length, protocol
- * the PPP protocol number. The caller has made sure of room for the longest. */
-static __always_inline void write_l2tp_ppp(void *pos, const struct lns_session *s, __u32 message,
-					   __u8 protocol)
+/* Writes the L2TP header from pos on and returns what follows it; message is the
+ * L2TP message's length. The caller has made sure of room for the longest. */
+static __always_inline void *write_l2tp(void *pos, const struct lns_session *s, __u32 message)
 {
 	enum lns_flag flags = s->flags;
 	__u16 *word = pos;
-	__u8 *byte;
 
 	*word++ = bpf_htons(L2TP_VERSION | (flags & LNS_LENGTH ? L2TP_LENGTH : 0));
 	if (flags & LNS_LENGTH)
 		*word++ = bpf_htons(message);
 	*word++ = bpf_htons(s->peer_tunnel_id);
 	*word++ = bpf_htons(s->peer_session_id);
+	return word;
+}
+
+/* Writes what stands before an IP packet in a PPP frame; protocol is PPP's number
+ * for it. */
+static __always_inline void write_ppp(void *pos, enum lns_flag flags, __u8 protocol)
+{
+	__u16 *word = pos;
+	__u8 *byte;
+
 	if (flags & LNS_ADDR_CONTROL)
 		*word++ = bpf_htons(PPP_ADDRESS << 8 | PPP_CONTROL);
 	byte = (void *)word;
 	if (!(flags & LNS_PFC))
 		*byte++ = 0;
 	*byte = protocol;
+}
+
+/* Writes IPv4, UDP and L2TP headers, and returns what follows them; total is the
+ * length of the IPv4 packet. The UDP checksum is left zero. */
+static __always_inline void *write_headers(struct iphdr *ip, const struct lns_session *s,
+					   __u32 total, __u8 tos)
+{
+	struct udphdr *udp = (void *)(ip + 1);
+	__u32 datagram = total - sizeof(*ip);
+
+	write_ipv4(ip, s, total, tos);
+	udp->source = bpf_htons(s->local_port);
+	udp->dest = bpf_htons(s->peer_port);
+	udp->len = bpf_htons(datagram);
+	udp->check = 0;
+	return write_l2tp(udp + 1, s, datagram - sizeof(*udp));
 }
 
 /*
@@ -179,58 +213,84 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 {
 	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
 	struct iphdr *ip, *inner;
-	struct udphdr *udp;
 	__u8 protocol = PPP_IPV4;
-	__u32 outer, total;
+	__u8 tos;
+	__u32 outer;
 
 	if (!s)
 		return -1;
 	at &= FRAME_OFFSET_MASK;
 	outer = outer_len(s->flags);
-	total = outer + len;
 	ip = packet_start(ctx) + at;
-	udp = (void *)(ip + 1);
 	inner = (void *)ip + outer;
 	if ((void *)(inner + 1) > packet_end(ctx) || (void *)ip + OUTER_MAX > packet_end(ctx))
 		return -1;
+	tos = outer_tos(s, inner);
 	if (inner->version == 6) {
 		protocol = PPP_IPV6;
 		((struct ipv6hdr *)inner)->hop_limit--;
 	} else {
 		decrement_ttl(inner);
 	}
-	write_ipv4(ip, s, total, outer_tos(s, inner));
-	total -= sizeof(*ip);
-	udp->source = bpf_htons(s->local_port);
-	udp->dest = bpf_htons(s->peer_port);
-	udp->len = bpf_htons(total);
-	udp->check = 0;
-	write_l2tp_ppp(udp + 1, s, total - sizeof(*udp), protocol);
+	write_ppp(write_headers(ip, s, outer + len, tos), s->flags, protocol);
 	if (s->clamp_mss && protocol == PPP_IPV6)
 		clamp_mss6(ctx, at + outer, s->clamp_mss);
 	else if (s->clamp_mss)
 		clamp_mss(ctx, at + outer, s->clamp_mss);
 	if (s->flags & LNS_UDP_CHECKSUM)
-		return write_udp_checksum(ctx, at, total);
+		return write_udp_checksum(ctx, at, outer + len - sizeof(*ip));
 	return 0;
 }
 
-/* Makes room, writes the outer headers and sends the packet. */
-static __always_inline enum lns_reason send_down(struct xdp_md *ctx, const struct frame *f,
-						 const struct downlink *down,
-						 const struct nexthop *hop)
+/* What becomes of an IPv4 packet from another subscriber besides. */
+struct crossing {
+	__u16 max_mss; /* largest MSS in SYN segments, 0: leave alone */
+	__u8 ecn;      /* ECN field that the packet came in with, 0: leave alone */
+};
+
+/* Does so; at is where the packet begins. Negative on failure. */
+static __always_inline int cross(struct xdp_md *ctx, __u32 at, const struct crossing *crossing)
 {
-	int grow = hop->l2_len + down->outer - f->l2_len;
+	struct iphdr *ip = packet_start(ctx) + (at & FRAME_OFFSET_MASK);
+
+	if ((void *)(ip + 1) > packet_end(ctx))
+		return -1;
+	if (crossing->ecn)
+		mark_ipv4(ip, crossing->ecn);
+	if (crossing->max_mss)
+		clamp_mss(ctx, at, crossing->max_mss);
+	return 0;
+}
+
+/* Makes room, writes the outer headers and sends the packet, which begins at byte
+ * at of the frame; crossing is NULL for one that no subscriber sent. */
+static __always_inline enum lns_reason send_down(struct xdp_md *ctx, __u32 at,
+						 const struct downlink *down,
+						 const struct nexthop *hop,
+						 const struct crossing *crossing)
+{
+	int grow = hop->l2_len + down->outer - at;
 
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return LNS_PUNT_HEADROOM;
 	/* The packet is changed from here on: any failure is a drop. */
-	if (cut_after(ctx, hop->l2_len + down->outer + down->len) ||
-	    write_outer(ctx, down->slot, hop->l2_len, down->len) || write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
+	if ((crossing && cross(ctx, hop->l2_len + down->outer, crossing)) ||
+	    cut_after(ctx, hop->l2_len + down->outer + down->len) ||
+	    write_outer(ctx, down->slot, hop->l2_len, down->len) ||
+	    write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}
 	return LNS_SENT_DOWN;
+}
+
+/* Counts a packet that was sent to the subscriber. */
+static __always_inline void count_down(const struct downlink *down)
+{
+	struct lns_usage *usage = bpf_map_lookup_elem(&lns_counters, &down->slot);
+
+	if (usage)
+		count_flow(&usage->down, down->len);
 }
 
 /* Judges a packet that is not for one of our sockets. */
@@ -238,21 +298,17 @@ static __always_inline enum lns_reason downlink(const struct frame *f)
 {
 	struct downlink down = {};
 	struct nexthop hop = {};
-	struct lns_usage *usage;
 	enum lns_reason reason;
 
-	reason = find_subscriber(f, &down);
+	reason = find_subscriber(f->vrf, f->ip->daddr, &down);
 	if (!reason)
 		reason = check_downlink(f, &down);
 	if (!reason)
 		reason = route_outer(f, &down, &hop);
 	if (!reason)
-		reason = send_down(f->ctx, f, &down, &hop);
-	if (reason == LNS_SENT_DOWN) {
-		usage = bpf_map_lookup_elem(&lns_counters, &down.slot);
-		if (usage)
-			count_flow(&usage->down, down.len);
-	}
+		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
+	if (reason == LNS_SENT_DOWN)
+		count_down(&down);
 	return reason;
 }
 

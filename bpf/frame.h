@@ -19,7 +19,7 @@ struct frame {
 	__u32 ifindex;    /* interface that it came in on */
 	__u32 vrf;        /* and that interface's routing table */
 	__u16 protocol;   /* ethertype, host order */
-	/* Of IPv6 from a subscriber: the cursor stands before it. */
+	/* Set for IPv6 from a subscriber alone: the cursor stands before it. */
 	__u32 slot;
 	struct lns_session *session;
 };

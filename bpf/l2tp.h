@@ -24,6 +24,7 @@
 #define PPP_CONTROL 0x03
 #define PPP_IPV4 0x0021
 #define PPP_IPV6 0x0057
+#define PPP_LCP 0xC021
 /* Protocol numbers from here on are network and link control (RFC 1661
  * section 2). */
 #define PPP_FIRST_CONTROL 0x8000

@@ -68,8 +68,11 @@ static __noinline enum lns_reason judge(struct frame *f)
 		if (has_options(f->ip) || is_fragment(f->ip)) {
 			/* Without ports at hand the address decides; the
 			 * socket gets it once the kernel has dealt with it. */
-			if (is_local(f->ip->daddr, 0))
+			if (is_local(f->ip->daddr, 0)) {
+				if (!is_lac(f->ip->saddr))
+					return LNS_DROP_LAC;
 				return has_options(f->ip) ? LNS_PUNT_OPTIONS : LNS_PUNT_FRAGMENT;
+			}
 		} else {
 			udp = take(&f->at, sizeof(*udp));
 			if (udp && is_local(f->ip->daddr, bpf_ntohs(udp->dest)))
@@ -95,7 +98,7 @@ int lns_xdp(struct xdp_md *ctx)
 
 	if (!reason)
 		reason = f.protocol == ETH_P_IPV6 ? downlink6(&f) : judge(&f);
-	if (!reason) /* IPv6 in IPv4 */
+	if (f.session) /* IPv6 in IPv4 */
 		reason = uplink6(&f);
 	count_reason(reason, frame_len);
 	return verdict(reason);

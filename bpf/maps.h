@@ -9,9 +9,10 @@
  *
  * Memory of a session, all allocated at load: lns_calls and lns_hosts 64 + 16
  * bytes each (element and bucket, the buckets rounded up to a power of two),
- * lns_sessions 64, lns_counters 128: 352 bytes, 352 MiB for 2^20 sessions. IPv6,
- * where it is on, takes 72 + 16 bytes in lns_nets6 and 32 in lns_counters6: 472.
- * A routed prefix takes some 100 bytes more, when it is installed.
+ * lns_sessions 64, lns_counters 128, lns_lines 16: 368 bytes, 368 MiB for 2^20
+ * sessions. IPv6, where it is on, takes 72 + 16 bytes in lns_nets6 and 32 in
+ * lns_counters6: 488. A routed prefix takes some 100 bytes more, when it is
+ * installed.
  */
 #ifndef LNS_MAPS_H
 #define LNS_MAPS_H
@@ -23,6 +24,9 @@
 
 /* Time to live of the outer packets. Set before load. */
 const volatile __u8 outer_ttl = 64;
+
+/* Packets from one subscriber to another. Set before load. */
+const volatile enum lns_hairpin hairpin = LNS_HAIRPIN_ALLOW;
 
 /*
  * Our (tunnel id, session id) to slot. Written by the daemon, read per uplink
@@ -128,6 +132,20 @@ struct {
 } lns_counters6 SEC(".maps");
 
 /*
+ * Traces of PPP's own frames by slot. Written by XDP; zeroed by the daemon while
+ * the slot is in no other map, and read by it without a system call. Apart from
+ * lns_counters, whose cache lines it would make longer for packets that never
+ * look here.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_line);
+} lns_lines SEC(".maps");
+
+/*
  * Packets and bytes by enum lns_reason. Written by XDP, read by the daemon;
  * never reset. Per CPU: every packet of every session counts here.
  */
@@ -184,6 +202,41 @@ struct {
 	__type(key, __u32);
 	__type(value, struct bpf_devmap_val);
 } lns_devices SEC(".maps");
+
+/*
+ * Tunnels that live, by our tunnel id. Written by the daemon, through shared
+ * memory, before the first word to a peer; read for what is to reach its socket.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_tunnel);
+} lns_tunnels SEC(".maps");
+
+/*
+ * Prefixes of LACs that may speak to us; the value is not used. Written by the
+ * daemon; asked where lns_live.lacs is not 0, for who is no live tunnel's peer.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lns_range);
+	__type(value, __u32);
+} lns_lacs SEC(".maps");
+
+/*
+ * Rates of each source. Written by XDP alone. LRU: sources that are not known
+ * beforehand must not fill it up; one that is forgotten begins anew.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct lns_source);
+	__type(value, struct lns_gates);
+} lns_rates SEC(".maps");
 
 /* One value, written by the daemon, read per packet that needs it. */
 struct {

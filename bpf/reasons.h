@@ -18,6 +18,8 @@ enum lns_reason {
 	/* Sent on (XDP_REDIRECT). */
 	LNS_SENT_UP,   /* decapsulated, towards the routed side */
 	LNS_SENT_DOWN, /* encapsulated, towards the peer */
+	LNS_SENT_ECHO, /* LCP Echo-Request, answered */
+	LNS_SENT_HAIRPIN, /* from one subscriber to another */
 
 	/* Not for us (XDP_PASS). */
 	LNS_PASS_NOT_IP,     /* another ethertype, or more tags than two */
@@ -56,6 +58,15 @@ enum lns_reason {
 	LNS_DROP_MALFORMED, /* inner packet is not valid IP */
 	LNS_DROP_OUTPUT,    /* rewritten, and then could not be sent */
 	LNS_DROP_ECN,       /* marked outside, and inside not ECN-capable */
+	LNS_DROP_HAIRPIN,   /* to another subscriber, which is not allowed */
+	LNS_DROP_LAC,       /* source is no LAC that is configured */
+	LNS_DROP_CONTROL,   /* malformed L2TP control header */
+	LNS_DROP_TUNNEL,    /* for no live tunnel, or not from its peer */
+	LNS_DROP_SCCRQ_RATE,   /* too many tunnels asked for by this LAC */
+	LNS_DROP_CALL_RATE,    /* too many calls asked for by this LAC */
+	LNS_DROP_CONTROL_RATE, /* too many other control messages of this LAC */
+	LNS_DROP_SETUP_RATE,   /* too many PPP frames of this LAC's new sessions */
+	LNS_DROP_PPP_RATE,     /* too many PPP frames of this session */
 
 	LNS_REASONS,
 };

@@ -118,6 +118,7 @@ enum lns_flag {
 	LNS_UDP_CHECKSUM = 1 << 4, /* write the outer UDP checksum */
 	LNS_DONT_FRAGMENT = 1 << 5, /* set DF in the outer IPv4 header */
 	LNS_ROUTED = 1 << 6,       /* lns_routes has prefixes of this session */
+	LNS_ECHO = 1 << 7,         /* answer LCP Echo-Requests with magic */
 	LNS_IPV6 = 1 << 16,        /* has IPv6 prefixes of its own */
 	LNS_ROUTED6 = 1 << 17,     /* lns_routes6 has prefixes of this session */
 	LNS_COPY_DSCP = 1 << 18,   /* outer DSCP is that of the inner packet */
@@ -145,10 +146,18 @@ struct lns_session {
 	__u16 mtu;       /* largest inner packet to the subscriber, bytes */
 	__u16 clamp_mss; /* largest TCP MSS in SYN segments of IPv4, 0: leave alone */
 	__u8 net6[8];    /* the subscriber's own /64; all zeros: none */
+	__u32 magic;     /* our LCP Magic-Number, 0 for none */
 	__u8 outer_tos;  /* of the outer packets, without LNS_COPY_DSCP */
-	__u8 pad[15];
+	__u8 pad[11];
 };
 _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
+
+/* What becomes of packets from one subscriber to another. */
+enum lns_hairpin {
+	LNS_HAIRPIN_ALLOW = 0, /* sent on from here */
+	LNS_HAIRPIN_DENY,      /* dropped */
+	LNS_HAIRPIN_CORE,      /* left to the kernel's routes and rules */
+};
 
 /* Why a packet of a session was dropped. */
 enum lns_cause {
@@ -156,6 +165,7 @@ enum lns_cause {
 	LNS_CAUSE_SOURCE,     /* inner source is not the subscriber's */
 	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IP, or LNS_DROP_ECN */
 	LNS_CAUSE_OUTPUT,     /* rewritten, and then could not be sent */
+	LNS_CAUSE_POLICY,     /* to another subscriber, which is not allowed */
 	LNS_CAUSES,
 };
 
@@ -167,7 +177,6 @@ struct lns_flow {
 	__u64 bytes;
 	__u64 last_seen;
 	__u64 drops[LNS_CAUSES];
-	__u64 pad;
 };
 _Static_assert(sizeof(struct lns_flow) == 64, "lns_flow");
 
@@ -187,6 +196,48 @@ struct lns_share6 {
 };
 _Static_assert(sizeof(struct lns_share6) == 32, "lns_share6");
 
+/* Value of lns_lines: what a session's own frames, which are not the subscriber's
+ * packets, have left behind. */
+struct lns_line {
+	__u64 echo_seen; /* last Echo-Request answered, as last_seen in lns_flow */
+	__u64 ppp;       /* gate of frames to the daemon, as in lns_rates */
+};
+_Static_assert(sizeof(struct lns_line) == 16, "lns_line");
+
+/* Value of lns_tunnels, by our tunnel id. One word, written as one. */
+struct lns_tunnel {
+	__u8 peer[4];
+	__u16 peer_port;
+	__u16 live; /* 1, or 0: there is no such tunnel */
+};
+_Static_assert(sizeof(struct lns_tunnel) == 8, "lns_tunnel");
+
+/* Key of lns_lacs. */
+struct lns_range {
+	__u32 prefixlen;
+	__u8 addr[4];
+};
+_Static_assert(sizeof(struct lns_range) == 8, "lns_range");
+
+/* Key of lns_rates: who sends. */
+struct lns_source {
+	__u8 addr[4];
+};
+_Static_assert(sizeof(struct lns_source) == 4, "lns_source");
+
+/* What a gate lets through at once after a pause: a second's worth, in ns. */
+#define LNS_GATE_BURST 1000000000ULL
+
+/* Value of lns_rates. A gate is the time in ns (CLOCK_MONOTONIC) at which what it
+ * has let through will be made up for; one in the past is all open. */
+struct lns_gates {
+	__u64 sccrq;
+	__u64 call;
+	__u64 control;
+	__u64 setup;
+};
+_Static_assert(sizeof(struct lns_gates) == 32, "lns_gates");
+
 /* Value of lns_reasons, on each CPU. bytes are those of the received frames. */
 struct lns_tally {
 	__u64 packets;
@@ -198,8 +249,17 @@ _Static_assert(sizeof(struct lns_tally) == 16, "lns_tally");
 struct lns_facts {
 	enum lns_layout layout; /* of the daemon that made the maps */
 	__u32 routes;           /* prefixes in lns_routes; 0 spares the lookup */
-	__u32 routes6;          /* the same of lns_routes6 */
+	__u32 lacs;             /* prefixes in lns_lacs; 0 lets every source in */
+	__u32 routes6;          /* prefixes in lns_routes6 */
+	/* Nanoseconds between two messages at the highest rate, at most
+	 * LNS_GATE_BURST; 0 is no limit. */
+	__u64 sccrq_interval;   /* for each source: SCCRQ */
+	__u64 call_interval;    /* ICRQ and OCRQ */
+	__u64 control_interval; /* other messages, but the protected ones */
+	__u64 setup_interval;   /* PPP frames of sessions that are not installed */
+	__u64 ppp_interval;     /* for each installed session: PPP frames */
+	__u64 now;              /* the gates' clock in ns; 0: the kernel's */
 };
-_Static_assert(sizeof(struct lns_facts) == 12, "lns_facts");
+_Static_assert(sizeof(struct lns_facts) == 64, "lns_facts");
 
 #endif

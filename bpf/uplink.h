@@ -10,19 +10,20 @@
 #ifndef LNS_UPLINK_H
 #define LNS_UPLINK_H
 
-#include "counters.h"
+#include "echo.h"
 #include "ecn.h"
-#include "l2tp.h"
-#include "mss.h"
-#include "nexthop.h"
+#include "hairpin.h"
+#include "shield.h"
 
 /* An uplink packet of a known session. */
 struct uplink {
 	struct lns_session *session;
 	struct iphdr *ip; /* inner */
 	__u32 slot;
-	__u32 len; /* of the inner packet */
-	__u8 tos;  /* outer */
+	__u32 len;      /* of the inner packet */
+	struct lns_call call;
+	__u32 protocol; /* PPP's number for what the frame carries */
+	__u8 tos;       /* outer */
 };
 
 /* Whether the datagram comes from the session's peer, address and port, to the
@@ -40,21 +41,20 @@ static __always_inline int from_peer(const struct lns_session *s, const struct i
 static __always_inline enum lns_reason find_session(struct frame *f, const struct udphdr *udp,
 						    struct uplink *up)
 {
-	struct lns_call call = {};
-	enum lns_reason reason = take_l2tp(&f->at, &call);
+	enum lns_reason reason = take_l2tp(&f->at, &up->call);
 	struct lns_session *s;
 	__u32 *slot;
 
 	if (reason)
 		return reason;
 	/* Data may overtake the end of the set-up: the daemon holds it. */
-	slot = bpf_map_lookup_elem(&lns_calls, &call);
+	slot = bpf_map_lookup_elem(&lns_calls, &up->call);
 	if (!slot)
 		return LNS_PUNT_UNKNOWN;
 	up->slot = *slot;
 	s = bpf_map_lookup_elem(&lns_sessions, &up->slot);
-	if (!s || s->state != LNS_OPEN || s->tunnel_id != call.tunnel_id ||
-	    s->session_id != call.session_id)
+	if (!s || s->state != LNS_OPEN || s->tunnel_id != up->call.tunnel_id ||
+	    s->session_id != up->call.session_id)
 		return LNS_PUNT_CLOSED;
 	up->session = s;
 	if (!from_peer(s, f->ip, udp)) {
@@ -98,6 +98,10 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 		count_drop(up->slot, 1, LNS_CAUSE_SOURCE);
 		return LNS_DROP_SOURCE;
 	}
+	if (hairpin_denied(up->session->vrf, ip->daddr)) {
+		count_drop(up->slot, 1, LNS_CAUSE_POLICY);
+		return LNS_DROP_HAIRPIN;
+	}
 	if (has_options(ip))
 		return LNS_PUNT_OPTIONS;
 	if (is_martian(ip->daddr))
@@ -112,6 +116,17 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 	up->ip = ip;
 	up->len = bpf_ntohs(ip->tot_len);
 	return LNS_CONTINUE;
+}
+
+/* Judges a frame of PPP itself: most are the daemon's. */
+static __always_inline enum lns_reason ppp_control(const struct frame *f, const struct uplink *up,
+						   struct nexthop *hop)
+{
+	enum lns_reason reason = LNS_PUNT_PPP_CONTROL;
+
+	if (up->protocol == PPP_LCP && up->session->flags & LNS_ECHO)
+		reason = answer_echo(f, up->session, up->slot, hop);
+	return reason == LNS_PUNT_PPP_CONTROL ? (enum lns_reason)judge_ppp(up->slot) : reason;
 }
 
 /* Asks for the next hop by all that routing rules and multipath may look at. */
@@ -166,7 +181,6 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 	struct uplink up = {};
 	struct nexthop hop = {};
 	__u32 len = bpf_ntohs(udp->len);
-	__u32 protocol = 0;
 	enum lns_reason reason;
 
 	if (len < sizeof(*udp) || len - sizeof(*udp) > f->at.left || !ipv4_checksum_valid(f->ip))
@@ -174,13 +188,15 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 	f->at.left = len - sizeof(*udp);
 	reason = find_session(f, udp, &up);
 	if (reason)
-		return reason;
-	reason = take_ppp(&f->at, &protocol);
+		return shield(f, udp, up.call.tunnel_id, reason);
+	reason = take_ppp(&f->at, &up.protocol);
+	if (reason == LNS_PUNT_PPP_CONTROL)
+		return ppp_control(f, &up, &hop);
 	if (!reason)
 		reason = check_inner(f, &up);
 	else if (reason == LNS_DROP_L2TP)
 		count_drop(up.slot, 1, LNS_CAUSE_MALFORMED);
-	else if (protocol == PPP_IPV6 && up.session->flags & LNS_IPV6) {
+	else if (up.protocol == PPP_IPV6 && up.session->flags & LNS_IPV6) {
 		f->session = up.session;
 		f->slot = up.slot;
 		return LNS_CONTINUE;
@@ -189,7 +205,9 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 		reason = route_inner(f, &up, &hop);
 	if (!reason)
 		reason = send_up(f->ctx, &up, &hop);
-	if (reason == LNS_SENT_UP) {
+	else if (reason == LNS_PUNT_FOREIGN)
+		reason = send_across(f, up.ip, up.session, up.tos, &hop);
+	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
 		usage = bpf_map_lookup_elem(&lns_counters, &up.slot);
 		if (usage)
 			count_flow(&usage->up, up.len);

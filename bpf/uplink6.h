@@ -4,6 +4,7 @@
 #define LNS_UPLINK6_H
 
 #include "counters.h"
+#include "downlink6.h"
 #include "ecn.h"
 #include "ipv6.h"
 #include "mss6.h"
@@ -28,6 +29,13 @@ static __always_inline int owns_source6(const struct lns_session *s, __u32 slot,
 	return owner && *owner == slot;
 }
 
+/* As hairpin_denied. What is allowed goes by the slow path. */
+static __always_inline int hairpin6_denied(__u32 vrf, const struct in6_addr *destination)
+{
+	return hairpin == LNS_HAIRPIN_DENY &&
+	       (net6_slot(vrf, destination) || (any_routes6() && routed6_slot(vrf, destination)));
+}
+
 /*
  * Makes sure that the packet may be routed on. What a subscriber says on its
  * link (neighbour and router discovery, DHCPv6) comes from fe80::/10 or ::, or
@@ -44,6 +52,10 @@ static __always_inline enum lns_reason check_inner6(const struct lns_session *s,
 	if (!is_link_scope(&ip->saddr) && !(nobody && link) && !owns_source6(s, slot, &ip->saddr)) {
 		count_drop(slot, 1, LNS_CAUSE_SOURCE);
 		return LNS_DROP_SOURCE;
+	}
+	if (hairpin6_denied(s->vrf, &ip->daddr)) {
+		count_drop(slot, 1, LNS_CAUSE_POLICY);
+		return LNS_DROP_HAIRPIN;
 	}
 	if (link || is_link_scope(&ip->saddr))
 		return LNS_PUNT_LINK_LOCAL;

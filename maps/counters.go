@@ -26,6 +26,7 @@ const (
 	CauseSource    = kernelLnsCauseLNS_CAUSE_SOURCE    // inner source not the subscriber's
 	CauseMalformed = kernelLnsCauseLNS_CAUSE_MALFORMED // inner packet not valid IP
 	CauseOutput    = kernelLnsCauseLNS_CAUSE_OUTPUT    // could not be sent
+	CausePolicy    = kernelLnsCauseLNS_CAUSE_POLICY    // to another subscriber
 )
 
 // Dropped returns the dropped packets of all causes.
@@ -44,6 +45,15 @@ func (m *Maps) Usage(slot uint32) Usage {
 		return Usage{}
 	}
 	return m.readUsage(slot)
+}
+
+// EchoSeen is when an Echo-Request of the session in slot was last answered: 0 for
+// never, else as LastSeen.
+func (m *Maps) EchoSeen(slot uint32) uint64 {
+	if slot == 0 || slot > m.cfg.Sessions {
+		return 0
+	}
+	return atomic.LoadUint64(&m.lines.values[slot].EchoSeen)
 }
 
 func (m *Maps) readUsage(slot uint32) Usage {

@@ -65,3 +65,20 @@ func TestECN(t *testing.T) {
 		}
 	}
 }
+
+// TestECNHairpin: a mark outside on the way in is inside, and outside again, on the
+// way to another subscriber.
+func TestECNHairpin(t *testing.T) {
+	w := newWorld(t)
+	s := session6()
+	s.Policy.Flags |= FlagECN
+	w.install(t, s)
+	other := anotherSession()
+	other.Policy.Flags |= FlagECN | FlagUDPChecksum
+	w.install(t, other)
+	in, out := toAnother(header{tos: 0xB8 | 2}, 20), toAnother(header{tos: 0xB8 | 3}, 20)
+	testCase{in: marked(uplinkFrame(in), 3), reason: "sent_hairpin", out: toPeer(other.Policy, out),
+		slot: slices.Concat(counted(7, "up", len(in)), counted(8, "down", len(in)))}.check(t, w, reached{})
+	lost := toAnother(header{tos: 0xB8}, 20)
+	testCase{in: marked(uplinkFrame(lost), 3), reason: "drop_ecn", slot: badUp}.check(t, w, reached{})
+}

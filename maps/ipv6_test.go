@@ -136,6 +136,20 @@ func TestUplink6(t *testing.T) {
 	runCases6(t, w, uplink6Cases())
 }
 
+// TestHairpin6Denied: the policy of hairpins is that of IPv6 too.
+func TestHairpin6Denied(t *testing.T) {
+	w := newWorldWith(t, Config{Sessions: 64, Routes: 16, IPv6: true, Hairpin: HairpinDeny})
+	to := func(dst string) []byte { return udp6(sub6, netip.MustParseAddr(dst), 9) }
+	another := facing(func(s *Session) {
+		s.Prefixes6 = []netip.Prefix{netip.MustParsePrefix("2001:db8:99:5::/64"), netip.MustParsePrefix("2001:db8:9a::/48")}
+	})
+	runCases6(t, w, []testCase{
+		{name: "an address in the /64 of another subscriber", in: uplink6Frame(to("2001:db8:99:5::1")), reason: "drop_hairpin", slot: dropped(7, "up", CausePolicy), with: another},
+		{name: "one in a prefix delegated to another", in: uplink6Frame(to("2001:db8:9a:1::1")), reason: "drop_hairpin", slot: dropped(7, "up", CausePolicy), with: another},
+		{name: "anything else is routed", in: uplink6Frame(to("2001:db8:c::2")), reason: "sent_up", out: toCore6(to("2001:db8:c::2")), slot: counted6(7, "up", 57), with: another},
+	})
+}
+
 // downlink6Cases are one case a rule of IPv6 to the subscriber.
 func downlink6Cases() []testCase {
 	inner := udp6(server6, sub6, 100)

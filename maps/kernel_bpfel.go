@@ -35,7 +35,8 @@ const (
 	kernelLnsCauseLNS_CAUSE_SOURCE    kernelLnsCause = 1
 	kernelLnsCauseLNS_CAUSE_MALFORMED kernelLnsCause = 2
 	kernelLnsCauseLNS_CAUSE_OUTPUT    kernelLnsCause = 3
-	kernelLnsCauseLNS_CAUSES          kernelLnsCause = 4
+	kernelLnsCauseLNS_CAUSE_POLICY    kernelLnsCause = 4
+	kernelLnsCauseLNS_CAUSES          kernelLnsCause = 5
 )
 
 type kernelLnsExit struct {
@@ -45,10 +46,17 @@ type kernelLnsExit struct {
 }
 
 type kernelLnsFacts struct {
-	_       structs.HostLayout
-	Layout  kernelLnsLayout
-	Routes  uint32
-	Routes6 uint32
+	_               structs.HostLayout
+	Layout          kernelLnsLayout
+	Routes          uint32
+	Lacs            uint32
+	Routes6         uint32
+	SccrqInterval   uint64
+	CallInterval    uint64
+	ControlInterval uint64
+	SetupInterval   uint64
+	PppInterval     uint64
+	Now             uint64
 }
 
 type kernelLnsFlag uint32
@@ -61,6 +69,7 @@ const (
 	kernelLnsFlagLNS_UDP_CHECKSUM  kernelLnsFlag = 16
 	kernelLnsFlagLNS_DONT_FRAGMENT kernelLnsFlag = 32
 	kernelLnsFlagLNS_ROUTED        kernelLnsFlag = 64
+	kernelLnsFlagLNS_ECHO          kernelLnsFlag = 128
 	kernelLnsFlagLNS_IPV6          kernelLnsFlag = 65536
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
@@ -72,9 +81,24 @@ type kernelLnsFlow struct {
 	Packets  uint64
 	Bytes    uint64
 	LastSeen uint64
-	Drops    [4]uint64
-	Pad      uint64
+	Drops    [5]uint64
 }
+
+type kernelLnsGates struct {
+	_       structs.HostLayout
+	Sccrq   uint64
+	Call    uint64
+	Control uint64
+	Setup   uint64
+}
+
+type kernelLnsHairpin uint32
+
+const (
+	kernelLnsHairpinLNS_HAIRPIN_ALLOW kernelLnsHairpin = 0
+	kernelLnsHairpinLNS_HAIRPIN_DENY  kernelLnsHairpin = 1
+	kernelLnsHairpinLNS_HAIRPIN_CORE  kernelLnsHairpin = 2
+)
 
 type kernelLnsHost struct {
 	_    structs.HostLayout
@@ -87,6 +111,12 @@ type kernelLnsLayout uint32
 const (
 	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 2
 )
+
+type kernelLnsLine struct {
+	_        structs.HostLayout
+	EchoSeen uint64
+	Ppp      uint64
+}
 
 type kernelLnsLocal struct {
 	_    structs.HostLayout
@@ -123,45 +153,62 @@ type kernelLnsPrefix6 struct {
 	Addr      [16]uint8
 }
 
+type kernelLnsRange struct {
+	_         structs.HostLayout
+	Prefixlen uint32
+	Addr      [4]uint8
+}
+
 type kernelLnsReason uint32
 
 const (
-	kernelLnsReasonLNS_CONTINUE         kernelLnsReason = 0
-	kernelLnsReasonLNS_SENT_UP          kernelLnsReason = 1
-	kernelLnsReasonLNS_SENT_DOWN        kernelLnsReason = 2
-	kernelLnsReasonLNS_PASS_NOT_IP      kernelLnsReason = 3
-	kernelLnsReasonLNS_PASS_PORT        kernelLnsReason = 4
-	kernelLnsReasonLNS_PASS_OTHER_HOST  kernelLnsReason = 5
-	kernelLnsReasonLNS_PASS_MALFORMED   kernelLnsReason = 6
-	kernelLnsReasonLNS_PASS_NOT_OURS    kernelLnsReason = 7
-	kernelLnsReasonLNS_PUNT_CONTROL     kernelLnsReason = 8
-	kernelLnsReasonLNS_PUNT_UNKNOWN     kernelLnsReason = 9
-	kernelLnsReasonLNS_PUNT_CLOSED      kernelLnsReason = 10
-	kernelLnsReasonLNS_PUNT_VRF         kernelLnsReason = 11
-	kernelLnsReasonLNS_PUNT_SEQUENCE    kernelLnsReason = 12
-	kernelLnsReasonLNS_PUNT_PPP_CONTROL kernelLnsReason = 13
-	kernelLnsReasonLNS_PUNT_PPP_OTHER   kernelLnsReason = 14
-	kernelLnsReasonLNS_PUNT_FRAGMENT    kernelLnsReason = 15
-	kernelLnsReasonLNS_PUNT_OPTIONS     kernelLnsReason = 16
-	kernelLnsReasonLNS_PUNT_MARTIAN     kernelLnsReason = 17
-	kernelLnsReasonLNS_PUNT_TTL         kernelLnsReason = 18
-	kernelLnsReasonLNS_PUNT_TOO_BIG     kernelLnsReason = 19
-	kernelLnsReasonLNS_PUNT_FOREIGN     kernelLnsReason = 20
-	kernelLnsReasonLNS_PUNT_NO_NEIGH    kernelLnsReason = 21
-	kernelLnsReasonLNS_PUNT_LOCAL       kernelLnsReason = 22
-	kernelLnsReasonLNS_PUNT_UNROUTABLE  kernelLnsReason = 23
-	kernelLnsReasonLNS_PUNT_FWD_OFF     kernelLnsReason = 24
-	kernelLnsReasonLNS_PUNT_FIB         kernelLnsReason = 25
-	kernelLnsReasonLNS_PUNT_HEADROOM    kernelLnsReason = 26
-	kernelLnsReasonLNS_PUNT_LINK_LOCAL  kernelLnsReason = 27
-	kernelLnsReasonLNS_DROP_VERSION     kernelLnsReason = 28
-	kernelLnsReasonLNS_DROP_L2TP        kernelLnsReason = 29
-	kernelLnsReasonLNS_DROP_PEER        kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_SOURCE      kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_MALFORMED   kernelLnsReason = 32
-	kernelLnsReasonLNS_DROP_OUTPUT      kernelLnsReason = 33
-	kernelLnsReasonLNS_DROP_ECN         kernelLnsReason = 34
-	kernelLnsReasonLNS_REASONS          kernelLnsReason = 35
+	kernelLnsReasonLNS_CONTINUE          kernelLnsReason = 0
+	kernelLnsReasonLNS_SENT_UP           kernelLnsReason = 1
+	kernelLnsReasonLNS_SENT_DOWN         kernelLnsReason = 2
+	kernelLnsReasonLNS_SENT_ECHO         kernelLnsReason = 3
+	kernelLnsReasonLNS_SENT_HAIRPIN      kernelLnsReason = 4
+	kernelLnsReasonLNS_PASS_NOT_IP       kernelLnsReason = 5
+	kernelLnsReasonLNS_PASS_PORT         kernelLnsReason = 6
+	kernelLnsReasonLNS_PASS_OTHER_HOST   kernelLnsReason = 7
+	kernelLnsReasonLNS_PASS_MALFORMED    kernelLnsReason = 8
+	kernelLnsReasonLNS_PASS_NOT_OURS     kernelLnsReason = 9
+	kernelLnsReasonLNS_PUNT_CONTROL      kernelLnsReason = 10
+	kernelLnsReasonLNS_PUNT_UNKNOWN      kernelLnsReason = 11
+	kernelLnsReasonLNS_PUNT_CLOSED       kernelLnsReason = 12
+	kernelLnsReasonLNS_PUNT_VRF          kernelLnsReason = 13
+	kernelLnsReasonLNS_PUNT_SEQUENCE     kernelLnsReason = 14
+	kernelLnsReasonLNS_PUNT_PPP_CONTROL  kernelLnsReason = 15
+	kernelLnsReasonLNS_PUNT_PPP_OTHER    kernelLnsReason = 16
+	kernelLnsReasonLNS_PUNT_FRAGMENT     kernelLnsReason = 17
+	kernelLnsReasonLNS_PUNT_OPTIONS      kernelLnsReason = 18
+	kernelLnsReasonLNS_PUNT_MARTIAN      kernelLnsReason = 19
+	kernelLnsReasonLNS_PUNT_TTL          kernelLnsReason = 20
+	kernelLnsReasonLNS_PUNT_TOO_BIG      kernelLnsReason = 21
+	kernelLnsReasonLNS_PUNT_FOREIGN      kernelLnsReason = 22
+	kernelLnsReasonLNS_PUNT_NO_NEIGH     kernelLnsReason = 23
+	kernelLnsReasonLNS_PUNT_LOCAL        kernelLnsReason = 24
+	kernelLnsReasonLNS_PUNT_UNROUTABLE   kernelLnsReason = 25
+	kernelLnsReasonLNS_PUNT_FWD_OFF      kernelLnsReason = 26
+	kernelLnsReasonLNS_PUNT_FIB          kernelLnsReason = 27
+	kernelLnsReasonLNS_PUNT_HEADROOM     kernelLnsReason = 28
+	kernelLnsReasonLNS_PUNT_LINK_LOCAL   kernelLnsReason = 29
+	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 30
+	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 33
+	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 34
+	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 35
+	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 36
+	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 37
+	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 38
+	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 39
+	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 40
+	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 41
+	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 42
+	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 43
+	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 44
+	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 45
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 46
 )
 
 type kernelLnsSession struct {
@@ -181,8 +228,9 @@ type kernelLnsSession struct {
 	Mtu           uint16
 	ClampMss      uint16
 	Net6          [8]uint8
+	Magic         uint32
 	OuterTos      uint8
-	Pad           [15]uint8
+	Pad           [11]uint8
 }
 
 type kernelLnsShare6 struct {
@@ -191,6 +239,11 @@ type kernelLnsShare6 struct {
 	UpBytes     uint64
 	DownPackets uint64
 	DownBytes   uint64
+}
+
+type kernelLnsSource struct {
+	_    structs.HostLayout
+	Addr [4]uint8
 }
 
 type kernelLnsState uint32
@@ -210,6 +263,13 @@ type kernelLnsTally struct {
 	_       structs.HostLayout
 	Packets uint64
 	Bytes   uint64
+}
+
+type kernelLnsTunnel struct {
+	_        structs.HostLayout
+	Peer     [4]uint8
+	PeerPort uint16
+	Live     uint16
 }
 
 type kernelLnsUsage struct {
@@ -235,14 +295,19 @@ const (
 	kernelMapLnsEgress    = "lns_egress"
 	kernelMapLnsHosts     = "lns_hosts"
 	kernelMapLnsIngress   = "lns_ingress"
+	kernelMapLnsLacs      = "lns_lacs"
+	kernelMapLnsLines     = "lns_lines"
 	kernelMapLnsLive      = "lns_live"
 	kernelMapLnsLocals    = "lns_locals"
 	kernelMapLnsNets6     = "lns_nets6"
+	kernelMapLnsRates     = "lns_rates"
 	kernelMapLnsReasons   = "lns_reasons"
 	kernelMapLnsRoutes    = "lns_routes"
 	kernelMapLnsRoutes6   = "lns_routes6"
 	kernelMapLnsSessions  = "lns_sessions"
+	kernelMapLnsTunnels   = "lns_tunnels"
 	kernelProgLnsXdp      = "lns_xdp"
+	kernelVarHairpin      = "hairpin"
 	kernelVarOuterTtl     = "outer_ttl"
 )
 
@@ -302,19 +367,24 @@ type kernelMapSpecs struct {
 	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
+	LnsLacs      *ebpf.MapSpec `ebpf:"lns_lacs"`
+	LnsLines     *ebpf.MapSpec `ebpf:"lns_lines"`
 	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
 	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
 	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
+	LnsRates     *ebpf.MapSpec `ebpf:"lns_rates"`
 	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
+	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
 }
 
 // kernelVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelVariableSpecs struct {
+	Hairpin  *ebpf.VariableSpec `ebpf:"hairpin"`
 	OuterTtl *ebpf.VariableSpec `ebpf:"outer_ttl"`
 }
 
@@ -345,13 +415,17 @@ type kernelMaps struct {
 	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
+	LnsLacs      *ebpf.Map `ebpf:"lns_lacs"`
+	LnsLines     *ebpf.Map `ebpf:"lns_lines"`
 	LnsLive      *ebpf.Map `ebpf:"lns_live"`
 	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
 	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
+	LnsRates     *ebpf.Map `ebpf:"lns_rates"`
 	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
+	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
 }
 
 func (m *kernelMaps) Close() error {
@@ -363,13 +437,17 @@ func (m *kernelMaps) Close() error {
 		m.LnsEgress,
 		m.LnsHosts,
 		m.LnsIngress,
+		m.LnsLacs,
+		m.LnsLines,
 		m.LnsLive,
 		m.LnsLocals,
 		m.LnsNets6,
+		m.LnsRates,
 		m.LnsReasons,
 		m.LnsRoutes,
 		m.LnsRoutes6,
 		m.LnsSessions,
+		m.LnsTunnels,
 	)
 }
 
@@ -377,6 +455,7 @@ func (m *kernelMaps) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelVariables struct {
+	Hairpin  *ebpf.Variable `ebpf:"hairpin"`
 	OuterTtl *ebpf.Variable `ebpf:"outer_ttl"`
 }
 

@@ -34,8 +34,13 @@ func TestSizes(t *testing.T) {
 		"lns_session": {unsafe.Sizeof(kernelLnsSession{}), 64},
 		"lns_flow":    {unsafe.Sizeof(kernelLnsFlow{}), 64},
 		"lns_usage":   {unsafe.Sizeof(kernelLnsUsage{}), 128},
+		"lns_line":    {unsafe.Sizeof(kernelLnsLine{}), 16},
 		"lns_tally":   {unsafe.Sizeof(kernelLnsTally{}), 16},
-		"lns_facts":   {unsafe.Sizeof(kernelLnsFacts{}), 12},
+		"lns_facts":   {unsafe.Sizeof(kernelLnsFacts{}), 64},
+		"lns_tunnel":  {unsafe.Sizeof(kernelLnsTunnel{}), 8},
+		"lns_range":   {unsafe.Sizeof(kernelLnsRange{}), 8},
+		"lns_source":  {unsafe.Sizeof(kernelLnsSource{}), 4},
+		"lns_gates":   {unsafe.Sizeof(kernelLnsGates{}), 32},
 	} {
 		if sizes[0] != sizes[1] {
 			t.Errorf("%s: %d bytes in Go, %d in C", name, sizes[0], sizes[1])

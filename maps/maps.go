@@ -33,9 +33,23 @@ type Config struct {
 	IPv6 bool
 	// OuterTTL is the time to live of packets to the peers; 0 means 64.
 	OuterTTL uint8
+	// Hairpin is what becomes of packets from one subscriber to another.
+	Hairpin Hairpin
+	// Rates bound what reaches the daemon.
+	Rates Rates
 	// Generic attaches in generic mode even where the driver could do better.
 	Generic bool
 }
+
+// Hairpin is a policy for packets from one subscriber to another.
+type Hairpin = kernelLnsHairpin
+
+// The policies.
+const (
+	HairpinAllow = kernelLnsHairpinLNS_HAIRPIN_ALLOW // sent on within the program
+	HairpinDeny  = kernelLnsHairpinLNS_HAIRPIN_DENY  // dropped
+	HairpinCore  = kernelLnsHairpinLNS_HAIRPIN_CORE  // left to the kernel's routes
+)
 
 // MaxSessions is the most sessions that one set of maps can be made for.
 const MaxSessions = 1 << 20
@@ -68,10 +82,13 @@ type Maps struct {
 	sessions mapped[kernelLnsSession]
 	usage    mapped[kernelLnsUsage]
 	shares   mapped[kernelLnsShare6]
+	lines    mapped[kernelLnsLine]
+	tunnels  mapped[kernelLnsTunnel]
 
 	mu     sync.Mutex // held while maps are changed
 	routes map[uint32]routeKeys
 	nroute routeCount
+	lacs   map[kernelLnsRange]struct{}
 	facts  kernelLnsFacts // as last written
 	links  map[int]attached
 }
@@ -103,6 +120,7 @@ func Open(cfg Config) (*Maps, error) {
 	m := &Maps{
 		cfg: cfg, names: names,
 		routes: make(map[uint32]routeKeys),
+		lacs:   make(map[kernelLnsRange]struct{}),
 		links:  make(map[int]attached),
 	}
 	if err := m.load(spec); err != nil {
@@ -122,6 +140,7 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsRoutes:   max(cfg.Routes, 1),
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
 		kernelMapLnsCounters: cfg.Sessions + 1,
+		kernelMapLnsLines:    cfg.Sessions + 1,
 	}
 	if cfg.IPv6 {
 		sizes[kernelMapLnsNets6] = cfg.Sessions
@@ -139,6 +158,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 			}
 		}
 	}
+	if err := spec.Variables[kernelVarHairpin].Set(cfg.Hairpin); err != nil {
+		return err
+	}
 	if cfg.OuterTTL != 0 {
 		return spec.Variables[kernelVarOuterTtl].Set(cfg.OuterTTL)
 	}
@@ -151,11 +173,10 @@ func (m *Maps) load(spec *ebpf.CollectionSpec) error {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return err
 		}
-		layout, err := pinnedLayout(path)
-		if err != nil {
+		var err error
+		if m.reused, err = adopt(path); err != nil {
 			return err
 		}
-		m.reused = layout != 0
 	}
 	opts := &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: m.cfg.PinPath}}
 	err := spec.LoadAndAssign(&m.objs, opts)
@@ -167,28 +188,6 @@ func (m *Maps) load(spec *ebpf.CollectionSpec) error {
 		return fmt.Errorf("the kernel refused the program: %+v", refused)
 	}
 	return err
-}
-
-// pinnedLayout returns the layout number of the maps pinned at path, 0 where
-// there are none, or where their maker died before they were complete.
-func pinnedLayout(path string) (kernelLnsLayout, error) {
-	live, err := ebpf.LoadPinnedMap(filepath.Join(path, kernelMapLnsLive), nil)
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	defer live.Close()
-	var facts kernelLnsFacts
-	if err := live.Lookup(uint32(0), &facts); err != nil {
-		return 0, fmt.Errorf("%w: %s: %w", ErrIncompatible, kernelMapLnsLive, err)
-	}
-	if facts.Layout != 0 && facts.Layout != kernelLnsLayoutLNS_LAYOUT {
-		return 0, fmt.Errorf("%w: layout %d, this program has %d",
-			ErrIncompatible, facts.Layout, kernelLnsLayoutLNS_LAYOUT)
-	}
-	return facts.Layout, nil
 }
 
 // begin maps the shared arrays into memory and puts the maps into a known state.
@@ -205,18 +204,25 @@ func (m *Maps) begin() (err error) {
 	if m.shares, err = newMapped[kernelLnsShare6](m.objs.LnsCounters6); err != nil {
 		return err
 	}
+	if m.lines, err = newMapped[kernelLnsLine](m.objs.LnsLines); err != nil {
+		return err
+	}
+	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
+		return err
+	}
 	if m.reused {
-		if err := m.sweep(); err != nil {
+		if err := errors.Join(m.sweep(), m.learnLACs()); err != nil {
 			return err
 		}
 	}
 	return m.putFacts()
 }
 
-// putFacts writes the layout number and the number of routes, where they are not
-// what is written already.
+// putFacts writes the layout number, the rates and the numbers of routes and LACs,
+// where they are not what is written already.
 func (m *Maps) putFacts() error {
-	facts := kernelLnsFacts{Layout: kernelLnsLayoutLNS_LAYOUT, Routes: m.nroute.v4, Routes6: m.nroute.v6}
+	facts := m.cfg.Rates.facts()
+	facts.Routes, facts.Routes6, facts.Lacs = m.nroute.v4, m.nroute.v6, uint32(len(m.lacs))
 	if facts == m.facts {
 		return nil
 	}
@@ -243,7 +249,7 @@ func (m *Maps) Close() error {
 			errs = append(errs, a.link.Close())
 		}
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close())
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(), m.tunnels.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

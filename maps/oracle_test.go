@@ -63,11 +63,18 @@ func modelUp(p Policy, frame []byte) (out []byte, refuse bool) {
 	if err != nil {
 		return nil, true
 	}
-	if h.IsControl() || h.TunnelID != p.TunnelId || h.SessionID != p.SessionId {
-		return nil, false
+	// The one tunnel there is has one peer; the engine hears nobody else, but for
+	// who asks for a tunnel.
+	stranger := [4]byte(outer[12:16]) != p.Peer || binary.BigEndian.Uint16(datagram) != p.PeerPort
+	if h.IsControl() && h.TunnelID == 0 {
+		t, ok := l2tp.PeekType(ppp)
+		return nil, !ok || t != l2tp.SCCRQ && t != l2tp.StopCCN
 	}
-	if [4]byte(outer[12:16]) != p.Peer || binary.BigEndian.Uint16(datagram) != p.PeerPort {
+	if h.TunnelID != p.TunnelId || stranger {
 		return nil, true
+	}
+	if h.IsControl() || h.SessionID != p.SessionId {
+		return nil, false
 	}
 	inner, ok := l2tp.DataIP(ppp)
 	if !ok {

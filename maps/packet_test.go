@@ -224,23 +224,36 @@ func toCore(inner []byte) []byte { return ether(gwMAC, coreMAC, 0x0800, routed(i
 
 // toPeer is the frame that carries a downlink packet to the session's peer.
 func toPeer(p Policy, inner []byte) []byte {
+	var ppp []byte
+	if p.Flags&FlagAddressControl != 0 {
+		ppp = append(ppp, 0xFF, 0x03)
+	}
+	if p.Flags&FlagPFC == 0 {
+		ppp = append(ppp, 0)
+	}
+	if inner[0]>>4 == 6 {
+		ppp = append(append(ppp, 0x57), hopped(inner)...)
+	} else {
+		ppp = append(append(ppp, 0x21), routed(inner)...)
+	}
+	outer := session.Framing{
+		DSCP: session.DSCP{Copy: p.Flags&FlagCopyDSCP != 0, Value: p.OuterTos >> 2}, ECN: p.Flags&FlagECN != 0,
+	}
+	return carriedWith(p, outer.TOS(inner), ppp)
+}
+
+// carried is the frame that carries a frame of PPP itself to the session's peer.
+func carried(p Policy, ppp []byte) []byte { return carriedWith(p, p.OuterTos, ppp) }
+
+// carriedWith is the frame that carries a PPP frame to the session's peer with a TOS.
+func carriedWith(p Policy, tos byte, ppp []byte) []byte {
 	message := binary.BigEndian.AppendUint16(nil, 0x0002)
 	if p.Flags&FlagLength != 0 {
 		message = []byte{0x40, 0x02, 0, 0}
 	}
 	message = binary.BigEndian.AppendUint16(message, p.PeerTunnelId)
 	message = binary.BigEndian.AppendUint16(message, p.PeerSessionId)
-	if p.Flags&FlagAddressControl != 0 {
-		message = append(message, 0xFF, 0x03)
-	}
-	if p.Flags&FlagPFC == 0 {
-		message = append(message, 0)
-	}
-	if inner[0]>>4 == 6 {
-		message = append(append(message, 0x57), hopped(inner)...)
-	} else {
-		message = append(append(message, 0x21), routed(inner)...)
-	}
+	message = append(message, ppp...)
 	if p.Flags&FlagLength != 0 {
 		binary.BigEndian.PutUint16(message[2:], uint16(len(message)))
 	}
@@ -248,10 +261,7 @@ func toPeer(p Policy, inner []byte) []byte {
 	if p.Flags&FlagUDPChecksum == 0 {
 		datagram[6], datagram[7] = 0, 0
 	}
-	outer := session.Framing{
-		DSCP: session.DSCP{Copy: p.Flags&FlagCopyDSCP != 0, Value: p.OuterTos >> 2}, ECN: p.Flags&FlagECN != 0,
-	}
-	h := header{src: local.Addr(), dst: peer.Addr(), protocol: 17, tos: outer.TOS(inner)}
+	h := header{src: local.Addr(), dst: peer.Addr(), protocol: 17, tos: tos}
 	if p.Flags&FlagDontFragment != 0 {
 		h.frag = 0x4000
 	}

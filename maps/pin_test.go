@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -228,10 +229,26 @@ func TestAttach(t *testing.T) {
 	}
 	w.must(w.m.Close())
 	w.must(Unpin(cfg.PinPath))
-	l, err := netlink.LinkByName("lac0x")
-	w.must(err)
-	if xdp := l.Attrs().Xdp; xdp != nil && xdp.Attached {
-		t.Errorf("after Unpin: %+v", xdp)
+	w.detached(t, "lac0x")
+}
+
+// detached waits until no program is on a device: the kernel lets go of a link
+// that nobody holds in its own time.
+func (w *world) detached(t *testing.T, dev string) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		l, err := netlink.LinkByName(dev)
+		w.must(err)
+		xdp := l.Attrs().Xdp
+		if xdp == nil || !xdp.Attached {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%s: %+v is still there", dev, xdp)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

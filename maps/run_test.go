@@ -63,6 +63,7 @@ func (w *world) runMeta(t testing.TB, dev string, frame []byte, meta int) (uint3
 type snapshot struct {
 	tallies []Tally
 	usage   []Usage
+	echo    []uint64 // when each slot's last echo was answered
 }
 
 func (w *world) snapshot(t testing.TB) snapshot {
@@ -74,6 +75,7 @@ func (w *world) snapshot(t testing.TB) snapshot {
 	s := snapshot{tallies: tallies}
 	for slot := range w.m.cfg.Sessions + 1 {
 		s.usage = append(s.usage, w.m.Usage(slot))
+		s.echo = append(s.echo, w.m.EchoSeen(slot))
 	}
 	return s
 }
@@ -92,6 +94,9 @@ func (s snapshot) moved(before snapshot) []string {
 		list = append(list, flowMoved(fmt.Sprintf("slot %d up", slot), u.Up, b.Up)...)
 		list = append(list, flowMoved(fmt.Sprintf("slot %d down", slot), u.Down, b.Down)...)
 		list = append(list, shareMoved(slot, u.IPv6, b.IPv6)...)
+		if s.echo[slot] != before.echo[slot] {
+			list = append(list, fmt.Sprintf("slot %d echo seen", slot))
+		}
 	}
 	return list
 }

@@ -26,6 +26,7 @@ const (
 	FlagUDPChecksum    = kernelLnsFlagLNS_UDP_CHECKSUM  // write the outer UDP checksum
 	FlagDontFragment   = kernelLnsFlagLNS_DONT_FRAGMENT // set DF in the outer header
 	FlagRouted         = kernelLnsFlagLNS_ROUTED        // has routes
+	FlagEcho           = kernelLnsFlagLNS_ECHO          // LCP Echo-Requests are answered with Magic
 	FlagIPv6           = kernelLnsFlagLNS_IPV6          // has IPv6 prefixes
 	FlagCopyDSCP       = kernelLnsFlagLNS_COPY_DSCP     // outer DSCP is the inner one
 	FlagECN            = kernelLnsFlagLNS_ECN           // ECN through the tunnel
@@ -108,6 +109,7 @@ func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys) error {
 	if m.cfg.IPv6 {
 		m.shares.values[slot] = kernelLnsShare6{}
 	}
+	m.lines.values[slot] = kernelLnsLine{}
 	m.sessions.values[slot] = p
 	if err := m.addKeys(slot, keysOf(p, routes)); err != nil {
 		return err

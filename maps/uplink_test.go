@@ -110,8 +110,6 @@ func goodCases() []testCase {
 // l2tpCases are about the L2TP header.
 func l2tpCases() []testCase {
 	return []testCase{
-		{name: "a control message goes to the daemon", in: put16(good, atL2TP, 0xC802), reason: "punt_control"},
-		{name: "a control message without L and S is the daemon's to refuse", in: put16(good, atL2TP, 0x8002), reason: "punt_control"},
 		{name: "L2F is dropped", in: put16(good, atL2TP, 0x4001), reason: "drop_version"},
 		{name: "L2TPv3 is dropped", in: put16(good, atL2TP, 0x4003), reason: "drop_version"},
 		{name: "a Length beyond the datagram is a lie", in: put16(good, atL2TP+2, uint16(len(message)+1)), reason: "drop_l2tp"},
@@ -121,7 +119,7 @@ func l2tpCases() []testCase {
 		{name: "the largest offset is a lie", in: put16(fromPeer(l2tpData{offset: 0, ppp: longPPP}.message(inner)), atL2TP+6, 0xFFFF), reason: "drop_l2tp"},
 		{name: "an empty datagram has no header", in: fromPeer(nil), reason: "drop_l2tp"},
 		{name: "data of an unknown session goes to the daemon", in: put16(good, atL2TP+6, 0x5679), reason: "punt_unknown"},
-		{name: "data of an unknown tunnel goes to the daemon", in: put16(good, atL2TP+4, 0x1235), reason: "punt_unknown"},
+		{name: "data of an unknown tunnel is dropped", in: put16(good, atL2TP+4, 0x1235), reason: "drop_tunnel"},
 	}
 }
 

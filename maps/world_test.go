@@ -44,8 +44,14 @@ func mac(last byte) net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, 0, la
 // goroutine lives in its namespace; others enter it.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldWith(t, Config{Sessions: 64, Routes: 16, IPv6: true})
+}
+
+// newWorldWith is newWorld for another configuration.
+func newWorldWith(t testing.TB, cfg Config) *world {
+	t.Helper()
 	w := newNetwork(t)
-	m, err := Open(Config{Sessions: 64, Routes: 16, IPv6: true})
+	m, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,6 +207,7 @@ func (w *world) fill() {
 		w.allowOutput(dev)
 	}
 	w.must(w.m.AddLocal(local))
+	w.m.AddTunnel(subscriberSession().Policy.TunnelId, peer)
 }
 
 // allowOutput does what Attach does besides attaching.

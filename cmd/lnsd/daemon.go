@@ -62,13 +62,13 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	d.closers = append(d.closers, d.closeSubscribers)
 
 	if d.socket, err = udp.Listen(udp.Config{
-		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), DontFragment: c.L2TP.OuterDF,
+		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF,
 	}); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
-	if d.slow, err = tun.Open(slowPathConfig(c), d.socket.NewSender(), log.Named("tun")); err != nil {
+	if d.slow, err = tun.Open(slowPathConfig(c), func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.slow.Close)
@@ -109,6 +109,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.subscribers.accountant(),
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
+		Gate:          d.fast,
 		Send:          senders,
 	}, d.log.Named("engine"))
 }
@@ -146,6 +147,10 @@ func bindAddress(c *config.Config) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
+// slowPathQueues bounds the queues of the slow path: what it carries beside XDP
+// does not need every processor of a large machine.
+const slowPathQueues = 4
+
 func slowPathConfig(c *config.Config) tun.Config {
 	t := tun.Config{
 		Name:       c.SlowPath.Device,
@@ -153,8 +158,10 @@ func slowPathConfig(c *config.Config) tun.Config {
 		MTU:        int(c.L2TP.MTU),
 		MaxSlot:    uint32(c.Limits.Sessions),
 		Offload:    true,
+		Queues:     min(runtime.GOMAXPROCS(0), slowPathQueues),
 		ICMPRate:   c.SlowPath.ICMPRate,
 		Forwarding: true,
+		Isolate:    c.Sessions.Hairpin == config.HairpinDeny,
 
 		DontFragment: c.L2TP.OuterDF,
 	}

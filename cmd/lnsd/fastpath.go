@@ -10,6 +10,7 @@ import (
 
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/dataplane"
+	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/maps"
 )
@@ -18,6 +19,9 @@ import (
 type fastPath interface {
 	path
 	Installed(slot uint32) bool
+	engine.Gate
+	// AllowLACs gives the sources that tunnels may be asked for from; none for any.
+	AllowLACs([]netip.Prefix) error
 	Modes() []dataplane.Mode
 	Counts() []session.Count
 	Close() error
@@ -44,8 +48,16 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		Interfaces:  c.XDP.Interfaces,
 		Ignore:      []string{d.slow.Name()},
 		UDPChecksum: c.L2TP.UDPChecksum,
+		LACSources:  lacSources(c),
+		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},
 
 		DontFragment: c.L2TP.OuterDF,
+	}
+	switch c.Sessions.Hairpin {
+	case config.HairpinDeny:
+		cfg.Hairpin = dataplane.HairpinDeny
+	case config.HairpinCore:
+		cfg.Hairpin = dataplane.HairpinCore
 	}
 	for _, lac := range c.LACs {
 		for _, prefix := range lac.Addresses {
@@ -68,6 +80,23 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 	return plane, nil
 }
 
+// lacSources are the prefixes that tunnels may be asked for from, none for any
+// source: where LACs are let in that no lac command names, or that one names by
+// their host name alone.
+func lacSources(c *config.Config) []netip.Prefix {
+	if c.AllowsUnknown() {
+		return nil
+	}
+	var sources []netip.Prefix
+	for _, lac := range c.LACs {
+		if len(lac.Addresses) == 0 {
+			return nil
+		}
+		sources = append(sources, lac.Addresses...)
+	}
+	return sources
+}
+
 // cleanup removes what a daemon that is gone has left pinned.
 func cleanup(f flags) error {
 	c, _, err := config.Load(f.config)
@@ -81,11 +110,13 @@ func cleanup(f flags) error {
 // those of whole frames in the fast path, of IP packets in the slow path.
 func (d *daemon) volume() volume {
 	fast, slow := d.fast.Counts(), d.slow.Counts()
+	// From one subscriber to another is both up and down.
+	across, acrossBytes := count(fast, "xdp_sent_hairpin"), count(fast, "xdp_sent_hairpin_bytes")
 	return volume{
-		upPackets:   count(fast, "xdp_sent_up") + count(slow, "slow_up_forwarded"),
-		upBytes:     count(fast, "xdp_sent_up_bytes") + count(slow, "slow_up_forwarded_bytes"),
-		downPackets: count(fast, "xdp_sent_down") + count(slow, "slow_down_forwarded"),
-		downBytes:   count(fast, "xdp_sent_down_bytes") + count(slow, "slow_down_forwarded_bytes"),
+		upPackets:   across + count(fast, "xdp_sent_up") + count(slow, "slow_up_forwarded"),
+		upBytes:     acrossBytes + count(fast, "xdp_sent_up_bytes") + count(slow, "slow_up_forwarded_bytes"),
+		downPackets: across + count(fast, "xdp_sent_down") + count(slow, "slow_down_forwarded"),
+		downBytes:   acrossBytes + count(fast, "xdp_sent_down_bytes") + count(slow, "slow_down_forwarded_bytes"),
 	}
 }
 

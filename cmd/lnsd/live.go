@@ -61,6 +61,9 @@ func (l *live) reload(context.Context) ([]string, error) {
 	if err := l.d.engine.Reload(enginePolicy(c)); err != nil {
 		return nil, err
 	}
+	if err := l.d.fast.AllowLACs(lacSources(c)); err != nil {
+		return nil, err
+	}
 	l.d.engine.Drain(c.Engine.Drain)
 	l.level.SetLevel(logLevel(int(c.Log.Level) + l.flags.verbose))
 

@@ -16,8 +16,9 @@ import (
 	"github.com/lnsd/lnsd/control/config"
 )
 
-// shutdownLimit bounds the time in which sessions and tunnels are disconnected.
-const shutdownLimit = 30 * time.Second
+// shutdownLimit bounds the time in which sessions and tunnels are disconnected: a LAC
+// that has not answered four StopCCNs by then is not there.
+const shutdownLimit = 16 * time.Second
 
 // run is the daemon from its start to its end.
 func run(f flags) error {

@@ -169,6 +169,8 @@ type Sessions struct {
 	SessionTimeout, IdleTimeout time.Duration
 	// SetupTimeout bounds the time from the call to the network layer.
 	SetupTimeout time.Duration
+	// Hairpin is what becomes of packets from one subscriber to another.
+	Hairpin Hairpin
 }
 
 // Limits are ceilings; beyond them calls and tunnels are refused.
@@ -198,6 +200,9 @@ type XDP struct {
 	Interfaces []string
 	Mode       XDPMode
 	PinPath    string
+	// SCCRQRate and CallRate bound what one source may ask of the daemon, PPPRate
+	// the PPP frames of one session, per second; 0 is no limit.
+	SCCRQRate, CallRate, PPPRate int
 }
 
 // Management is how operators reach the daemon.

@@ -20,6 +20,8 @@ const (
 	maxSlots = 1 << 20
 	// maxIDs is the number of tunnel or session ids: 16 bits, 0 excepted.
 	maxIDs = 65535
+	// maxRate is the highest rate that the shield counts.
+	maxRate = 1_000_000
 )
 
 func l2tpSettings() []Setting {
@@ -210,6 +212,14 @@ func systemSettings() []Setting {
 			"Devices of the fast path; none chooses by bind address and routes."),
 		row("xdp_mode", enum(xdpModeWords()), func(c *Config) *XDPMode { return &c.XDP.Mode }, "auto", Restart,
 			"How the fast path is attached; auto takes native mode where the driver has it."),
+		row("hairpin", enum(hairpinWords()), func(c *Config) *Hairpin { return &c.Sessions.Hairpin }, "allow", Restart,
+			"Packets from one subscriber to another: allow, deny, or core to leave them to the kernel's routes and rules."),
+		row("shield_sccrq_rate", number[int]("messages/s", 0, maxRate), func(c *Config) *int { return &c.XDP.SCCRQRate }, "100", Restart,
+			"Most tunnels that a LAC's address may ask for; XDP drops more. 0 for no limit."),
+		row("shield_call_rate", number[int]("messages/s", 0, maxRate), func(c *Config) *int { return &c.XDP.CallRate }, "20000", Restart,
+			"Most calls that a LAC's address may ask for, with what belongs to their set-up in proportion; XDP drops more. 0 for no limit."),
+		row("shield_ppp_rate", number[int]("messages/s", 0, maxRate), func(c *Config) *int { return &c.XDP.PPPRate }, "50", Restart,
+			"Most PPP frames from a session that is up; XDP drops more. 0 for no limit."),
 		row("pin_path", filePath(), func(c *Config) *string { return &c.XDP.PinPath }, "/sys/fs/bpf/lns", Restart,
 			"BPF file system directory of the data plane's maps and programs."),
 		row("socket", filePath(), func(c *Config) *string { return &c.Management.Socket }, "/run/lnsd/lnsd.sock", Restart,

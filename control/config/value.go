@@ -56,6 +56,16 @@ const (
 	RenegotiateAlways
 )
 
+// Hairpin is what becomes of packets from one subscriber to another.
+type Hairpin uint8
+
+// The policies: forwarded here, dropped, or left to the kernel's routes and rules.
+const (
+	HairpinAllow Hairpin = iota
+	HairpinDeny
+	HairpinCore
+)
+
 // XDPMode is how the XDP program is attached.
 type XDPMode uint8
 
@@ -102,6 +112,10 @@ func duplicateWords() []choice[session.DuplicatePolicy] {
 
 func xdpModeWords() []choice[XDPMode] {
 	return []choice[XDPMode]{{"auto", XDPAuto}, {"native", XDPNative}, {"generic", XDPGeneric}, {"none", XDPNone}}
+}
+
+func hairpinWords() []choice[Hairpin] {
+	return []choice[Hairpin]{{"allow", HairpinAllow}, {"deny", HairpinDeny}, {"core", HairpinCore}}
 }
 
 func authWords() []choice[session.AuthMethod] {

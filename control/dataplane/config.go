@@ -25,6 +25,44 @@ const (
 	Generic
 )
 
+// Hairpin is a policy for packets from one subscriber to another.
+type Hairpin uint8
+
+// The policies.
+const (
+	// HairpinAllow forwards them without leaving XDP.
+	HairpinAllow Hairpin = iota
+	// HairpinDeny drops them.
+	HairpinDeny
+	// HairpinCore leaves them to the kernel, whose routes and rules decide.
+	HairpinCore
+)
+
+// Rates bound, in messages a second, what XDP passes to the daemon; 0 is no limit,
+// and a second's worth passes at once after a pause. HELLO, acknowledgements and
+// StopCCN of live tunnels always pass.
+type Rates struct {
+	// SCCRQ bounds the tunnels that one source asks for, Call its calls.
+	SCCRQ, Call int
+	// PPP bounds the PPP frames of a session that is up, except for the Echo-Requests
+	// that are answered in XDP.
+	PPP int
+}
+
+// What a call needs besides its ICRQ until its session is installed: twice an
+// uneventful set-up and its end.
+const (
+	controlPerCall = 8
+	framesPerCall  = 32
+)
+
+func (r Rates) maps() maps.Rates {
+	return maps.Rates{
+		SCCRQ: uint32(r.SCCRQ), Call: uint32(r.Call), PPP: uint32(r.PPP),
+		Control: uint32(r.Call * controlPerCall), Setup: uint32(r.Call * framesPerCall),
+	}
+}
+
 // Config describes the fast path.
 type Config struct {
 	// PinPath is the folder of the pins in a BPF file system. One is mounted on
@@ -57,6 +95,13 @@ type Config struct {
 	DontFragment bool
 	// OuterTTL is the TTL of what is sent to the LACs; 0 is 64.
 	OuterTTL uint8
+	// Hairpin is what becomes of packets from one subscriber to another.
+	Hairpin Hairpin
+	// LACSources are the prefixes that tunnels may be asked for from; empty lets
+	// every source in.
+	LACSources []netip.Prefix
+	// Rates bound what XDP passes to the daemon.
+	Rates Rates
 	// Persist goes on with what is pinned, and leaves it in place at Close.
 	// Otherwise leftovers of an earlier process are removed at start and
 	// everything is at the end.
@@ -68,9 +113,10 @@ func (c Config) maps() maps.Config {
 	if routes == 0 {
 		routes = max(c.MaxSessions/4, 1024)
 	}
+	hairpin := [...]maps.Hairpin{HairpinAllow: maps.HairpinAllow, HairpinDeny: maps.HairpinDeny, HairpinCore: maps.HairpinCore}
 	return maps.Config{
 		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes, IPv6: c.IPv6,
-		OuterTTL: c.OuterTTL, Generic: c.Want == Generic,
+		OuterTTL: c.OuterTTL, Hairpin: hairpin[c.Hairpin], Rates: c.Rates.maps(), Generic: c.Want == Generic,
 	}
 }
 

@@ -103,6 +103,7 @@ func (r *rig) open(cfg dataplane.Config) {
 		r.t.Fatal(err)
 	}
 	plane := r.plane
+	plane.TunnelUp(100, addrOf(r.lac))
 	closed := false
 	r.close = func() {
 		if closed {
@@ -322,7 +323,7 @@ func TestSpoofedSourceIsDroppedAndCounted(t *testing.T) {
 
 func TestControlAndUnknownArePassedUp(t *testing.T) {
 	r := newRig(t, nil)
-	hello := []byte{0xC8, 2, 0, 20, 0, 9, 0, 0, 0, 0, 0, 0, 0x80, 8, 0, 0, 0, 0, 0, 6}
+	hello := []byte{0xC8, 2, 0, 20, 0, 100, 0, 0, 0, 0, 0, 0, 0x80, 8, 0, 0, 0, 0, 0, 6}
 	unknown := l2tp.AppendDataIP(nil, l2tp.Framing{}, 100, 99, 0, datagram(netip.AddrPortFrom(subscriber, 1), addrOf(r.core), nil))
 	for _, b := range [][]byte{hello, unknown} {
 		if _, err := r.lac.WriteToUDPAddrPort(b, lns); err != nil {
@@ -332,6 +333,51 @@ func TestControlAndUnknownArePassedUp(t *testing.T) {
 			t.Errorf("%x arrived, want %x", got, b)
 		}
 	}
+}
+
+// What is not for us ends in XDP, and so does what is too much.
+func TestShield(t *testing.T) {
+	lacs := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	r := newRig(t, func(c *dataplane.Config) {
+		c.LACSources, c.Rates = lacs, dataplane.Rates{SCCRQ: 2}
+	})
+	type step struct {
+		b       []byte
+		counter string
+	}
+	send := func(steps ...step) {
+		t.Helper()
+		for _, s := range steps {
+			before := r.count(s.counter)
+			if _, err := r.lac.WriteToUDPAddrPort(s.b, lns); err != nil {
+				t.Fatal(err)
+			}
+			if err := netlab.Until(wait, func() error {
+				if n := r.count(s.counter); n != before+1 {
+					return fmt.Errorf("%x: %s is %d, want %d", s.b, s.counter, n, before+1)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	hello := []byte{0xC8, 2, 0, 20, 0, 100, 0, 0, 0, 0, 0, 0, 0x80, 8, 0, 0, 0, 0, 0, 6}
+	sccrq := []byte{0xC8, 2, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 8, 0, 0, 0, 0, 0, 1}
+	send(step{hello, "xdp_punt_control"}, step{sccrq, "xdp_drop_lac"})
+	r.plane.TunnelGone(100)
+	send(step{hello, "xdp_drop_lac"})
+	if err := r.plane.AllowLACs([]netip.Prefix{netip.PrefixFrom(netlab.LACAddr, 32)}); err != nil {
+		t.Fatal(err)
+	}
+	send(step{hello, "xdp_drop_tunnel"}, step{sccrq, "xdp_punt_control"}, step{sccrq, "xdp_punt_control"}, step{sccrq, "xdp_drop_sccrq_rate"})
+	// Once open, open until the next start.
+	for _, list := range [][]netip.Prefix{nil, lacs} {
+		if err := r.plane.AllowLACs(list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(step{hello, "xdp_drop_tunnel"})
 }
 
 // What a killed daemon left pinned must not forward for sessions nobody knows.

@@ -23,7 +23,11 @@ type Plane struct {
 	maps    *maps.Maps
 	worker  *worker
 	watcher *watcher
+	gate    gateTable
 	mounted string // the BPF file system that we mounted, if we did
+
+	lacs sync.Mutex // orders AllowLACs
+	open bool       // every source may ask for tunnels
 
 	stop chan struct{}
 	wg   sync.WaitGroup
@@ -59,6 +63,10 @@ func Open(cfg Config, done func([]session.Programmed), log *zap.Logger) (_ *Plan
 		}
 	}
 	if p.maps, err = maps.Open(cfg.maps()); err != nil {
+		return nil, err
+	}
+	p.gate = p.maps
+	if err := p.AllowLACs(cfg.LACSources); err != nil {
 		return nil, err
 	}
 	clock := newClock()

@@ -33,6 +33,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		Mtu:           r.MTU,
 		ClampMss:      r.ClampMSS,
 		OuterTos:      r.Framing.DSCP.Value << 2,
+		Magic:         r.LocalMagic,
+		// Whatever is installed has its network layer up, and so LCP opened.
+		Flags: maps.FlagEcho,
 	}
 	if r.Framing.ECN {
 		p.Flags |= maps.FlagECN

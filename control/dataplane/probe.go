@@ -30,6 +30,7 @@ func needs() []feature {
 	}
 	return []feature{
 		{"program type XDP", "4.8", func() error { return features.HaveProgramType(ebpf.XDP) }},
+		{"map type LRU hash", "4.10", mapType(ebpf.LRUHash)},
 		{"helper bpf_xdp_adjust_head", "4.10", helper(asm.FnXdpAdjustHead)},
 		{"map type LPM trie", "4.11", mapType(ebpf.LPMTrie)},
 		{"map type array of maps", "4.12", mapType(ebpf.ArrayOfMaps)},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/maps"
@@ -21,6 +22,7 @@ type table interface {
 	Install(maps.Session) error
 	Remove(slots []uint32) ([]maps.Usage, error)
 	Usage(slot uint32) maps.Usage
+	EchoSeen(slot uint32) uint64
 }
 
 // worker carries out operations on the maps, on a goroutine of its own.
@@ -219,5 +221,7 @@ func (w *worker) counters(slot uint32) session.Counters {
 		return session.Counters{}
 	}
 	u := w.table.Usage(slot)
-	return w.clock.counters(&u)
+	c := w.clock.counters(&u)
+	c.PeerSeen = time.Duration(w.table.EchoSeen(slot))
+	return c
 }

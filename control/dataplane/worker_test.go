@@ -57,6 +57,8 @@ func (f *fakeTable) Remove(slots []uint32) ([]maps.Usage, error) {
 
 func (f *fakeTable) Usage(slot uint32) maps.Usage { return f.usage(slot) }
 
+func (f *fakeTable) EchoSeen(slot uint32) uint64 { return uint64(slot) * 100 }
+
 func (f *fakeTable) usage(slot uint32) maps.Usage {
 	var u maps.Usage
 	u.Up.Packets, u.Down.Bytes = uint64(slot), uint64(slot)*10
@@ -247,12 +249,13 @@ func TestEntry(t *testing.T) {
 	r := record(3)
 	r.Framing = session.Framing{Length: true, AddressControl: true, CompressProtocol: true}
 	r.Routes = []netip.Prefix{netip.MustParsePrefix("172.16.1.9/24"), netip.MustParsePrefix("2001:db8::/32")}
+	r.LocalMagic = 0x01020304
 	got := cfg.entry(&r)
 	want := maps.Policy{
-		Flags:    maps.FlagLength | maps.FlagAddressControl | maps.FlagPFC | maps.FlagUDPChecksum | maps.FlagDontFragment,
+		Flags:    maps.FlagLength | maps.FlagAddressControl | maps.FlagPFC | maps.FlagUDPChecksum | maps.FlagDontFragment | maps.FlagEcho,
 		TunnelId: 1, SessionId: 3, PeerTunnelId: 7, PeerSessionId: 8,
 		Local: [4]byte{192, 0, 2, 1}, LocalPort: 1701, Peer: [4]byte{192, 0, 2, 2}, PeerPort: 40000,
-		Address: [4]byte{10, 64, 0, 3}, Mtu: 1460, ClampMss: 1420,
+		Address: [4]byte{10, 64, 0, 3}, Mtu: 1460, ClampMss: 1420, Magic: 0x01020304,
 	}
 	if got.Slot != 3 || got.Policy != want {
 		t.Errorf("%+v, want %+v", got.Policy, want)

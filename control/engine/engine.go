@@ -56,6 +56,9 @@ func New(cfg Config, in *Inboxes, ports Ports, log *zap.Logger) (*Engine, error)
 	}
 	e := &Engine{in: in, ports: ports, dir: dir, now: cfg.Now, epoch: cfg.Epoch, log: log,
 		stopped: make(chan struct{})}
+	if e.ports.Gate == nil {
+		e.ports.Gate = openGate{}
+	}
 	if e.now == nil {
 		e.now = time.Now
 	}

@@ -136,12 +136,16 @@ func (s *Shard) closeIfEmpty(t *tunnel) {
 }
 
 // Quiet reports whether a shard that shuts down has nothing left to wait for:
-// every session has ended, the Stops are handed over, and the LACs acknowledged.
+// every session has ended, the Stops are handed over, and the LACs acknowledged. A
+// peer that never got its tunnel up may not exist; it is told once.
 func (s *Shard) Quiet() bool {
 	if len(s.calls) > 0 || len(s.backlog) > 0 {
 		return false
 	}
 	for _, t := range s.tunnels {
+		if t.facts == nil && !t.closedAt.IsZero() {
+			continue
+		}
 		st := t.t.Stats()
 		if !t.gone && (t.closedAt.IsZero() || st.Queued+st.Unacked > 0) {
 			return false

@@ -38,6 +38,14 @@ type Forwarder interface {
 	Counters(slot uint32) session.Counters
 }
 
+// Gate keeps from us what is for none of our tunnels, or not from its peer. A
+// tunnel's messages come through between TunnelUp, which precedes the first word to
+// the peer, and TunnelGone. Neither may block; the shards call it at once.
+type Gate interface {
+	TunnelUp(id uint16, peer netip.AddrPort)
+	TunnelGone(id uint16)
+}
+
 // Sender sends datagrams; each shard has its own.
 type Sender interface {
 	// Send copies b into the batch of datagrams from local to peer.
@@ -46,10 +54,18 @@ type Sender interface {
 	Flush()
 }
 
-// Ports are what the engine is wired to. Send has one Sender for each shard.
+// Ports are what the engine is wired to. Send has one Sender for each shard; Gate
+// is nil where there is none.
 type Ports struct {
 	Authenticator Authenticator
 	Accountant    Accountant
 	Forwarder     Forwarder
+	Gate          Gate
 	Send          []Sender
 }
+
+// openGate lets everything through.
+type openGate struct{}
+
+func (openGate) TunnelUp(uint16, netip.AddrPort) {}
+func (openGate) TunnelGone(uint16)               {}

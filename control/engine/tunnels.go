@@ -152,6 +152,7 @@ func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, h l
 	}
 	s.tunnels[id] = t
 	s.newcomers[key] = t
+	s.e.ports.Gate.TunnelUp(id, t.peer)
 	s.counts.add(tunnelsOpened)
 	s.receive(t, p, h, body)
 }
@@ -318,6 +319,7 @@ func (s *Shard) bury(t *tunnel) {
 		return
 	}
 	delete(s.tunnels, t.id())
+	s.e.ports.Gate.TunnelGone(t.id())
 	s.forgetNewcomer(t)
 	s.ids.Free(t.id(), s.now)
 }

@@ -64,6 +64,10 @@ type Record struct {
 	// either direction of IPv4; 0 leaves them alone. In IPv6 it is 20 bytes less.
 	ClampMSS uint16
 
+	// LocalMagic is our LCP Magic-Number, which an Echo-Reply that the forwarding
+	// path sends must carry (RFC 1661 section 5.8); 0 when none was agreed on.
+	LocalMagic uint32
+
 	// User is the authenticated name; AcctSessionID the accounting id.
 	User          string
 	AcctSessionID string
@@ -136,9 +140,13 @@ type Counters struct {
 	// LastSeen is when the last user packet passed in either direction; the
 	// zero time when none has.
 	LastSeen time.Time
+	// PeerSeen is when the forwarding path last answered an Echo-Request of the
+	// peer, by a clock of its own: good only to be compared with an earlier
+	// reading. 0 when it never did. It is no user traffic, and none of the above.
+	PeerSeen time.Duration
 }
 
-// Add returns the sum of two counter sets, with the later LastSeen.
+// Add returns the sum of two counter sets, with the later LastSeen and PeerSeen.
 func (c Counters) Add(o Counters) Counters {
 	c.UpPackets += o.UpPackets
 	c.UpBytes += o.UpBytes
@@ -153,5 +161,6 @@ func (c Counters) Add(o Counters) Counters {
 	if o.LastSeen.After(c.LastSeen) {
 		c.LastSeen = o.LastSeen
 	}
+	c.PeerSeen = max(c.PeerSeen, o.PeerSeen)
 	return c
 }

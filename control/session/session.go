@@ -91,10 +91,12 @@ type Session struct {
 	// session is up, retryAt while a removal failed.
 	setupBy, expireAt, idleAt, interimAt, retryAt time.Time
 
-	seenUp uint64   // UpPackets when last looked at
-	base   Counters // of earlier installs of the same session
-	end    *End     // set once the session is closing
-	ended  time.Time
+	// UpPackets and PeerSeen when last looked at.
+	seenUp   uint64
+	seenPeer time.Duration
+	base     Counters // of earlier installs of the same session
+	end      *End     // set once the session is closing
+	ended    time.Time
 }
 
 // callParams are the parts of the call's set-up that outlive it.
@@ -306,7 +308,7 @@ func (s *Session) program(now time.Time, out *Out) {
 		s.upSince = now
 	}
 	s.install = installing
-	s.seenUp = 0
+	s.seenUp, s.seenPeer = 0, 0
 	out.Program = append(out.Program, ProgramOp{Record: s.Record()})
 }
 
@@ -321,6 +323,9 @@ func (s *Session) Record() Record {
 	}
 	if s.auth != nil {
 		r.Routes = s.auth.Profile.Routes
+	}
+	if s.link != nil {
+		r.LocalMagic = s.link.Negotiated().LocalMagic
 	}
 	if s.cfg.ClampMSS && s.link != nil {
 		r.ClampMSS = clampMSS(s.mtu, s.link.Negotiated().LocalMRU)

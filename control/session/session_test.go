@@ -358,3 +358,56 @@ func TestEchoDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A subscriber whose echoes are answered in the forwarding path is heard: it is
+// neither asked nor given up, and yet idle.
+func TestEchoesAnsweredElsewhere(t *testing.T) {
+	b := newBench(t, func(c *Config) {
+		c.PPP.EchoInterval, c.PPP.EchoFailures = 10*time.Second, 3
+		c.IdleTimeout = time.Hour
+	})
+	b.connect()
+	b.granted()
+	b.programmed(0, nil, Counters{})
+	if m := b.ops[0].Record.LocalMagic; m == 0 || m != b.s.link.Negotiated().LocalMagic {
+		t.Errorf("the record has magic %#x", m)
+	}
+	b.silent = true
+	step := func() (sent int) {
+		b.now = b.s.Deadline()
+		b.s.Timer(b.now, b, &b.out)
+		sent = len(b.out.Send)
+		b.take()
+		return sent
+	}
+	for i := range 100 {
+		b.counters.PeerSeen = time.Duration(i+1) * time.Second
+		if n := step(); n != 0 || b.s.end != nil {
+			t.Fatalf("interval %d: %d frames sent, end %+v", i, n, b.s.end)
+		}
+	}
+	// The stamp stands still: the echoes of our own begin, and end the session.
+	asked := 0
+	for b.s.end == nil {
+		if asked += step(); asked > 10 {
+			t.Fatal("a dead line is never given up")
+		}
+	}
+	if asked != 3 || b.s.end.Cause != CauseLostService {
+		t.Errorf("given up after %d echoes: %+v", asked, b.s.end)
+	}
+}
+
+// Answered echoes are no user traffic.
+func TestEchoesAreIdle(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.IdleTimeout = time.Minute })
+	b.connect()
+	b.granted()
+	b.programmed(0, nil, Counters{})
+	b.counters.PeerSeen = 59 * time.Second
+	b.now = b.s.Deadline()
+	b.s.Timer(b.now, b, &b.out)
+	if b.s.end == nil || b.s.end.Cause != CauseIdleTimeout {
+		t.Errorf("end %+v", b.s.end)
+	}
+}

@@ -110,13 +110,15 @@ func (s *Session) traffic(r Reader) Counters {
 }
 
 // noteTraffic tells the link when the subscriber's packets passed since last
-// time: whoever sends needs no echo to show life.
+// time, or its echoes were answered without us: whoever sends needs no echo of
+// ours to show life.
 func (s *Session) noteTraffic(now time.Time, r Reader) {
 	if s.install != installed {
 		return
 	}
-	if up := r.Counters(s.setup.Slot).UpPackets; up != s.seenUp {
-		s.seenUp = up
+	c := r.Counters(s.setup.Slot)
+	if c.UpPackets != s.seenUp || c.PeerSeen != s.seenPeer {
+		s.seenUp, s.seenPeer = c.UpPackets, c.PeerSeen
 		s.link.Heard(now)
 	}
 }

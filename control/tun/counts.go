@@ -17,6 +17,7 @@ const (
 	upNotIPv4
 	upLate
 	upECN
+	upHairpin
 	upWriteError
 	downForwarded
 	downFragmented
@@ -40,6 +41,7 @@ var reasonNames = [reasons]string{
 	upNotIPv4:       "slow_up_not_ipv4",
 	upLate:          "slow_up_late",
 	upECN:           "slow_up_ecn",
+	upHairpin:       "slow_up_hairpin_denied",
 	upWriteError:    "slow_up_write_error",
 	downForwarded:   "slow_down_forwarded",
 	downFragmented:  "slow_down_fragmented",

@@ -1,10 +1,7 @@
 package tun
 
 import (
-	"context"
-	"errors"
 	"net/netip"
-	"os"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -12,97 +9,139 @@ import (
 	"github.com/lnsd/lnsd/control/l2tp"
 )
 
-// Sender sends datagrams: Send copies b into a batch, Flush hands the batch to
+// Batch collects datagrams that are written in place: Reserve returns room for one
+// of n bytes, nil if it can't be sent, in a packet with a TOS, and Flush hands all to
 // the network. It is used by one goroutine.
-type Sender interface {
-	Send(local, peer netip.AddrPort, b []byte)
+type Batch interface {
+	Reserve(local, peer netip.AddrPort, tos byte, n int) []byte
 	Flush()
 }
 
-// DataSender sends subscribers' data: SendTOS is Send with the TOS of the outer
-// packet.
-type DataSender interface {
-	Sender
-	SendTOS(local, peer netip.AddrPort, tos byte, b []byte)
-}
-
-// downlink takes packets from the TUN device to the LACs.
+// downlink takes packets from a queue of the TUN device to the LACs.
 type downlink struct {
 	p     *Path
-	send  DataSender
-	limit *rate.Limiter // of ICMP errors
+	send  Batch
+	limit *rate.Limiter // of ICMP errors, shared by all queues
 	paths *pathMTUs     // nil where outer packets may be fragmented
-	now   time.Time
-
-	packets [][]byte
-	sizes   []int
-	// scratch holds the datagram that is being built, piece a fragment.
-	scratch, piece []byte
+	now   time.Time     // of one of the last nowFrames frames
+	age   int           // how many frames ago that was
+	// scratch holds an ICMP message, piece a fragment, segment one that is not
+	// sent as it is.
+	scratch, piece, segment []byte
 }
 
-func newDownlink(p *Path, send DataSender, mtu, icmpRate int) *downlink {
-	d := &downlink{
+// nowFrames is how many frames are forwarded with one look at the clock.
+const nowFrames = 64
+
+func newDownlink(p *Path, send Batch, limit *rate.Limiter) *downlink {
+	return &downlink{
 		p:       p,
 		send:    send,
-		limit:   rate.NewLimiter(rate.Limit(icmpRate), icmpRate),
-		packets: make([][]byte, p.dev.BatchSize()),
-		sizes:   make([]int, p.dev.BatchSize()),
-		scratch: make([]byte, 0, maxPacket),
+		limit:   limit,
+		age:     nowFrames,
+		scratch: make([]byte, 0, icmpMax),
 		piece:   make([]byte, 0, maxPacket),
+		segment: make([]byte, 0, maxPacket),
 	}
-	for i := range d.packets {
-		d.packets[i] = make([]byte, packetOffset+mtu)
-	}
-	return d
 }
 
-// Run forwards packets from the TUN device to subscribers until ctx ends or the
-// path is closed, and then returns nil.
-func (p *Path) Run(ctx context.Context) error {
-	if err := p.file.SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = p.file.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	for ctx.Err() == nil {
-		err := p.down.batch()
-		switch {
-		case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
-		case errors.Is(err, os.ErrClosed):
-			return nil
-		default:
-			// A packet that the library can't take apart: the next one
-			// may be better. A device that fails for ever must not take
-			// a whole CPU.
-			p.counts.add(downReadError, 1)
-			time.Sleep(time.Millisecond)
-		}
-		// Packets that came in one by one leave together, when no more are
-		// waiting.
-		if err != nil || !p.ready.readable() {
-			p.down.send.Flush()
-		}
-	}
-	return nil
+// idle sends what has come together when no more packets are waiting.
+func (d *downlink) idle() {
+	d.send.Flush()
+	d.age = nowFrames
 }
 
-// batch reads once and forwards what it got.
-func (d *downlink) batch() error {
-	n, err := d.p.dev.Read(d.packets, d.sizes, packetOffset)
-	d.now = time.Now()
-	for i := range n {
-		if b := d.packets[i][packetOffset:]; d.sizes[i] <= len(b) {
-			d.p.counts.add(d.packet(b[:d.sizes[i]]), 1)
-		} else {
-			d.p.counts.add(downReadError, 1)
-		}
+// frame forwards what was read from the device.
+func (d *downlink) frame(b []byte) {
+	if d.age++; d.age > nowFrames {
+		d.now, d.age = time.Now(), 0
 	}
-	return err
+	if !d.p.offload {
+		d.p.counts.add(d.packet(b), 1)
+		return
+	}
+	if len(b) < offloadLen {
+		d.p.counts.add(downReadError, 1)
+		return
+	}
+	o, b := parseOffload(b), b[offloadLen:]
+	p, ok := d.trim(b)
+	switch {
+	case !ok || o.kind == 0 && o.flags&offloadNeedsChecksum == 0:
+		d.p.counts.add(d.packet(b), 1) // which knows what is wrong with it
+	case o.kind == 0 && o.complete(p):
+		d.p.counts.add(d.packet(p), 1)
+	case o.kind == offloadTCP4 && p[0]>>4 == 4:
+		d.uncut(&o, p)
+	default:
+		d.p.counts.add(downReadError, 1)
+	}
+}
+
+// trim is trimIPv4 or, for IPv6 where it is carried, trimIPv6.
+func (d *downlink) trim(b []byte) ([]byte, bool) {
+	if d.isIPv6(b) {
+		return trimIPv6(b)
+	}
+	return trimIPv4(b)
+}
+
+// isIPv6 says whether b is for packet6.
+func (d *downlink) isIPv6(b []byte) bool { return len(b) > 0 && b[0]>>4 == 6 && d.p.ipv6 }
+
+// uncut forwards a packet that stands for many.
+func (d *downlink) uncut(o *offload, p []byte) {
+	s, ok := newSegmenter(o, p)
+	if !ok {
+		d.p.counts.add(downReadError, 1)
+		return
+	}
+	e := d.session(p, s.longest(), s.count(), s.total())
+	if e == nil {
+		// Each segment has its own end.
+		for n := s.length(); n > 0; n = s.length() {
+			d.segment = d.segment[:n]
+			s.next(d.segment)
+			d.p.counts.add(d.packet(d.segment), 1)
+		}
+		return
+	}
+	d.p.counts.add(downForwarded, s.count())
+	tos := e.outer.TOS(p)
+	d.begin(e)
+	defer d.end(e)
+	for n := s.length(); n > 0; n = s.length() {
+		room := d.header(e, l2tp.ProtocolIPv4, tos, n)
+		if room == nil {
+			return
+		}
+		s.next(room)
+	}
+}
+
+// session finds the session that packet p is for, and counts what will be sent to
+// it: so many packets of so many bytes in total, the longest of them as given. It
+// returns nil when there is no session, or the packets are too long for it.
+func (d *downlink) session(p []byte, longest, packets, bytes int) *entry {
+	t := d.p.table
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	e := t.byDestination(destination(p))
+	if e == nil || longest > d.paths.inner(e, l2tp.ProtocolIPv4, d.now) {
+		return nil
+	}
+	d.count(e, packets, bytes)
+	return e
+}
+
+func (d *downlink) count(e *entry, packets, bytes int) {
+	e.down(packets, bytes, d.now.UnixNano())
+	d.p.counts.downBytes.Add(uint64(bytes))
 }
 
 // packet forwards one packet.
 func (d *downlink) packet(b []byte) reason {
-	if len(b) > 0 && b[0]>>4 == 6 && d.p.ipv6 {
+	if d.isIPv6(b) {
 		return d.packet6(b)
 	}
 	if len(b) > 0 && b[0]>>4 != 4 {
@@ -112,6 +151,19 @@ func (d *downlink) packet(b []byte) reason {
 	if !ok {
 		return downMalformed
 	}
+	if e := d.session(packet, len(packet), 1, len(packet)); e != nil {
+		// Sending may wait for room in the socket; the table is not locked.
+		clampMSS(packet, e.mss)
+		d.begin(e)
+		copy(d.header(e, l2tp.ProtocolIPv4, e.outer.TOS(packet), len(packet)), packet)
+		d.end(e)
+		return downForwarded
+	}
+	return d.refuse(packet)
+}
+
+// refuse handles a packet that can't be sent as it is.
+func (d *downlink) refuse(packet []byte) reason {
 	t := d.p.table
 	t.mu.RLock()
 	e := t.byDestination(destination(packet))
@@ -120,21 +172,46 @@ func (d *downlink) packet(b []byte) reason {
 		d.unreachable(d.p.address, packet, codeHost, 0)
 		return downNoSession
 	}
-	// The MTU is for the packet itself, before it is wrapped.
-	if mtu := d.paths.inner(e, l2tp.ProtocolIPv4, d.now); len(packet) > mtu {
-		defer t.mu.RUnlock()
-		return d.tooBig(e, packet, mtu)
-	}
-	clampMSS(packet, e.mss)
-	d.wrap(e, packet)
-	// Sending may wait for room in the socket; changes of the table need not.
-	t.mu.RUnlock()
-	d.send.SendTOS(e.local, e.peer, e.outer.TOS(packet), d.scratch)
-	return downForwarded
+	defer t.mu.RUnlock()
+	return d.tooBig(e, packet, d.paths.inner(e, l2tp.ProtocolIPv4, d.now))
 }
 
-// tooBig handles a packet longer than mtu, the session's or its path's: it is cut, or its sender
-// told (RFC 1812 section 4.2.2.7 and RFC 1191 section 3).
+// begin comes before a session's data messages, end after them. Where a session has
+// several addresses its packets may come by several queues; if they carry sequence
+// numbers, they have to leave in the order of these.
+func (d *downlink) begin(e *entry) {
+	if e.framing.Sequence && len(d.p.down) > 1 {
+		e.order.Lock()
+	}
+}
+
+func (d *downlink) end(e *entry) {
+	if e.framing.Sequence && len(d.p.down) > 1 {
+		d.send.Flush()
+		e.order.Unlock()
+	}
+}
+
+// header queues a datagram of session e with a TOS and writes the start of its data
+// message. It returns the room for an IP packet of n bytes, which protocol is PPP's
+// number for; nil, when it can't be sent.
+func (d *downlink) header(e *entry, protocol uint16, tos byte, n int) []byte {
+	room := d.send.Reserve(e.local, e.peer, tos, e.overhead+n)
+	if room == nil {
+		return nil
+	}
+	var ns uint16
+	if e.framing.Sequence {
+		ns = e.nextNs()
+	}
+	f := e.framing
+	head := l2tp.AppendDataHeader(room[:0], e.peerTunnel, e.peerSession, f.Length, f.Sequence, ns, e.ppp+n)
+	l2tp.AppendPPP(head, protocol, f.AddressControl, f.ShortProtocol)
+	return room[e.overhead:]
+}
+
+// tooBig handles a packet longer than mtu, the session's or its path's: it is cut,
+// or its sender told (RFC 1812 section 4.2.2.7 and RFC 1191 section 3).
 func (d *downlink) tooBig(e *entry, packet []byte, mtu int) reason {
 	f, fits := newFragmenter(packet, mtu)
 	if fragmentWord(packet)&flagDF != 0 || !fits {
@@ -147,25 +224,16 @@ func (d *downlink) tooBig(e *entry, packet []byte, mtu int) reason {
 		return downTooBig
 	}
 	// A SYN is never this long, so there is no MSS to clamp.
+	d.begin(e)
+	defer d.end(e)
 	for {
 		var more bool
 		if d.piece, more = f.next(d.piece[:0]); !more {
 			return downFragmented
 		}
-		d.wrap(e, d.piece)
-		d.send.SendTOS(e.local, e.peer, e.outer.TOS(d.piece), d.scratch)
+		d.count(e, 1, len(d.piece))
+		copy(d.header(e, l2tp.ProtocolIPv4, e.outer.TOS(d.piece), len(d.piece)), d.piece)
 	}
-}
-
-// wrap builds the data message in d.scratch, and counts it.
-func (d *downlink) wrap(e *entry, packet []byte) {
-	var ns uint16
-	if e.framing.Sequence {
-		ns = e.nextNs()
-	}
-	d.scratch = l2tp.AppendDataIP(d.scratch[:0], e.framing, e.peerTunnel, e.peerSession, ns, packet)
-	e.down(len(packet), d.now.UnixNano())
-	d.p.counts.downBytes.Add(uint64(len(packet)))
 }
 
 // unreachable tells the sender of a packet that it could not be forwarded.

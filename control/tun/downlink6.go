@@ -23,11 +23,14 @@ func (d *downlink) packet6(b []byte) reason {
 		d.error6(packet, icmp6TooBig, 0, uint32(mtu))
 		return downTooBig
 	}
-	clampMSS6(packet, e.mss)
-	d.wrap(e, packet)
+	d.count(e, 1, len(packet))
 	e.down6(len(packet))
+	// Sending may wait for room in the socket; the table is not locked.
 	t.mu.RUnlock()
-	d.send.SendTOS(e.local, e.peer, e.outer.TOS(packet), d.scratch)
+	clampMSS6(packet, e.mss)
+	d.begin(e)
+	copy(d.header(e, l2tp.ProtocolIPv6, e.outer.TOS(packet), len(packet)), packet)
+	d.end(e)
 	return downForwarded
 }
 

@@ -52,7 +52,7 @@ func TestECN(t *testing.T) {
 		}
 		down := udpPacket("198.51.100.2", "10.64.0.7", 0, 10)
 		down[1] = 0xB8 | inner
-		p.down.packet(down)
+		p.down[0].packet(down)
 	}
 	if n := count(t, p, upECN); n != drops || p.Counters(3).UpDropped != drops || drops != 2 {
 		t.Errorf("%d drops counted, %d in the session, want %d", n, p.Counters(3).UpDropped, drops)

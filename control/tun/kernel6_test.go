@@ -46,7 +46,7 @@ func newRig6(t *testing.T) *rig {
 	r.path = open(t, r.lab.LNS, tun.Config{
 		Name: "sub%d", Address: gateway, IPv6: true, Address6: gateway6,
 		Pools:   []netip.Prefix{netip.MustParsePrefix("10.64.0.0/24"), netip.MustParsePrefix("2001:db8:64::/48")},
-		MaxSlot: 16, ICMPRate: 100, Forwarding: true, Offload: true,
+		MaxSlot: 16, ICMPRate: 100, Forwarding: true, Offload: true, Queues: 3,
 	}, r.lns)
 	lacSocket := listen(t, r.lab.LAC, netip.AddrPortFrom(netlab.LACAddr, 0))
 	background(t, func(ctx context.Context) error {

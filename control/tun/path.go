@@ -11,14 +11,16 @@
 package tun
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
 
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -43,8 +45,11 @@ type Config struct {
 	MTU int
 	// MaxSlot is the highest slot in use.
 	MaxSlot uint32
-	// Offload exchanges TCP and UDP with the kernel in large segments.
+	// Offload exchanges TCP with the kernel in large segments.
 	Offload bool
+	// Queues is how many queues the device has, each with a goroutine that takes
+	// packets to subscribers; 0 is one.
+	Queues int
 	// ICMPRate is how many ICMP errors may be sent in a second; 0 sends none.
 	ICMPRate int
 	// DontFragment says that what send sends has DF set. What is larger than the
@@ -54,6 +59,8 @@ type Config struct {
 	// and with IPv6 that of all interfaces, which then heed router
 	// advertisements only where accept_ra is 2.
 	Forwarding bool
+	// Isolate drops packets from one subscriber to another.
+	Isolate bool
 }
 
 // Path is the slow path. Its methods may be called from any goroutine, Run from
@@ -65,28 +72,31 @@ type Path struct {
 	// ipv6 is whether sessions may have IPv6, address6 our address in it.
 	ipv6     bool
 	address6 netip.Addr
-	dev      device
-	file     *os.File
-	ready    *poller
+	isolate  bool
+	offload  bool
+	queues   []*queue
 	table    *table
 	counts   counts
-	down     *downlink
+	down     []*downlink // by queue
 	icmp     icmpSender
 	icmp6    icmpSender
-	routes   *routes
-	closers  []func() error
+	// newWriter makes what an Uplink writes to.
+	newWriter func() frameWriter
+	routes    *routes
+	closers   []func() error
 }
 
 // icmpSender sends a whole IP packet.
 type icmpSender interface{ send(packet []byte) error }
 
 // Open creates the TUN device, with its address and routes, in the calling
-// thread's network namespace. send is used by Run alone.
-func Open(cfg Config, send DataSender, log *zap.Logger) (_ *Path, err error) {
+// thread's network namespace. newBatch makes the senders that Run uses, one for
+// each queue.
+func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err error) {
 	if cfg.MTU == 0 {
 		cfg.MTU = 1500
 	}
-	p := &Path{log: log, table: newTable(cfg.MaxSlot)}
+	p := &Path{log: log, offload: cfg.Offload, isolate: cfg.Isolate, table: newTable(cfg.MaxSlot)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("slow path: %w", err), p.Close())
@@ -95,15 +105,17 @@ func Open(cfg Config, send DataSender, log *zap.Logger) (_ *Path, err error) {
 	if cfg.Address.Is4() {
 		p.address = number(cfg.Address)
 	}
-	dev, name, err := openDevice(cfg.Name, cfg.Offload)
+	queues, name, err := openDevice(cfg.Name, cfg.Offload, max(cfg.Queues, 1))
 	if err != nil {
 		return nil, err
 	}
-	p.closers = append(p.closers, dev.Close)
-	p.dev, p.name, p.file = dev, name, dev.File()
-	if p.ready, err = newPoller(p.file); err != nil {
-		return nil, err
+	p.name = name
+	for _, q := range queues {
+		p.closers = append(p.closers, q.close)
 	}
+	queues = p.steered(queues)
+	p.queues = queues
+	p.newWriter = func() frameWriter { return newWriter(queues[0]) }
 	raw, err := openRawSocket()
 	if err != nil {
 		return nil, err
@@ -137,18 +149,53 @@ func Open(cfg Config, send DataSender, log *zap.Logger) (_ *Path, err error) {
 	}
 	p.routes = newRoutes(cfg.Pools, kernelRoute(nl, index, cfg.Address), &p.counts, log)
 	p.closers = append(p.closers, func() error { p.routes.close(); return nil })
-	p.down = newDownlink(p, send, cfg.MTU, cfg.ICMPRate)
-	if cfg.DontFragment {
-		paths, closePaths, err := newPathMTUs()
-		if err != nil {
-			return nil, err
+	limit := rate.NewLimiter(rate.Limit(cfg.ICMPRate), cfg.ICMPRate)
+	for range queues {
+		d := newDownlink(p, newBatch(), limit)
+		if cfg.DontFragment {
+			paths, closePaths, err := newPathMTUs()
+			if err != nil {
+				return nil, err
+			}
+			p.closers = append(p.closers, closePaths)
+			d.paths = paths
 		}
-		p.closers = append(p.closers, closePaths)
-		p.down.paths = paths
+		p.down = append(p.down, d)
 	}
 	log.Info("slow path open", zap.String("device", name), zap.Stringer("address", cfg.Address),
-		zap.Int("mtu", cfg.MTU), zap.Bool("offload", cfg.Offload), zap.Int("pools", len(cfg.Pools)))
+		zap.Int("mtu", cfg.MTU), zap.Bool("offload", cfg.Offload), zap.Int("queues", len(queues)), zap.Int("pools", len(cfg.Pools)))
 	return p, nil
+}
+
+// steered returns the queues to use: all, if the device can be told how to choose,
+// else the first alone, and the others are closed.
+func (p *Path) steered(queues []*queue) []*queue {
+	if len(queues) == 1 {
+		return queues
+	}
+	err := steer(queues[0])
+	if err == nil {
+		return queues
+	}
+	for _, q := range queues[1:] {
+		err = errors.Join(err, q.close())
+	}
+	p.log.Warn("one queue is used: subscribers' packets could not be kept in order over several", zap.Error(err))
+	return queues[:1]
+}
+
+// Run forwards packets from the TUN device to subscribers until ctx ends or the
+// path is closed, and then returns nil.
+func (p *Path) Run(ctx context.Context) error {
+	errs := make([]error, len(p.queues))
+	var wg sync.WaitGroup
+	for i, q := range p.queues {
+		wg.Go(func() {
+			errs[i] = newReader(q, p.down[i]).run(ctx, func() { p.counts.add(downReadError, 1) })
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // Name is the TUN device's name.

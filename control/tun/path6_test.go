@@ -90,11 +90,71 @@ func TestUplink6(t *testing.T) {
 	}
 }
 
+// Subscribers that are kept apart reach everybody but each other in IPv6 too.
+func TestUplink6Isolates(t *testing.T) {
+	for _, c := range []struct {
+		isolate bool
+		to      string
+		want    reason
+	}{
+		{false, "2001:db8:d000:5::1", upForwarded},
+		{true, "2001:db8:d000:5::1", upHairpin},
+		{true, "2001:db8:d001::1", upHairpin},
+		{true, "2001:db8:ffff::1", upForwarded},
+	} {
+		p, m := newPath6(t)
+		p.isolate = c.isolate
+		other := record6()
+		other.Ref, other.Slot, other.Address = session.Ref{TunnelID: 7, SessionID: 10, Serial: 2}, 4, netip.Addr{}
+		other.Prefixes6, other.Routes = []netip.Prefix{netip.MustParsePrefix("2001:db8:d000:5::/64"), netip.MustParsePrefix("2001:db8:d001::/48")}, nil
+		install(p, other)
+		u := p.NewUplink()
+		if !u.Packet(lns, lac, 0, data(packet6("2001:db8:64:7::1", c.to, 17, make([]byte, 30)))) {
+			t.Fatalf("%+v: not handled", c)
+		}
+		u.Flush()
+		onlyCounts(t, p, map[reason]uint64{c.want: 1})
+		if (len(m.written) == 1) != (c.want == upForwarded) {
+			t.Errorf("%+v: %d written", c, len(m.written))
+		}
+	}
+}
+
+// The kernel leaves checksums to us where the device takes offloads.
+func TestDownlink6CompletesChecksums(t *testing.T) {
+	for name, c := range map[string]struct {
+		next byte
+		at   int
+		n    int
+	}{"TCP": {protoTCP, 16, 60}, "UDP": {protoUDP, udpChecksumAt, 60}} {
+		p, m := newPath6(t)
+		p.offload = true
+		in := packet6("2001:db8:ffff::1", "2001:db8:64:7::9", c.next, make([]byte, c.n))
+		payload := in[ipv6Header:]
+		payload[12] = 5 << 4 // TCP's data offset
+		pseudo := fold(uint32(onesSum(in[8:40])) + uint32(c.n) + uint32(c.next))
+		binary.BigEndian.PutUint16(payload[c.at:], pseudo)
+		b := make([]byte, offloadLen+len(in))
+		o := offload{flags: offloadNeedsChecksum, checksumStart: ipv6Header, checksumAt: uint16(c.at)}
+		o.put((*[offloadLen]byte)(b))
+		copy(b[offloadLen:], in)
+		p.down[0].frame(b)
+		onlyCounts(t, p, map[reason]uint64{downForwarded: 1})
+		if len(m.sent) != 1 {
+			t.Fatalf("%s: %d sent", name, len(m.sent))
+		}
+		out := m.sent[0][len(m.sent[0])-c.n:]
+		if sum := fold(uint32(pseudo) + uint32(onesSum(out))); sum != 0xFFFF {
+			t.Errorf("%s: checksum is wrong: sum %#x", name, sum)
+		}
+	}
+}
+
 func TestDownlink6(t *testing.T) {
 	for _, dst := range []string{"2001:db8:64:7::9", "2001:db8:d000:1::1", "2001:db8:1::77"} {
 		p, m := newPath6(t)
 		in := packet6("2001:db8:ffff::1", dst, 17, make([]byte, 1420))
-		if r := p.down.packet(bytes.Clone(in)); r != downForwarded {
+		if r := p.down[0].packet(bytes.Clone(in)); r != downForwarded {
 			t.Fatalf("%s: %s", dst, reasonNames[r])
 		}
 		want := l2tp.AppendDataIP(nil, l2tp.Framing{Length: true, AddressControl: true}, 70, 90, 0, in)
@@ -111,7 +171,7 @@ func TestDownlink6(t *testing.T) {
 func TestDownlink6TooBig(t *testing.T) {
 	p, m := newPath6(t)
 	in := packet6("2001:db8:ffff::1", "2001:db8:64:7::9", 17, make([]byte, 1421))
-	if r := p.down.packet(in); r != downTooBig {
+	if r := p.down[0].packet(in); r != downTooBig {
 		t.Fatal(reasonNames[r])
 	}
 	if len(m.sent) != 0 || len(m.icmp) != 1 || p.Counters(3).DownDropped != 1 {
@@ -151,7 +211,7 @@ func TestNobodyThere6(t *testing.T) {
 		{"from a link", ask("fe80::1", "2001:db8:64:8::1", 17), false},
 	} {
 		before := len(m.icmp)
-		if r := p.down.packet(c.ip); r != downNoSession {
+		if r := p.down[0].packet(c.ip); r != downNoSession {
 			t.Errorf("%s: %s", c.name, reasonNames[r])
 		}
 		if told := len(m.icmp) > before; told != c.told {
@@ -182,7 +242,7 @@ func TestMSS6(t *testing.T) {
 func TestNoIPv6(t *testing.T) {
 	p, _ := newPath(t)
 	install(p, record())
-	if r := p.down.packet(packet6("2001:db8:ffff::1", "2001:db8:64:7::1", 17, nil)); r != downNotIPv4 {
+	if r := p.down[0].packet(packet6("2001:db8:ffff::1", "2001:db8:64:7::1", 17, nil)); r != downNotIPv4 {
 		t.Error(reasonNames[r])
 	}
 	if !p.NewUplink().Packet(lns, lac, 0, data(packet6("fe80::1", "ff02::2", 58, nil))) || count(t, p, upNotIPv4) != 1 {
@@ -216,7 +276,7 @@ func TestPrefixes6(t *testing.T) {
 func TestNoAllocationPerPacket6(t *testing.T) {
 	p := sinkPath(t)
 	p.ipv6, p.address6, p.icmp6 = true, gateway6, sink{}
-	p.down.now = time.Now()
+	p.down[0].now = time.Now()
 	install(p, record6())
 	u := p.NewUplink()
 	up := data(packet6("2001:db8:d000:1::1", "2001:db8:ffff::1", 17, make([]byte, 1000)))
@@ -224,8 +284,8 @@ func TestNoAllocationPerPacket6(t *testing.T) {
 	big := packet6("2001:db8:ffff::1", "2001:db8:d000:1::1", 17, make([]byte, 1450))
 	for name, f := range map[string]func(){
 		"uplink":   func() { u.Packet(lns, lac, 0, up) },
-		"downlink": func() { p.down.packet(down) },
-		"too big":  func() { p.down.packet(big) },
+		"downlink": func() { p.down[0].packet(down) },
+		"too big":  func() { p.down[0].packet(big) },
 	} {
 		if n := testing.AllocsPerRun(500, f); n != 0 {
 			t.Errorf("%s: %v allocations per packet, want 0", name, n)
@@ -244,11 +304,11 @@ func TestOuterDSCP(t *testing.T) {
 	v4 := udpPacket("198.51.100.2", "10.64.0.7", 0, 1472) // is cut
 	v4[1] = 0x49
 	setHeaderChecksum(v4)
-	p.down.packet(v6)
-	p.down.packet(v4)
+	p.down[0].packet(v6)
+	p.down[0].packet(v4)
 	r.Framing.DSCP = session.DSCP{Value: 10}
 	install(p, r)
-	p.down.packet(v6)
+	p.down[0].packet(v6)
 	if want := []byte{0xB8, 0x48, 0x48, 0x28}; !bytes.Equal(m.tos, want) {
 		t.Errorf("TOS % x, want % x", m.tos, want)
 	}

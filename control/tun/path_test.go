@@ -2,7 +2,6 @@ package tun
 
 import (
 	"bytes"
-	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -10,6 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/session"
@@ -26,28 +26,38 @@ var (
 // memory is a device, a sender and an ICMP socket that keep what they are given.
 type memory struct {
 	written [][]byte
+	headers [][offloadLen]byte
 	sent    [][]byte
 	to      []netip.AddrPort
-	tos     []byte // of what SendTOS was given
+	tos     []byte // that Reserve was given
 	icmp    [][]byte
 	flushes int
 }
 
-func (m *memory) Write(packets [][]byte, offset int) (int, error) {
-	for _, p := range packets {
-		m.written = append(m.written, bytes.Clone(p[offset:]))
+func (m *memory) write(j *joiner) int {
+	for _, f := range j.frames {
+		var b []byte
+		for at := f.first; at != none; at = j.pieces[at].next {
+			b = append(b, j.pieces[at].b...)
+		}
+		if f.inFront {
+			f.header = [offloadLen]byte(b)
+			b = b[offloadLen:]
+		}
+		m.written = append(m.written, b)
+		m.headers = append(m.headers, f.header)
 	}
-	return len(packets), nil
+	return 0
 }
-func (m *memory) Read([][]byte, []int, int) (int, error) { return 0, errors.New("not used") }
-func (m *memory) BatchSize() int                         { return 1 }
-func (m *memory) Send(_, peer netip.AddrPort, b []byte) {
-	m.sent = append(m.sent, bytes.Clone(b))
-	m.to = append(m.to, peer)
-}
-func (m *memory) SendTOS(local, peer netip.AddrPort, tos byte, b []byte) {
-	m.Send(local, peer, b)
+func (m *memory) Reserve(_, peer netip.AddrPort, tos byte, n int) []byte {
+	b := make([]byte, n)
 	m.tos = append(m.tos, tos)
+	m.sent = append(m.sent, b)
+	m.to = append(m.to, peer)
+	return b
+}
+func (m *memory) Send(local, peer netip.AddrPort, b []byte) {
+	copy(m.Reserve(local, peer, 0, len(b)), b)
 }
 func (m *memory) Flush()              { m.flushes++ }
 func (m *memory) send(p []byte) error { m.icmp = append(m.icmp, bytes.Clone(p)); return nil }
@@ -56,11 +66,14 @@ func (m *memory) send(p []byte) error { m.icmp = append(m.icmp, bytes.Clone(p));
 func newPath(t testing.TB) (*Path, *memory) {
 	t.Helper()
 	m := &memory{}
-	p := &Path{log: zap.NewNop(), address: number(gateway), dev: m, icmp: m, table: newTable(16)}
+	p := &Path{
+		log: zap.NewNop(), address: number(gateway), offload: true, icmp: m, table: newTable(16),
+		newWriter: func() frameWriter { return m },
+	}
 	p.routes = newRoutes(nil, func(netip.Prefix, bool) error { return nil }, &p.counts, p.log)
 	t.Cleanup(p.routes.close)
-	p.down = newDownlink(p, m, 1500, 100)
-	p.down.now = time.Now()
+	p.down = []*downlink{newDownlink(p, m, rate.NewLimiter(100, 100))}
+	p.down[0].now = time.Now()
 	return p, m
 }
 
@@ -195,6 +208,37 @@ func TestUplinkClampsMSS(t *testing.T) {
 	}
 }
 
+// Subscribers that are kept apart reach everybody but each other.
+func TestUplinkIsolates(t *testing.T) {
+	for _, c := range []struct {
+		isolate bool
+		to      string
+		want    reason
+	}{
+		{false, "10.64.0.8", upForwarded},
+		{true, "10.64.0.8", upHairpin},
+		{true, "10.64.0.9", upForwarded},
+		{true, "172.20.0.1", upHairpin}, // behind the other
+		{true, "198.51.100.2", upForwarded},
+	} {
+		p, m := newPath(t)
+		p.isolate = c.isolate
+		other := record()
+		other.SessionID, other.Slot, other.Address = 10, 4, netip.MustParseAddr("10.64.0.8")
+		other.Routes = []netip.Prefix{netip.MustParsePrefix("172.20.0.0/16")}
+		install(p, record(), other)
+		u := p.NewUplink()
+		if !u.Packet(lns, lac, 0, data(udpPacket("10.64.0.7", c.to, 0, 30))) {
+			t.Fatalf("%+v: not handled", c)
+		}
+		u.Flush()
+		onlyCounts(t, p, map[reason]uint64{c.want: 1})
+		if d := p.Counters(3).UpDropped; (d == 1) != (c.want == upHairpin) || (len(m.written) == 1) == (d == 1) {
+			t.Errorf("%+v: %d dropped, %d written", c, d, len(m.written))
+		}
+	}
+}
+
 // A batch that is full is written without being asked for.
 func TestUplinkBatch(t *testing.T) {
 	p, m := newPath(t)
@@ -220,7 +264,7 @@ func TestDownlink(t *testing.T) {
 		p, m := newPath(t)
 		install(p, record())
 		in := udpPacket("198.51.100.2", dst, flagDF, 1460-28)
-		if r := p.down.packet(bytes.Clone(in)); r != downForwarded {
+		if r := p.down[0].packet(bytes.Clone(in)); r != downForwarded {
 			t.Fatalf("%s: %s", dst, reasonNames[r])
 		}
 		want := l2tp.AppendDataIP(nil, l2tp.Framing{Length: true, AddressControl: true}, 70, 90, 0, in)
@@ -238,7 +282,7 @@ func TestDownlinkTooBig(t *testing.T) {
 		p, m := newPath(t)
 		install(p, record())
 		in := udpPacket("198.51.100.2", "10.64.0.7", flagDF, 1461-28)
-		if r := p.down.packet(in); r != downTooBig {
+		if r := p.down[0].packet(in); r != downTooBig {
 			t.Fatal(reasonNames[r])
 		}
 		want := appendUnreachable(nil, number(gateway), in, codeFragmentNeed, 1460)
@@ -253,7 +297,7 @@ func TestDownlinkTooBig(t *testing.T) {
 		p, m := newPath(t)
 		install(p, record())
 		in := udpPacket("198.51.100.2", "10.64.0.7", 0, 1472)
-		if r := p.down.packet(in); r != downFragmented {
+		if r := p.down[0].packet(in); r != downFragmented {
 			t.Fatal(reasonNames[r])
 		}
 		if len(m.sent) != 2 || len(m.icmp) != 0 {
@@ -281,7 +325,7 @@ func TestUnreachable(t *testing.T) {
 	p, m := newPath(t)
 	in := udpPacket("198.51.100.2", "10.64.0.9", flagDF, 100)
 	for range 150 {
-		if r := p.down.packet(in); r != downNoSession {
+		if r := p.down[0].packet(in); r != downNoSession {
 			t.Fatal(reasonNames[r])
 		}
 	}
@@ -290,9 +334,9 @@ func TestUnreachable(t *testing.T) {
 	}
 	// The rate is 100 a second and the clock stands still.
 	onlyCounts(t, p, map[reason]uint64{icmpSent: 100, icmpSuppressed: 50})
-	p.down.now = p.down.now.Add(50 * time.Millisecond)
+	p.down[0].now = p.down[0].now.Add(50 * time.Millisecond)
 	for range 10 {
-		p.down.packet(in)
+		p.down[0].packet(in)
 	}
 	if got := count(t, p, icmpSent); got != 105 {
 		t.Errorf("%d sent after 50 ms, want 105", got)
@@ -301,11 +345,11 @@ func TestUnreachable(t *testing.T) {
 
 func TestDownlinkMalformed(t *testing.T) {
 	p, _ := newPath(t)
-	if r := p.down.packet([]byte{0x60, 0, 0, 0}); r != downNotIPv4 {
+	if r := p.down[0].packet([]byte{0x60, 0, 0, 0}); r != downNotIPv4 {
 		t.Error(reasonNames[r])
 	}
 	for _, b := range [][]byte{nil, {0x45}, udpPacket("198.51.100.2", "10.64.0.9", 0, 9)[:30]} {
-		if r := p.down.packet(b); r != downMalformed {
+		if r := p.down[0].packet(b); r != downMalformed {
 			t.Errorf("%x: %s", b, reasonNames[r])
 		}
 	}
@@ -319,7 +363,7 @@ func TestDataSequenceNumbers(t *testing.T) {
 	r.Framing.Sequence = true
 	install(p, r)
 	for i := range 3 {
-		p.down.packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
+		p.down[0].packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
 		if i == 1 {
 			install(p, r) // programming it anew must not start over
 		}
@@ -360,9 +404,9 @@ func TestOneSequenceForAllDataMessages(t *testing.T) {
 	r := record()
 	r.Framing.Sequence, r.NextNs = true, 4
 	install(p, r)
-	p.down.packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
+	p.down[0].packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
 	echo(90, 4)
-	p.down.packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
+	p.down[0].packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
 	echo(91, 77) // another session
 	control := []byte{0xC8, 2, 0, 12, 0, 70, 0, 90, 0, 1, 0, 1}
 	engine.Send(lns, lac, control)
@@ -381,63 +425,6 @@ func TestOneSequenceForAllDataMessages(t *testing.T) {
 	}
 	if len(p.table.byPeer) != 0 {
 		t.Error("left over")
-	}
-}
-
-// sink takes packets and forgets them.
-type sink struct{}
-
-func (sink) Write(p [][]byte, _ int) (int, error)          { return len(p), nil }
-func (sink) Read([][]byte, []int, int) (int, error)        { return 0, nil }
-func (sink) BatchSize() int                                { return 1 }
-func (sink) Send(_, _ netip.AddrPort, _ []byte)            {}
-func (sink) SendTOS(_, _ netip.AddrPort, _ byte, _ []byte) {}
-func (sink) Flush()                                        {}
-func (sink) send([]byte) error                             { return nil }
-
-func sinkPath(t testing.TB) *Path {
-	p, _ := newPath(t)
-	p.dev, p.icmp = sink{}, sink{}
-	p.down = newDownlink(p, sink{}, 1500, 1_000_000)
-	p.down.now = time.Now()
-	install(p, record())
-	return p
-}
-
-func TestNoAllocationPerPacket(t *testing.T) {
-	p := sinkPath(t)
-	u := p.NewUplink()
-	up := data(udpPacket("10.64.0.7", "198.51.100.2", 0, 1000))
-	for name, f := range map[string]func(){
-		"uplink":     func() { u.Packet(lns, lac, 0, up) },
-		"downlink":   func(b []byte) func() { return func() { p.down.packet(b) } }(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 1000)),
-		"fragmented": func(b []byte) func() { return func() { p.down.packet(b) } }(udpPacket("198.51.100.2", "10.64.0.7", 0, 1472)),
-		"too big":    func(b []byte) func() { return func() { p.down.packet(b) } }(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 1472)),
-	} {
-		if n := testing.AllocsPerRun(500, f); n != 0 {
-			t.Errorf("%s: %v allocations per packet, want 0", name, n)
-		}
-	}
-}
-
-func BenchmarkUplink(b *testing.B) {
-	p := sinkPath(b)
-	u := p.NewUplink()
-	d := data(udpPacket("10.64.0.7", "198.51.100.2", 0, 1372))
-	b.SetBytes(1400)
-	b.ReportAllocs()
-	for b.Loop() {
-		u.Packet(lns, lac, 0, d)
-	}
-}
-
-func BenchmarkDownlink(b *testing.B) {
-	p := sinkPath(b)
-	in := udpPacket("198.51.100.2", "10.64.0.7", flagDF, 1372)
-	b.SetBytes(1400)
-	b.ReportAllocs()
-	for b.Loop() {
-		p.down.packet(in)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func TestPathMTU(t *testing.T) {
 	p, m := newPath6(t)
 	asked, mtu := 0, 1300
-	p.down.paths = &pathMTUs{known: map[netip.Addr]pathMTU{}, ask: func(peer netip.Addr) (int, error) {
+	p.down[0].paths = &pathMTUs{known: map[netip.Addr]pathMTU{}, ask: func(peer netip.Addr) (int, error) {
 		if peer != lac.Addr() {
 			t.Errorf("asked for %s", peer)
 		}
@@ -23,7 +23,7 @@ func TestPathMTU(t *testing.T) {
 	const fits = 1300 - 28 - 12 // IPv4, UDP; L2TP with Length, FF 03, protocol
 	send := func(b []byte, want reason) {
 		t.Helper()
-		if r := p.down.packet(b); r != want {
+		if r := p.down[0].packet(b); r != want {
 			t.Errorf("%d bytes: %s, want %s", len(b), reasonNames[r], reasonNames[want])
 		}
 	}
@@ -48,22 +48,22 @@ func TestPathMTU(t *testing.T) {
 		t.Errorf("asked %d times", asked)
 	}
 	mtu = 1500
-	p.down.now = p.down.now.Add(pathMTUAge)
+	p.down[0].now = p.down[0].now.Add(pathMTUAge)
 	send(v4(flagDF, 1460), downForwarded)
 	send(v4(flagDF, 1461), downTooBig) // the session's own
 	if asked != 2 {
 		t.Errorf("asked %d times, want 2", asked)
 	}
-	p.down.paths.ask = func(netip.Addr) (int, error) { return 0, errors.New("no route") }
-	p.down.now = p.down.now.Add(time.Hour)
+	p.down[0].paths.ask = func(netip.Addr) (int, error) { return 0, errors.New("no route") }
+	p.down[0].now = p.down[0].now.Add(time.Hour)
 	send(v4(flagDF, 1460), downForwarded)
 }
 
 func TestNoAllocationWithPathMTU(t *testing.T) {
 	p := sinkPath(t)
-	p.down.paths = &pathMTUs{known: map[netip.Addr]pathMTU{}, ask: func(netip.Addr) (int, error) { return 1300, nil }}
+	p.down[0].paths = &pathMTUs{known: map[netip.Addr]pathMTU{}, ask: func(netip.Addr) (int, error) { return 1300, nil }}
 	b := udpPacket("198.51.100.2", "10.64.0.7", flagDF, 1000)
-	if n := testing.AllocsPerRun(500, func() { p.down.packet(b) }); n != 0 {
+	if n := testing.AllocsPerRun(500, func() { p.down[0].packet(b) }); n != 0 {
 		t.Errorf("%v allocations per packet, want 0", n)
 	}
 }

@@ -69,10 +69,15 @@ func newLab(t *testing.T) *rig {
 
 func newRig(t *testing.T, offload bool) *rig {
 	t.Helper()
+	return newQueuesRig(t, offload, 1)
+}
+
+func newQueuesRig(t *testing.T, offload bool, queues int) *rig {
+	t.Helper()
 	r := newLab(t)
 	r.path = open(t, r.lab.LNS, tun.Config{
 		Name: "sub%d", Address: gateway, Pools: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/24")},
-		MaxSlot: 16, ICMPRate: 100, Forwarding: true, Offload: offload,
+		MaxSlot: 16, ICMPRate: 100, Forwarding: true, Offload: offload, Queues: queues,
 	}, r.lns)
 	lacSocket := listen(t, r.lab.LAC, netip.AddrPortFrom(netlab.LACAddr, 0))
 	background(t, func(ctx context.Context) error {
@@ -87,7 +92,7 @@ func newRig(t *testing.T, offload bool) *rig {
 // open opens a path in a namespace, with a socket at addr, and runs both.
 func open(t *testing.T, ns *netlab.Namespace, cfg tun.Config, addr netip.AddrPort) *tun.Path {
 	t.Helper()
-	return openWith(t, ns, cfg, udp.Config{Bind: addr})
+	return openWith(t, ns, cfg, udp.Config{Bind: addr, Segments: true})
 }
 
 func openWith(t *testing.T, ns *netlab.Namespace, cfg tun.Config, socketCfg udp.Config) *tun.Path {
@@ -95,7 +100,7 @@ func openWith(t *testing.T, ns *netlab.Namespace, cfg tun.Config, socketCfg udp.
 	socket := listenWith(t, ns, socketCfg)
 	var path *tun.Path
 	err := ns.Do(func() (err error) {
-		path, err = tun.Open(cfg, socket.NewSender(), zaptest.NewLogger(t))
+		path, err = tun.Open(cfg, func() tun.Batch { return socket.NewSender() }, zaptest.NewLogger(t))
 		return err
 	})
 	if err != nil {
@@ -116,7 +121,7 @@ func openWith(t *testing.T, ns *netlab.Namespace, cfg tun.Config, socketCfg udp.
 
 func listen(t *testing.T, ns *netlab.Namespace, addr netip.AddrPort) *udp.Socket {
 	t.Helper()
-	return listenWith(t, ns, udp.Config{Bind: addr})
+	return listenWith(t, ns, udp.Config{Bind: addr, Segments: true})
 }
 
 func listenWith(t *testing.T, ns *netlab.Namespace, cfg udp.Config) *udp.Socket {

@@ -7,6 +7,13 @@ import (
 	"github.com/lnsd/lnsd/control/l2tp"
 )
 
+// Sender sends datagrams: Send copies b into a batch, Flush hands the batch to
+// the network. It is used by one goroutine.
+type Sender interface {
+	Send(local, peer netip.AddrPort, b []byte)
+	Flush()
+}
+
 // sequenced numbers the data messages that others send.
 type sequenced struct {
 	path *Path

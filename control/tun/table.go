@@ -22,6 +22,8 @@ type entry struct {
 	routes       []prefix4
 	prefixes6    []netip.Prefix
 	framing      l2tp.Framing
+	overhead     int // bytes before the IP packet, of any version, in a data message,
+	ppp          int // and how many of them are PPP's
 	mtu          int
 	mss          uint16
 	outer        session.Framing // for its TOS
@@ -38,6 +40,7 @@ type liveCounter struct {
 
 	lastSeen atomic.Int64 // Unix nanoseconds, 0 never
 
+	order    sync.Mutex    // see downlink.begin
 	sendNs   atomic.Uint32 // next to send
 	expectNs atomic.Uint32 // one above the highest received
 }
@@ -59,8 +62,8 @@ func (c *liveCounter) down6(bytes int) {
 	c.downBytes6.Add(uint64(bytes))
 }
 
-func (c *liveCounter) down(bytes int, now int64) {
-	c.downPackets.Add(1)
+func (c *liveCounter) down(packets, bytes int, now int64) {
+	c.downPackets.Add(uint64(packets))
 	c.downBytes.Add(uint64(bytes))
 	c.lastSeen.Store(now)
 }
@@ -285,6 +288,8 @@ func newEntry(r *session.Record) *entry {
 		liveCounter: &liveCounter{},
 	}
 	e.prefixes6 = prefixes6Of(r.Prefixes6)
+	e.overhead = e.framing.Overhead(l2tp.ProtocolIPv4)
+	e.ppp = e.overhead - len(l2tp.AppendDataHeader(nil, 0, 0, r.Framing.Length, r.Framing.Sequence, 0, 0))
 	e.sendNs.Store(uint32(r.NextNs))
 	if r.Address.Is4() {
 		e.address = number(r.Address)

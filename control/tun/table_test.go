@@ -54,7 +54,7 @@ func TestTable(t *testing.T) {
 	t.Run("counters survive removal, not reuse", func(t *testing.T) {
 		p, _ := newPath(t)
 		install(p, a)
-		p.down.packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
+		p.down[0].packet(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 10))
 		p.Apply([]session.ProgramOp{{Remove: true, Record: a}})
 		if c := p.Counters(3); c.DownPackets != 1 {
 			t.Errorf("after removal %+v", c)

@@ -11,36 +11,33 @@ import (
 const maxPacket = 65535
 
 // uplinkBatch is how many packets an Uplink collects before it writes.
-const uplinkBatch = 64
+const uplinkBatch = 256
 
 // Uplink takes subscribers' packets from the LAC side to the TUN device. It
 // belongs to one goroutine.
 type Uplink struct {
-	p *Path
-	// memory holds the packets, each with packetOffset bytes in front and room
-	// behind, where the device appends segments of the same TCP stream. bufs
-	// are the packets themselves; the device changes them in writing.
-	memory [uplinkBatch][]byte
-	bufs   [uplinkBatch][]byte
-	n      int
-	now    int64
-	tos    byte // of the datagram
+	p     *Path
+	out   frameWriter
+	batch joiner
+	now   int64
+	tos   byte // of the datagram
+	// What was forwarded and is not in the path's counters yet.
+	packets, bytes int
 }
+
+// frameWriter writes all frames of a batch, and returns how many packets were
+// refused.
+type frameWriter interface{ write(*joiner) (failed int) }
 
 // NewUplink returns a new Uplink.
 func (p *Path) NewUplink() *Uplink {
-	u := &Uplink{p: p}
-	for i := range u.memory {
-		u.memory[i] = make([]byte, packetOffset+maxPacket)
-	}
-	return u
+	return &Uplink{p: p, out: p.newWriter(), batch: newJoiner(uplinkBatch, p.offload)}
 }
 
 // Packet takes a datagram received from peer at our address local, with the TOS
-// of its header. It returns
-// true when it was a session's IP packet, now queued or dropped and counted, and
-// false for everything else: control messages, PPP's own protocols, unknown
-// sessions. b is not kept, and not changed unless true is returned.
+// of its header. It returns true when it was a session's IP packet, now queued or
+// dropped and counted, and false for everything else: control messages, PPP's own
+// protocols, unknown sessions. When it returns true, b is used until Flush, and may be changed.
 //
 // What is queued is written by Flush, or when the batch is full.
 func (u *Uplink) Packet(local, peer netip.AddrPort, tos byte, b []byte) bool {
@@ -48,7 +45,7 @@ func (u *Uplink) Packet(local, peer netip.AddrPort, tos byte, b []byte) bool {
 	if err != nil || h.IsControl() {
 		return false
 	}
-	if u.n == 0 {
+	if u.batch.packets() == 0 {
 		u.now = time.Now().UnixNano()
 	}
 	u.tos = tos
@@ -58,22 +55,23 @@ func (u *Uplink) Packet(local, peer netip.AddrPort, tos byte, b []byte) bool {
 	var r reason
 	known := e != nil
 	if known {
-		r, known = u.session(e, local, peer, &h, frame)
+		r, known = u.session(e, local, peer, &h, b, frame)
 	}
 	t.mu.RUnlock()
 	if !known {
 		return false
 	}
-	u.p.counts.add(r, 1)
-	if u.n == len(u.bufs) {
+	if r != upForwarded {
+		u.p.counts.add(r, 1)
+	} else if u.packets++; u.packets == uplinkBatch {
 		u.Flush()
 	}
 	return true
 }
 
-// session handles a datagram of session e; handled is false when it is not for
+// session handles datagram b of session e, in which frame is PPP's; handled is false when it is not for
 // the data path.
-func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, frame []byte) (_ reason, handled bool) {
+func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, b, frame []byte) (_ reason, handled bool) {
 	ip, isIP := l2tp.DataIP(frame)
 	// Addresses and ports stay fixed for the life of the tunnel (RFC 2661
 	// section 8.1): anybody else's packet is forged, whatever it carries.
@@ -93,7 +91,7 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, f
 		return 0, false
 	}
 	if ip[0]>>4 == 6 {
-		return u.packet6(e, ip)
+		return u.packet6(e, b, ip)
 	}
 	packet, ok := trimIPv4(ip)
 	if !ok {
@@ -104,32 +102,41 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, f
 		e.upDropped.Add(1)
 		return upSpoofedSource, true
 	}
+	if u.p.isolate && u.p.table.byDestination(destination(packet)) != nil {
+		e.upDropped.Add(1)
+		return upHairpin, true
+	}
 	if e.outer.ECN && !markIPv4(packet, u.tos) {
 		e.upDropped.Add(1)
 		return upECN, true
 	}
 	clampMSS(packet, e.mss)
-	u.queue(e, packet)
+	u.queue(e, b, packet)
 	return upForwarded, true
 }
 
-// queue counts a packet of e and puts it into the batch.
-func (u *Uplink) queue(e *entry, packet []byte) {
+// queue counts a packet of e and puts it into the batch; b is the datagram that it
+// is in.
+func (u *Uplink) queue(e *entry, b, packet []byte) {
 	e.up(len(packet), u.now)
-	u.p.counts.upBytes.Add(uint64(len(packet)))
-	buf := u.memory[u.n]
-	u.bufs[u.n] = buf[:packetOffset+copy(buf[packetOffset:], packet)]
-	u.n++
+	u.bytes += len(packet)
+	// What is in front of the packet is not needed any more.
+	at := cap(b) - cap(packet)
+	u.batch.add(b[:at+len(packet)], at)
 }
 
 // Flush writes what is queued to the TUN device. The kernel takes it from there:
 // it routes, decrements TTL, and answers with ICMP what it can't forward.
 func (u *Uplink) Flush() {
-	if u.n == 0 {
+	if u.packets == 0 {
 		return
 	}
-	if _, err := u.p.dev.Write(u.bufs[:u.n], packetOffset); err != nil {
-		u.p.counts.add(upWriteError, 1)
+	u.batch.finish()
+	if failed := u.out.write(&u.batch); failed > 0 {
+		u.p.counts.add(upWriteError, failed)
 	}
-	u.n = 0
+	u.batch.reset()
+	u.p.counts.add(upForwarded, u.packets)
+	u.p.counts.upBytes.Add(uint64(u.bytes))
+	u.packets, u.bytes = 0, 0
 }

@@ -1,9 +1,9 @@
 package tun
 
-// packet6 handles an IPv6 packet of session e; the caller holds the read lock.
+// packet6 handles an IPv6 packet of session e, within datagram b; the caller holds the read lock.
 // What belongs to the subscriber's link (discovery, DHCPv6) is not for the data
 // path: handled is false then.
-func (u *Uplink) packet6(e *entry, ip []byte) (_ reason, handled bool) {
+func (u *Uplink) packet6(e *entry, b, ip []byte) (_ reason, handled bool) {
 	if len(e.prefixes6) == 0 {
 		e.upDropped.Add(1)
 		return upNotIPv4, true
@@ -24,12 +24,16 @@ func (u *Uplink) packet6(e *entry, ip []byte) (_ reason, handled bool) {
 	if link || linkScope(src) {
 		return 0, false
 	}
+	if u.p.isolate && u.p.table.byAddress6(dst) != nil {
+		e.upDropped.Add(1)
+		return upHairpin, true
+	}
 	if e.outer.ECN && !markIPv6(packet, u.tos) {
 		e.upDropped.Add(1)
 		return upECN, true
 	}
 	clampMSS6(packet, e.mss)
 	e.up6(len(packet))
-	u.queue(e, packet)
+	u.queue(e, b, packet)
 	return upForwarded, true
 }

@@ -15,10 +15,13 @@ type mmsghdr struct {
 	n   uint32 // length of the datagram
 }
 
-// pktinfoLen and tosLen are the room that the two control messages take.
+// The room that the control messages take: the source address, the TOS byte, and
+// the length of the datagrams in a bundle, to the kernel and from it.
 var (
 	pktinfoLen = unix.CmsgSpace(unix.SizeofInet4Pktinfo)
 	tosLen     = unix.CmsgSpace(1)
+	segmentLen = unix.CmsgSpace(2)
+	groLen     = unix.CmsgSpace(4)
 )
 
 // memInfo is the answer to SO_MEMINFO (linux/sock_diag.h); the last of its values
@@ -37,7 +40,9 @@ func sendmmsg(fd uintptr, m []mmsghdr) (int, unix.Errno) {
 
 func mmsg(call, fd uintptr, m []mmsghdr) (int, unix.Errno) {
 	for {
-		n, _, errno := unix.Syscall6(call, fd, uintptr(unsafe.Pointer(&m[0])), uintptr(len(m)), unix.MSG_DONTWAIT, 0, 0)
+		// It doesn't block, so the scheduler need not know of it: told of every
+		// call, it keeps a thread busy with watching.
+		n, _, errno := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(&m[0])), uintptr(len(m)), unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -65,36 +70,35 @@ func addrPort(sa *unix.RawSockaddrInet4) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), bePort(sa.Port))
 }
 
-// localAddress finds the address that a datagram was sent to, in the control
-// messages received with it. Of ipi_spec_dst and ipi_addr it is the first that
-// may be used as a source address if the destination was a broadcast.
-func localAddress(oob []byte) (netip.Addr, bool) {
-	data := message(oob, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
-	if data == nil {
-		return netip.Addr{}, false
-	}
-	return netip.AddrFrom4((*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0])).Spec_dst), true
+// ancillary is what came with a datagram in control messages.
+type ancillary struct {
+	// local is the address that it was sent to. Of ipi_spec_dst and ipi_addr it
+	// is the first that may be used as a source address if the destination was a
+	// broadcast.
+	local netip.Addr
+	// segment is the length of each datagram of a bundle but the last, 0 when there
+	// is only one.
+	segment int
+	tos     byte // the same of all datagrams of a bundle; 0 if it is not told
 }
 
-// tosOf finds the TOS that a datagram came with, 0 if it is not told.
-func tosOf(oob []byte) byte {
-	if data := message(oob, unix.IP_TOS, 1); data != nil {
-		return data[0]
-	}
-	return 0
-}
-
-// message returns the data, at least size bytes, of the control message of a type,
-// or nil.
-func message(oob []byte, typ int32, size int) []byte {
+// parseAncillary reads control messages; ok is false without a local address.
+func parseAncillary(oob []byte) (a ancillary, ok bool) {
 	for len(oob) >= unix.SizeofCmsghdr {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
 		n := int(h.Len)
 		if n < unix.SizeofCmsghdr || n > len(oob) {
-			return nil
+			return a, false
 		}
-		if h.Level == unix.IPPROTO_IP && h.Type == typ && n >= unix.CmsgLen(size) {
-			return oob[unix.CmsgLen(0):n]
+		data := oob[unix.CmsgLen(0):n]
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			info := (*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0]))
+			a.local, ok = netip.AddrFrom4(info.Spec_dst), true
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_TOS && len(data) >= 1:
+			a.tos = data[0]
+		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
+			a.segment = int(binary.NativeEndian.Uint32(data))
 		}
 		next := unix.CmsgSpace(n - unix.CmsgLen(0))
 		if next > len(oob) {
@@ -102,7 +106,7 @@ func message(oob []byte, typ int32, size int) []byte {
 		}
 		oob = oob[next:]
 	}
-	return nil
+	return a, ok
 }
 
 // putPktinfo writes the control message that selects the source address.
@@ -121,3 +125,15 @@ func putTOS(oob []byte, tos byte) {
 	h.SetLen(unix.CmsgLen(1))
 	oob[unix.CmsgLen(0)] = tos
 }
+
+// putSegment writes the control message that has the kernel cut a message into
+// datagrams of size bytes.
+func putSegment(oob []byte, size int) {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
+	h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	h.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(oob[unix.CmsgLen(0):], uint16(size))
+}
+
+// offset is the address n bytes behind p, within the same memory.
+func offset(p *byte, n uintptr) *byte { return (*byte)(unsafe.Add(unsafe.Pointer(p), n)) }

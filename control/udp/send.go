@@ -11,9 +11,12 @@ import (
 // the tunnel's HELLO.
 const TOSControl = 0xC0
 
-// arenaPerMessage is the mean room for one datagram in a Sender; longer ones only
-// make the batch shorter.
-const arenaPerMessage = 2048
+// The mean room for one message in a Sender; longer ones only make the batch
+// shorter. Bundles are longer, as a rule.
+const (
+	arenaPerMessage = 2048
+	arenaPerBundle  = 4096
+)
 
 // maxDatagram is the largest payload that UDP over IPv4 can carry.
 const maxDatagram = 65507
@@ -22,23 +25,27 @@ const maxDatagram = 65507
 // goroutine. What it could not send is counted by the socket and lost, as in the
 // network itself: the control channel repeats its messages.
 type Sender struct {
-	s     *Socket
-	tos   byte // of what Send is given
-	msgs  []mmsghdr
-	iovs  []unix.Iovec
-	names []unix.RawSockaddrInet4
-	oob   []byte
-	arena []byte
-	used  int // bytes of arena
-	n     int // messages
+	s       *Socket
+	tos     byte // of what Send is given
+	msgs    []mmsghdr
+	iovs    []unix.Iovec
+	names   []unix.RawSockaddrInet4
+	bundles []bundle
+	oob     []byte
+	arena   []byte
+	// oobLen is the room for the control messages of each message, source how much
+	// of it the source address takes.
+	oobLen, source int
+	used           int // bytes of arena
+	n              int // messages
 
 	// The batch that is being sent: flush is the method value x.send, made
-	// once; from, sent and err are its arguments and results.
-	flush func(fd uintptr) bool
-	try   func(fd uintptr)
-	from  int
-	sent  int
-	err   unix.Errno
+	// once; from, to, sent and err are its arguments and results.
+	flush    func(fd uintptr) bool
+	try      func(fd uintptr)
+	from, to int
+	sent     int
+	err      unix.Errno
 }
 
 // NewSender returns a sender of subscribers' data, with TOS 0.
@@ -49,27 +56,37 @@ func (s *Socket) NewControlSender() *Sender { return s.newSender(TOSControl) }
 
 func (s *Socket) newSender(tos byte) *Sender {
 	batch := s.cfg.Batch
-	oobLen := pktinfoLen + tosLen
+	arena := batch * arenaPerMessage
+	if s.cfg.Segments {
+		arena = batch * arenaPerBundle
+	}
+	// Only what differs from the socket's own is said in control messages.
+	source := 0
+	if s.anyAddress {
+		source = pktinfoLen
+	}
+	oobLen := source + tosLen + segmentLen
 	x := &Sender{
-		s:     s,
-		tos:   tos,
-		msgs:  make([]mmsghdr, batch),
-		iovs:  make([]unix.Iovec, batch),
-		names: make([]unix.RawSockaddrInet4, batch),
-		oob:   make([]byte, batch*oobLen),
-		arena: make([]byte, max(batch*arenaPerMessage, maxDatagram)),
+		s:       s,
+		tos:     tos,
+		msgs:    make([]mmsghdr, batch),
+		iovs:    make([]unix.Iovec, batch),
+		names:   make([]unix.RawSockaddrInet4, batch),
+		bundles: make([]bundle, batch),
+		oob:     make([]byte, batch*oobLen),
+		arena:   make([]byte, max(arena, maxDatagram)),
+		oobLen:  oobLen,
+		source:  source,
 	}
 	for i := range x.msgs {
-		oob := x.oob[i*oobLen : (i+1)*oobLen]
-		putPktinfo(oob, [4]byte{})
-		putTOS(oob[pktinfoLen:], tos)
+		oob := x.control(i)
 		h := &x.msgs[i].hdr
 		h.Name = rawBytes(&x.names[i])
 		h.Namelen = unix.SizeofSockaddrInet4
 		h.Iov = &x.iovs[i]
 		h.SetIovlen(1)
 		h.Control = &oob[0]
-		h.SetControllen(oobLen)
+		h.SetControllen(source)
 	}
 	x.flush = x.send
 	x.try = func(fd uintptr) { x.send(fd) }
@@ -79,57 +96,95 @@ func (s *Socket) newSender(tos byte) *Sender {
 // Send queues a copy of b for peer. local is our address to send from, as Run
 // gave it; the unspecified or zero address leaves the choice to the kernel, and
 // the port is always the socket's own. A full batch is sent at once.
-func (x *Sender) Send(local, peer netip.AddrPort, b []byte) { x.SendTOS(local, peer, x.tos, b) }
-
-// SendTOS is Send with a TOS of its own.
-func (x *Sender) SendTOS(local, peer netip.AddrPort, tos byte, b []byte) {
-	if !peer.Addr().Is4() || len(b) == 0 || len(b) > maxDatagram {
-		x.s.tx.errors.Add(1)
-		return
+func (x *Sender) Send(local, peer netip.AddrPort, b []byte) {
+	if room := x.Reserve(local, peer, x.tos, len(b)); room != nil {
+		copy(room, b)
 	}
-	if x.n == len(x.msgs) || x.used+len(b) > len(x.arena) {
+}
+
+// Reserve queues a datagram of n bytes, as Send does but with a TOS of its own, and
+// returns the room that it is to be written to before any other method is called;
+// nil, when it can't be sent.
+func (x *Sender) Reserve(local, peer netip.AddrPort, tos byte, n int) []byte {
+	if !peer.Addr().Is4() || n <= 0 || n > maxDatagram {
+		x.s.tx.errors.Add(1)
+		return nil
+	}
+	if x.used+n > len(x.arena) {
+		x.Flush()
+	}
+	if !x.extend(local, peer, tos, n) {
+		x.begin(local, peer, tos, n)
+	}
+	room := x.arena[x.used : x.used+n : x.used+n]
+	x.used += n
+	return room
+}
+
+// begin queues a datagram as a message of its own.
+func (x *Sender) begin(local, peer netip.AddrPort, tos byte, n int) {
+	if x.n == len(x.msgs) {
 		x.Flush()
 	}
 	i := x.n
-	copy(x.arena[x.used:], b)
+	x.bundles[i] = bundle{local: local, peer: peer, tos: tos, segment: n, count: 1}
 	x.iovs[i].Base = &x.arena[x.used]
-	x.iovs[i].SetLen(len(b))
+	x.iovs[i].SetLen(n)
 	x.names[i] = unix.RawSockaddrInet4{
 		Family: unix.AF_INET,
 		Port:   bePort(peer.Port()),
 		Addr:   peer.Addr().As4(),
 	}
-	var source [4]byte
-	if local.Addr().Is4() {
-		source = local.Addr().As4()
+	if x.s.anyAddress {
+		var source [4]byte
+		if local.Addr().Is4() {
+			source = local.Addr().As4()
+		}
+		putPktinfo(x.control(i), source)
 	}
-	oob := x.oob[i*(pktinfoLen+tosLen):]
-	putPktinfo(oob, source)
-	putTOS(oob[pktinfoLen:], tos)
-	x.used += len(b)
+	x.msgs[i].hdr.SetControllen(x.source)
+	if tos != 0 {
+		putTOS(x.control(i)[x.source:], tos)
+		x.msgs[i].hdr.SetControllen(x.fixed(i))
+	}
 	x.n++
+}
+
+// control is the room for message i's control messages: source address and TOS as
+// needed, then the length of a bundle's datagrams.
+func (x *Sender) control(i int) []byte { return x.oob[i*x.oobLen:][:x.oobLen] }
+
+// fixed is how much of control(i) the source address and TOS take.
+func (x *Sender) fixed(i int) int {
+	if x.bundles[i].tos != 0 {
+		return x.source + tosLen
+	}
+	return x.source
 }
 
 // Flush sends what is queued. When the kernel's send buffer is full it waits for
 // room.
 func (x *Sender) Flush() {
 	var bytes, packets uint64
-	for x.from = 0; x.from < x.n; {
+	for x.from, x.to = 0, x.n; x.from < x.n; {
 		if !x.push() {
-			x.s.tx.errors.Add(uint64(x.n - x.from))
+			for _, r := range x.bundles[x.from:x.n] {
+				x.s.tx.errors.Add(uint64(r.count))
+			}
 			break
 		}
 		if x.err != 0 {
 			// sendmmsg reports an error only for the first message it
 			// looks at: skip that one, the next may go elsewhere.
-			x.s.tx.errors.Add(1)
-			x.from++
+			p, b := x.refused(x.from)
+			packets, bytes = packets+p, bytes+b
+			x.from, x.to = x.from+1, x.n
 			continue
 		}
 		for i := range x.msgs[x.from : x.from+x.sent] {
+			packets += uint64(x.bundles[x.from+i].count)
 			bytes += uint64(x.msgs[x.from+i].n)
 		}
-		packets += uint64(x.sent)
 		x.from += x.sent
 		x.s.tx.batches.Add(1)
 	}
@@ -152,6 +207,6 @@ func (x *Sender) push() bool {
 }
 
 func (x *Sender) send(fd uintptr) bool {
-	x.sent, x.err = sendmmsg(fd, x.msgs[x.from:x.n])
+	x.sent, x.err = sendmmsg(fd, x.msgs[x.from:x.to])
 	return x.err != unix.EAGAIN
 }

@@ -50,6 +50,10 @@ type Config struct {
 	// ReusePort lets several sockets share the address, the kernel spreading
 	// peers over them.
 	ReusePort bool
+	// Segments exchanges bundles of datagrams between the same two ends with the
+	// kernel in one piece, which is cut and joined there (UDP_SEGMENT and
+	// UDP_GRO). It changes nothing that a peer or a callback could see.
+	Segments bool
 	// DontFragment sets the DF bit on everything that is sent and refuses what
 	// exceeds the path MTU the kernel has learnt. Without it DF is never set:
 	// routers may fragment, and a forged ICMP message can't shrink the path.
@@ -77,9 +81,13 @@ type Socket struct {
 	raw   syscall.RawConn
 	local netip.AddrPort
 
-	rx, tx    direction
-	truncated atomic.Uint64
-	malformed atomic.Uint64
+	rx, tx  direction
+	bundles bundleLimits
+	// anyAddress says that the socket is bound to none in particular: datagrams
+	// come and go with a control message that tells which.
+	anyAddress bool
+	truncated  atomic.Uint64
+	malformed  atomic.Uint64
 }
 
 // direction counts what went one way.
@@ -110,12 +118,18 @@ func Listen(cfg Config) (*Socket, error) {
 		return nil, errors.Join(fmt.Errorf("udp: %w", err), conn.Close())
 	}
 	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	return &Socket{
+	s := &Socket{
 		cfg:   cfg,
 		conn:  conn,
 		raw:   raw,
 		local: netip.AddrPortFrom(local.Addr().Unmap(), local.Port()),
-	}, nil
+
+		anyAddress: cfg.Bind.Addr().IsUnspecified(),
+	}
+	if cfg.Segments {
+		s.bundles.allow(maxDatagram)
+	}
+	return s, nil
 }
 
 func setOptions(fd int, cfg Config) error {
@@ -123,24 +137,25 @@ func setOptions(fd int, cfg Config) error {
 	if cfg.DontFragment {
 		discover = unix.IP_PMTUDISC_DO
 	}
-	reuse := 0
-	if cfg.ReusePort {
-		reuse = 1
-	}
+	number := map[bool]int{true: 1}
 	for _, o := range []struct {
 		name              string
 		level, opt, value int
 	}{
-		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
+		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, number[cfg.Bind.Addr().IsUnspecified()]},
 		{"IP_RECVTOS", unix.IPPROTO_IP, unix.IP_RECVTOS, 1},
 		{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover},
-		{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, reuse},
+		{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, number[cfg.ReusePort]},
 		// Checksums are on by default for control and data (section 8.1).
 		{"SO_NO_CHECK", unix.SOL_SOCKET, unix.SO_NO_CHECK, 0},
 	} {
 		if err := unix.SetsockoptInt(fd, o.level, o.opt, o.value); err != nil {
 			return fmt.Errorf("setsockopt %s: %w", o.name, err)
 		}
+	}
+	if cfg.Segments {
+		// A kernel without it (before 5.0) hands over one by one.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	}
 	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, cfg.ReceiveBuffer)
 	setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SendBuffer)

@@ -312,9 +312,15 @@ func TestSendersInParallel(t *testing.T) {
 }
 
 func TestNoAllocationPerDatagram(t *testing.T) {
-	s := listen(t, Config{})
+	for _, segments := range []bool{false, true} {
+		noAllocation(t, Config{Segments: segments})
+	}
+}
+
+func noAllocation(t *testing.T, cfg Config) {
+	s := listen(t, cfg)
 	x := s.NewSender()
-	r := newReceiver(s.cfg.Batch, s.cfg.MaxDatagram)
+	r := newReceiver(s.cfg.Batch, maxDatagram)
 	b := make([]byte, 1400)
 	got := 0
 	fn := func(_, _ netip.AddrPort, _ byte, b []byte) { got += len(b) }

@@ -45,7 +45,7 @@ var rules = map[string]rule{
 		forbidStd: []string{"net", "net/http", "os/exec", "syscall"},
 	},
 	"control/udp":       adapter(nil, "golang.org/x/sys/unix"),
-	"control/tun":       adapter([]string{"control/l2tp"}, "golang.org/x/sys/unix", "golang.zx2c4.com/wireguard/tun", "github.com/vishvananda/netlink", "golang.org/x/time/rate"),
+	"control/tun":       adapter([]string{"control/l2tp"}, "golang.org/x/sys/unix", "github.com/cilium/ebpf", "github.com/vishvananda/netlink", "golang.org/x/time/rate"),
 	"control/dataplane": adapter([]string{"maps"}, "github.com/vishvananda/netlink", "golang.org/x/sys/unix", "github.com/cilium/ebpf"),
 	"control/radius":    adapter([]string{"control/ppp"}, "layeh.com/radius", "golang.org/x/sys/unix"),
 	"control/secrets":   adapter([]string{"control/ppp"}),

@@ -59,7 +59,7 @@ func TestRefusals(t *testing.T) {
 			counter: "tunnels_refused", log: []string{"refused"},
 		},
 		{
-			name: "unknown LAC", options: options{config: "lac carrier address 192.0.2.0/24 secret other"},
+			name: "unknown LAC", options: options{config: "set xdp_mode none\nlac carrier address 192.0.2.0/24 secret other"},
 			lac: []string{"--sessions", "1", "--timeout", "4s"}, stage: "tunnel", count: 1,
 			counter: "lac_unknown", log: []string{"10.1.0.1"},
 		},

@@ -106,7 +106,7 @@ func (r *rig) startLNSD(env ...string) {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		if err := r.lnsd.Stop(syscall.SIGQUIT, 30*time.Second); err != nil {
+		if err := r.lnsd.Stop(syscall.SIGQUIT, 40*time.Second); err != nil {
 			r.t.Errorf("lnsd ended: %v", err)
 		}
 		if r.t.Failed() {

@@ -116,8 +116,10 @@ func strangeCases(s, other shownIDs, xdp bool) []strangeCase {
 	}
 	terminate := l2tp.AppendData(nil, l2tp.Framing{AddressControl: true}, s.TID, s.SessionID, 0, 0xc021, []byte{5, 1, 0, 4})
 	peer, source, pppPeer, malformed := "slow_up_spoofed_peer", "slow_up_spoofed_source", "packets_wrong_peer", "packets_malformed"
+	controlPeer, tunnel := "packets_wrong_peer", "packets_unknown_tunnel"
 	if xdp {
 		peer, source, pppPeer, malformed = "xdp_drop_peer", "xdp_drop_source", "xdp_drop_peer", "xdp_drop_version"
+		controlPeer, tunnel = "xdp_drop_tunnel", "xdp_drop_tunnel"
 	}
 	wrongPort := netip.AddrPortFrom(s.LAC.Addr(), s.LAC.Port()^1)
 	wrongHost := netip.AddrPortFrom(stranger, s.LAC.Port())
@@ -136,16 +138,16 @@ func strangeCases(s, other shownIDs, xdp bool) []strangeCase {
 		add(name, s.LAC, data(s.TID, s.SessionID, inner, name), source)
 	}
 	add("data of no session", s.LAC, data(s.TID, freeID(s.SessionID, other.SessionID), s.Address, "no session"), "packets_unknown_session")
-	add("data of no tunnel", s.LAC, data(freeID(s.TID), s.SessionID, s.Address, "no tunnel"), "packets_unknown_tunnel")
+	add("data of no tunnel", s.LAC, data(freeID(s.TID), s.SessionID, s.Address, "no tunnel"), tunnel)
 	for _, from := range []netip.AddrPort{wrongPort, wrongHost} {
 		at := " from " + from.String()
-		add("StopCCN"+at, from, stopCCN(s.TID, 3, 3, s.PeerTunnelID), "packets_wrong_peer")
-		add("CDN"+at, from, cdn(s.TID, s.SessionID, 3, 3, s.PeerSessionID), "packets_wrong_peer")
-		add("HELLO"+at, from, hello(s.TID, 3, 3), "packets_wrong_peer")
+		add("StopCCN"+at, from, stopCCN(s.TID, 3, 3, s.PeerTunnelID), controlPeer)
+		add("CDN"+at, from, cdn(s.TID, s.SessionID, 3, 3, s.PeerSessionID), controlPeer)
+		add("HELLO"+at, from, hello(s.TID, 3, 3), controlPeer)
 		add("LCP Terminate-Request"+at, from, terminate, pppPeer)
 		add("StopCCN to no tunnel"+at, from, stopCCN(0, 0, 0, s.PeerTunnelID), "packets_unknown_tunnel")
 	}
-	add("HELLO to no tunnel", s.LAC, hello(freeID(s.TID), 3, 3), "packets_unknown_tunnel")
+	add("HELLO to no tunnel", s.LAC, hello(freeID(s.TID), 3, 3), tunnel)
 	add("not L2TP", s.LAC, []byte("hello?"), malformed)
 	own("all is right again", s.LAC, "")
 	return cases
@@ -162,7 +164,17 @@ func freeID(taken ...uint16) uint16 {
 
 // Where LACs are listed, others get not a byte, whatever they send.
 func TestUnknownLACGetsNothing(t *testing.T) {
-	r := newRig(t, options{config: "lac carrier address 192.0.2.0/24 secret other"})
+	for mode, want := range map[string]map[string]uint64{
+		// L2F, which "hello?" looks like, is refused before anybody asks who sends it.
+		"auto": {"xdp_drop_lac": 5, "xdp_drop_version": 1},
+		"none": {"lac_unknown": 2, "packets_unknown_tunnel": 3},
+	} {
+		t.Run("xdp_mode "+mode, func(t *testing.T) { unknownLACGetsNothing(t, mode, want) })
+	}
+}
+
+func unknownLACGetsNothing(t *testing.T, mode string, want map[string]uint64) {
+	r := newRig(t, options{config: "lac carrier address 192.0.2.0/24 secret other\nset xdp_mode " + mode})
 	from := netip.AddrPortFrom(netlab.LACAddr, 40000)
 	answers := r.listen(r.lab.LAC, from)
 	f := r.forger()
@@ -171,8 +183,11 @@ func TestUnknownLACGetsNothing(t *testing.T) {
 		f.send(from, datagram)
 	}
 	r.until(5*time.Second, func() error {
-		if moved := since(r.counters(), before); moved["lac_unknown"] != 2 || moved["packets_unknown_tunnel"] != 3 {
-			return fmt.Errorf("counters: %v", moved)
+		moved := since(r.counters(), before)
+		for name, n := range want {
+			if moved[name] != n {
+				return fmt.Errorf("%s moved by %d, not %d: %v", name, moved[name], n, moved)
+			}
 		}
 		return nil
 	})

@@ -34,6 +34,9 @@ func (w *World) Check() {
 	if c := w.Engine.Census(); c.Timers > c.Tunnels+c.Sessions || c.TunnelIDs != c.Tunnels || c.Slots != c.Sessions {
 		w.T.Errorf("out of balance: %+v", c)
 	}
+	if n := len(w.Gate.tunnels); n != w.Engine.Census().Tunnels {
+		w.T.Errorf("%d tunnels at the gate, %d live", n, w.Engine.Census().Tunnels)
+	}
 	for ref := range w.Forward.records {
 		if live[ref] == nil {
 			w.T.Errorf("%v is installed and does not live", ref)
@@ -52,6 +55,9 @@ type sequence struct {
 
 func (w *World) checkTunnel(v session.TunnelView) {
 	x := &v.Transport
+	if at := w.Gate.tunnels[v.TunnelID]; at != v.Peer {
+		w.T.Errorf("tunnel %d of %v is %v's at the gate", v.TunnelID, v.Peer, at)
+	}
 	// Numbers only grow, modulo 65536, and what is not acknowledged fits into the
 	// peer's window (RFC 2661 section 5.8).
 	if last := w.seen[v.TunnelID]; last.created.Equal(v.Created) {

@@ -85,7 +85,7 @@ func (l *LAC) send(b []byte) {
 	if l.Dead {
 		return
 	}
-	l.w.travel(b, func(b []byte) { l.w.In.Packet(LNS, l.Addr, b) })
+	l.w.travel(b, func(b []byte) { l.w.packet(l.Addr, b) })
 }
 
 func (l *LAC) receive(b []byte) {

@@ -361,3 +361,27 @@ func TestShutdownOfMany(t *testing.T) {
 	w.Run(settleTime)
 	w.CheckEnd()
 }
+
+// A shutdown waits for LACs that are there, not for one that asked for a tunnel and was
+// never heard of again.
+func TestShutdownWaitsForNoGhosts(t *testing.T) {
+	w := New(t, 1, Options{Network: quick})
+	w.open("198.51.100.1:1701", "lac")
+	ghost := w.LAC("198.51.100.2:1701", "ghost", Secret)
+	ghost.Open()
+	ghost.Dead = true
+	w.Until(time.Second, "both are known", func() bool { return w.Engine.Census().Tunnels == 2 })
+	for _, s := range w.Engine.Shards() {
+		s.BeginShutdown()
+	}
+	w.Until(time.Second, "quiet", func() bool {
+		for _, s := range w.Engine.Shards() {
+			if !s.Quiet() {
+				return false
+			}
+		}
+		return true
+	})
+	w.Run(settleTime)
+	w.CheckEnd()
+}

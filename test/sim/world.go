@@ -63,6 +63,7 @@ type World struct {
 	Auth    *Auth
 	Acct    *Acct
 	Forward *Forward
+	Gate    *Gate
 	Logs    *observer.ObservedLogs
 	lacs    map[netip.AddrPort]*LAC
 	armed   []time.Time // by shard
@@ -133,9 +134,9 @@ func New(t testing.TB, seed uint64, o Options) *World {
 		}
 	})
 	w.In = engine.NewInboxes(o.Shards)
-	w.Auth, w.Acct, w.Forward = newAuth(w), newAcct(w), newForward(w)
+	w.Auth, w.Acct, w.Forward, w.Gate = newAuth(w), newAcct(w), newForward(w), newGate(w)
 	w.armed = make([]time.Time, w.In.Shards())
-	ports := engine.Ports{Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward}
+	ports := engine.Ports{Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward, Gate: w.Gate}
 	for range w.In.Shards() {
 		ports.Send = append(ports.Send, wire{w})
 	}

@@ -21,6 +21,7 @@ const object = "/lnsd/kernel_bpfel.o"
 // needs no entry.
 var knobValues = map[string][]uint64{
 	"outer_ttl": {1, 64, 255},
+	"hairpin":   {0, 1, 2}, // allow, deny, core
 }
 
 // knob is a constant of the programs, set to a value.

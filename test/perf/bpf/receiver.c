@@ -9,6 +9,8 @@
  */
 #include "kernel.h"
 
+/* What is_ours looks at. */
+#define HEAD_LEN (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr) + 2)
 #define QUEUES 64
 #define FRAME_MAX 1536
 
@@ -108,8 +110,14 @@ int receive_xdp(struct xdp_md *ctx)
 SEC("tcx/ingress")
 int receive_skb(struct __sk_buff *skb)
 {
-	void *data = (void *)(long)skb->data;
-	void *end = (void *)(long)skb->data_end;
+	void *data, *end;
+
+	/* Of a datagram that the kernel has cut from a bundle only the headers up to
+	 * UDP's are where data points. */
+	if (bpf_skb_pull_data(skb, skb->len < HEAD_LEN ? skb->len : HEAD_LEN))
+		return TCX_NEXT;
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
 
 	if (!is_ours(data, end, skb->len))
 		return TCX_NEXT;
