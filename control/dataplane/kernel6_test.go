@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -18,7 +19,11 @@ import (
 func TestIPv6(t *testing.T) {
 	r := newRig(t, func(c *dataplane.Config) { c.IPv6 = true })
 	device := strings.Fields(r.ip(r.lab.Core, "ip", "-o", "-4", "addr", "show", "to", netlab.CoreAddr.String()))[1]
-	r.ip(r.lab.LNS, "sysctl", "-w", "net.ipv6.conf.all.forwarding=1")
+	if err := r.lab.LNS.Do(func() error {
+		return os.WriteFile("/proc/sys/net/ipv6/conf/all/forwarding", []byte("1"), 0)
+	}); err != nil {
+		t.Fatal(err)
+	}
 	r.ip(r.lab.LNS, "ip", "-6", "addr", "add", "2001:db8:c::1/64", "dev", netlab.CoreSide, "nodad")
 	r.ip(r.lab.Core, "ip", "-6", "addr", "add", "2001:db8:c::2/64", "dev", device, "nodad")
 	r.ip(r.lab.Core, "ip", "-6", "route", "add", "default", "via", "2001:db8:c::1")
