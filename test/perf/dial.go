@@ -75,12 +75,12 @@ func sessionsOf(report *lac.Report) []Session {
 	return list
 }
 
-// setUp dials sessions in tunnels, each from a port of its own, calls atTop once all
-// are up or have failed, and hangs up.
-func setUp(r *rig, sessions, tunnels int, atTop func() error) (*lac.Report, error) {
+// setUp dials sessions, parallel of them at a time, in tunnels that have a port of
+// their own each, calls atTop once all are up or have failed, and hangs up.
+func setUp(r *rig, sessions, parallel int, atTop func() error) (*lac.Report, error) {
 	cfg := dialConfig(sessions)
-	cfg.Tunnels, cfg.SocketPerTunnel, cfg.SourcePort = tunnels, true, 0
-	cfg.Parallel, cfg.PerSession, cfg.Hold = 500, false, time.Second
+	cfg.Tunnels, cfg.SocketPerTunnel, cfg.SourcePort = setupTunnels, true, 0
+	cfg.Parallel, cfg.PerSession, cfg.Hold = parallel, false, time.Second
 	cfg.Teardown = lac.ByClient
 	var top error
 	cfg.Phase = func(p lac.Phase, _ *lac.Report) {

@@ -61,7 +61,7 @@ func (p *Plan) Run() (report *Report, err error) {
 	if p.Calls > 0 {
 		for _, c := range contenders(p.LNSD) {
 			p.say("%d calls to %s (%s)", p.Calls, c.name, c.auth)
-			s, err := measureSetup(c, p.Calls)
+			s, err := bestSetup(c, p.Calls)
 			if err != nil {
 				return report, err
 			}

@@ -13,7 +13,10 @@ import (
 type Setup struct {
 	Server string `json:"server"`
 	// Auth says who knows the subscribers: radius or file.
-	Auth     string  `json:"auth"`
+	Auth string `json:"auth"`
+	// Parallel is how many calls were being set up at a time: the number with
+	// which the server was fastest.
+	Parallel int     `json:"parallel"`
 	Wanted   int     `json:"wanted"`
 	Up       int     `json:"up"`
 	Failed   int     `json:"failed"`
@@ -58,11 +61,33 @@ func startWithRADIUS(r *rig, binary, dir string) (*server, error) {
 	return s, nil
 }
 
+// parallels are the numbers of simultaneous calls that are tried, with a part of all
+// sessions each. A server that is asked too much at once loses messages, and waiting
+// for their repetition costs more than anything.
+var parallels = []int{30, 100, 300}
+
+const trialPart = 6
+
+// bestSetup has one contender take sessions calls at the pace that suits it.
+func bestSetup(c contender, sessions int) (Setup, error) {
+	var best Setup
+	for _, parallel := range parallels {
+		s, err := measureSetup(c, sessions/trialPart, parallel)
+		if err != nil {
+			return s, err
+		}
+		if s.Rate > best.Rate {
+			best = s
+		}
+	}
+	return measureSetup(c, sessions, best.Parallel)
+}
+
 // measureSetup has one contender take sessions calls and drop them again.
-func measureSetup(c contender, sessions int) (out Setup, err error) {
+func measureSetup(c contender, sessions, parallel int) (out Setup, err error) {
 	var open closers
 	defer func() { err = errors.Join(err, open.close()) }()
-	out = Setup{Server: c.name, Auth: c.auth, Wanted: sessions}
+	out = Setup{Server: c.name, Auth: c.auth, Parallel: parallel, Wanted: sessions}
 	r, err := newRig()
 	if err != nil {
 		return out, err
@@ -82,7 +107,7 @@ func measureSetup(c contender, sessions int) (out Setup, err error) {
 	if err != nil {
 		return out, err
 	}
-	report, err := setUp(r, sessions, setupTunnels, func() error {
+	report, err := setUp(r, sessions, parallel, func() error {
 		after, err := resident(s.pid)
 		out.Memory = (float64(after) - float64(before)) / float64(sessions)
 		return err

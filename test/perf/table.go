@@ -170,7 +170,7 @@ func (r *Report) writePrograms(w *strings.Builder) {
 
 func (r *Report) writeSetups(w *strings.Builder) {
 	w.WriteString("Sessions set up and taken down, with the same load and, where RADIUS says who is a subscriber, the same RADIUS server.\n\n")
-	g := grid{{"server", "users", "sessions", "failed", "per second", "to " + L2TPNS, "median ms", "99 % ms", "down in s", "bytes/session"}}
+	g := grid{{"server", "users", "at a time", "sessions", "failed", "per second", "to " + L2TPNS, "median ms", "99 % ms", "down in s", "bytes/session"}}
 	theirs := 0.0
 	for _, s := range r.Setups {
 		if s.Server == L2TPNS {
@@ -183,7 +183,7 @@ func (r *Report) writeSetups(w *strings.Builder) {
 			relation = fmt.Sprintf("%.2f", s.Rate/theirs)
 		}
 		g = append(g, []string{
-			s.Server, s.Auth, thousands(s.Up), thousands(s.Failed), thousands(int(s.Rate)), relation,
+			s.Server, s.Auth, fmt.Sprint(s.Parallel), thousands(s.Up), thousands(s.Failed), thousands(int(s.Rate)), relation,
 			fmt.Sprintf("%.1f", s.P50*1e3), fmt.Sprintf("%.1f", s.P99*1e3), fmt.Sprintf("%.1f", s.Teardown), fmt.Sprintf("%.0f", s.Memory),
 		})
 	}

@@ -66,7 +66,7 @@ func parse(args []string, plan *perf.Plan, o *options) error {
 	flags.IntVar(&plan.Rounds, "rounds", 5, "rounds of each measurement")
 	flags.DurationVar(&plan.Time, "time", 250*time.Millisecond, "counted time of a round")
 	flags.IntVar(&plan.Programs, "programs", 2000, "test runs of each path of a program; 0 for none")
-	flags.IntVar(&plan.Calls, "calls", 60000, "sessions to set up at each server; 0 for none")
+	flags.IntVar(&plan.Calls, "calls", 20000, "sessions to set up at each server; 0 for none (l2tpns gets slower the more it has)")
 	flags.StringVar(&plan.LNSD, "lnsd", filepath.Join(filepath.Dir(os.Args[0]), "lnsd"), "the daemon's binary")
 	flags.BoolVar(&o.short, "short", false, "a fifth of the rounds, of the calls and no million of sessions: a glance")
 	if err := flags.Parse(args); err != nil {
