@@ -118,6 +118,14 @@ struct ethhdr {
 	__be16 h_proto;
 };
 
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+		__be16 u6_addr16[8];
+		__be32 u6_addr32[4];
+	} in6_u;
+};
+
 struct iphdr {
 	__u8 ihl: 4;
 	__u8 version: 4;
@@ -136,6 +144,25 @@ struct iphdr {
 		struct {
 			__be32 saddr;
 			__be32 daddr;
+		} addrs;
+	};
+};
+
+struct ipv6hdr {
+	__u8 priority: 4;
+	__u8 version: 4;
+	__u8 flow_lbl[3];
+	__be16 payload_len;
+	__u8 nexthdr;
+	__u8 hop_limit;
+	union {
+		struct {
+			struct in6_addr saddr;
+			struct in6_addr daddr;
+		};
+		struct {
+			struct in6_addr saddr;
+			struct in6_addr daddr;
 		} addrs;
 	};
 };

@@ -53,9 +53,11 @@ static __always_inline void decrement_ttl(struct iphdr *ip)
 
 /* Bytes are summed in constant chunks, since the verifier must see each access
  * in bounds: large ones, as large as bpf_csum_diff takes (up to Linux 6.12),
- * then small ones. */
+ * then smaller ones. What is left over is copied to the stack, which the callers
+ * leave little of. */
 #define LARGE_CHUNK 512
-#define SMALL_CHUNK 128
+#define MIDDLE_CHUNK 128
+#define SMALL_CHUNK 32
 
 /* Adds the next whole chunks of size, a constant, of which there are at most
  * most, as long as something is left behind them. */
@@ -82,7 +84,8 @@ static __always_inline __s64 sum_bytes(struct xdp_md *ctx, __u32 at, __u32 len, 
 	__s64 sum = seed;
 
 	SUM_CHUNKS(LARGE_CHUNK, CHECKSUM_MAX / LARGE_CHUNK)
-	SUM_CHUNKS(SMALL_CHUNK, LARGE_CHUNK / SMALL_CHUNK)
+	SUM_CHUNKS(MIDDLE_CHUNK, LARGE_CHUNK / MIDDLE_CHUNK)
+	SUM_CHUNKS(SMALL_CHUNK, MIDDLE_CHUNK / SMALL_CHUNK)
 	/* What is left goes through a buffer of zeros, for bpf_csum_diff wants
 	 * a multiple of 4 bytes. It is never nothing: the verifier of Linux 6.1
 	 * does not learn from a comparison that a length is not zero. */

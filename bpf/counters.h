@@ -28,6 +28,19 @@ static __always_inline void count_flow(struct lns_flow *flow, __u64 bytes)
 	flow->last_seen = bpf_ktime_get_coarse_ns();
 }
 
+/* Counts one forwarded IPv6 packet of bytes bytes. */
+static __always_inline void count_flow6(__u32 slot, int up, __u64 bytes)
+{
+	struct lns_usage *usage = bpf_map_lookup_elem(&lns_counters, &slot);
+	struct lns_share6 *share = bpf_map_lookup_elem(&lns_counters6, &slot);
+
+	if (!usage || !share)
+		return;
+	count_flow(up ? &usage->up : &usage->down, bytes);
+	__sync_fetch_and_add(up ? &share->up_packets : &share->down_packets, 1);
+	__sync_fetch_and_add(up ? &share->up_bytes : &share->down_bytes, bytes);
+}
+
 /* Counts one dropped packet of the session in slot. Out of line: it is no part
  * of the fast path, and its prototype carries enum lns_cause into the BTF. */
 static __noinline int count_drop(__u32 slot, int up, enum lns_cause cause)

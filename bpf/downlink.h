@@ -5,8 +5,9 @@
 #define LNS_DOWNLINK_H
 
 #include "counters.h"
+#include "ecn.h"
 #include "l2tp.h"
-#include "mss.h"
+#include "mss6.h"
 #include "nexthop.h"
 
 /* A downlink packet of a known session. */
@@ -113,16 +114,32 @@ static __always_inline enum lns_reason route_outer(const struct frame *f,
 	hop->fib.tot_len = down->outer + down->len;
 	hop->fib.ipv4_src = addr_word(s->local);
 	hop->fib.ipv4_dst = addr_word(s->peer);
-	return find_nexthop(f, hop);
+	return find_nexthop(f, hop, AF_INET);
 }
 
-/* Writes the outer IPv4 header. TOS is 0: not ECN-capable, since decapsulation
- * at the other end is not known to obey RFC 6040. */
-static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_session *s, __u32 total)
+/* The TOS of the outer packet. Its ECN bits are 0, not ECN-capable, unless
+ * decapsulation at the other end is known to obey RFC 6040. */
+static __always_inline __u8 outer_tos(const struct lns_session *s, const struct iphdr *inner)
+{
+	__u8 tos, mask = 0;
+
+	if (!(s->flags & (LNS_COPY_DSCP | LNS_ECN)))
+		return s->outer_tos;
+	tos = inner->version == 6 ? traffic_class((const void *)inner) : inner->tos;
+	if (s->flags & LNS_COPY_DSCP)
+		mask |= DSCP_MASK;
+	if (s->flags & LNS_ECN)
+		mask |= ECN_MASK;
+	return (tos & mask) | (s->outer_tos & ~mask);
+}
+
+/* Writes the outer IPv4 header. */
+static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_session *s, __u32 total,
+				       __u8 tos)
 {
 	ip->version = 4;
 	ip->ihl = 5;
-	ip->tos = 0;
+	ip->tos = tos;
 	ip->tot_len = bpf_htons(total);
 	/* A datagram that may be fragmented needs an id of its own; for one that
 	 * may not it has no meaning (RFC 6864 section 4). */
@@ -156,8 +173,9 @@ static __always_inline void *write_l2tp(void *pos, const struct lns_session *s, 
 	return word;
 }
 
-/* Writes what stands before an IPv4 packet in a PPP frame. */
-static __always_inline void write_ppp(void *pos, enum lns_flag flags)
+/* Writes what stands before an IP packet in a PPP frame; protocol is PPP's number
+ * for it. */
+static __always_inline void write_ppp(void *pos, enum lns_flag flags, __u8 protocol)
 {
 	__u16 *word = pos;
 	__u8 *byte;
@@ -167,18 +185,18 @@ static __always_inline void write_ppp(void *pos, enum lns_flag flags)
 	byte = (void *)word;
 	if (!(flags & LNS_PFC))
 		*byte++ = 0;
-	*byte = PPP_IPV4;
+	*byte = protocol;
 }
 
 /* Writes IPv4, UDP and L2TP headers, and returns what follows them; total is the
  * length of the IPv4 packet. The UDP checksum is left zero. */
 static __always_inline void *write_headers(struct iphdr *ip, const struct lns_session *s,
-					   __u32 total)
+					   __u32 total, __u8 tos)
 {
 	struct udphdr *udp = (void *)(ip + 1);
 	__u32 datagram = total - sizeof(*ip);
 
-	write_ipv4(ip, s, total);
+	write_ipv4(ip, s, total, tos);
 	udp->source = bpf_htons(s->local_port);
 	udp->dest = bpf_htons(s->peer_port);
 	udp->len = bpf_htons(datagram);
@@ -195,6 +213,8 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 {
 	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
 	struct iphdr *ip, *inner;
+	__u8 protocol = PPP_IPV4;
+	__u8 tos;
 	__u32 outer;
 
 	if (!s)
@@ -205,31 +225,59 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 	inner = (void *)ip + outer;
 	if ((void *)(inner + 1) > packet_end(ctx) || (void *)ip + OUTER_MAX > packet_end(ctx))
 		return -1;
-	decrement_ttl(inner);
-	write_ppp(write_headers(ip, s, outer + len), s->flags);
-	if (s->clamp_mss)
+	tos = outer_tos(s, inner);
+	if (inner->version == 6) {
+		protocol = PPP_IPV6;
+		((struct ipv6hdr *)inner)->hop_limit--;
+	} else {
+		decrement_ttl(inner);
+	}
+	write_ppp(write_headers(ip, s, outer + len, tos), s->flags, protocol);
+	if (s->clamp_mss && protocol == PPP_IPV6)
+		clamp_mss6(ctx, at + outer, s->clamp_mss);
+	else if (s->clamp_mss)
 		clamp_mss(ctx, at + outer, s->clamp_mss);
 	if (s->flags & LNS_UDP_CHECKSUM)
 		return write_udp_checksum(ctx, at, outer + len - sizeof(*ip));
 	return 0;
 }
 
+/* What becomes of an IPv4 packet from another subscriber besides. */
+struct crossing {
+	__u16 max_mss; /* largest MSS in SYN segments, 0: leave alone */
+	__u8 ecn;      /* ECN field that the packet came in with, 0: leave alone */
+};
+
+/* Does so; at is where the packet begins. Negative on failure. */
+static __always_inline int cross(struct xdp_md *ctx, __u32 at, const struct crossing *crossing)
+{
+	struct iphdr *ip = packet_start(ctx) + (at & FRAME_OFFSET_MASK);
+
+	if ((void *)(ip + 1) > packet_end(ctx))
+		return -1;
+	if (crossing->ecn)
+		mark_ipv4(ip, crossing->ecn);
+	if (crossing->max_mss)
+		clamp_mss(ctx, at, crossing->max_mss);
+	return 0;
+}
+
 /* Makes room, writes the outer headers and sends the packet, which begins at byte
- * at of the frame. The MSS in SYN segments is clamped to max_mss, 0 for not at all,
- * besides the session's own. */
+ * at of the frame; crossing is NULL for one that no subscriber sent. */
 static __always_inline enum lns_reason send_down(struct xdp_md *ctx, __u32 at,
 						 const struct downlink *down,
-						 const struct nexthop *hop, __u16 max_mss)
+						 const struct nexthop *hop,
+						 const struct crossing *crossing)
 {
 	int grow = hop->l2_len + down->outer - at;
 
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return LNS_PUNT_HEADROOM;
 	/* The packet is changed from here on: any failure is a drop. */
-	if (max_mss)
-		clamp_mss(ctx, hop->l2_len + down->outer, max_mss);
-	if (cut_after(ctx, hop->l2_len + down->outer + down->len) ||
-	    write_outer(ctx, down->slot, hop->l2_len, down->len) || write_ethernet(ctx, hop) || !redirect(hop)) {
+	if ((crossing && cross(ctx, hop->l2_len + down->outer, crossing)) ||
+	    cut_after(ctx, hop->l2_len + down->outer + down->len) ||
+	    write_outer(ctx, down->slot, hop->l2_len, down->len) ||
+	    write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}
@@ -258,7 +306,7 @@ static __always_inline enum lns_reason downlink(const struct frame *f)
 	if (!reason)
 		reason = route_outer(f, &down, &hop);
 	if (!reason)
-		reason = send_down(f->ctx, f->l2_len, &down, &hop, 0);
+		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)
 		count_down(&down);
 	return reason;

@@ -62,7 +62,7 @@ __noinline int write_echo(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 	lcp = (void *)ip + outer;
 	if ((void *)(lcp + 1) > packet_end(ctx) || (void *)ip + OUTER_MAX > packet_end(ctx))
 		return -1;
-	word = write_headers(ip, s, outer + len);
+	word = write_headers(ip, s, outer + len, s->outer_tos);
 	word[0] = bpf_htons(PPP_ADDRESS << 8 | PPP_CONTROL);
 	word[1] = bpf_htons(PPP_LCP);
 	lcp->code = LCP_ECHO_REPLY;
@@ -93,8 +93,8 @@ static __always_inline enum lns_reason send_echo(const struct frame *f, const st
 	if (bpf_xdp_adjust_head(ctx, (int)at - (int)(hop->l2_len + down->outer)))
 		return LNS_PUNT_HEADROOM;
 	if (cut_after(ctx, hop->l2_len + down->outer + down->len) ||
-	    write_echo(ctx, down->slot, hop->l2_len, down->len) || write_ethernet(ctx, hop) ||
-	    !redirect(hop)) {
+	    write_echo(ctx, down->slot, hop->l2_len, down->len) ||
+	    write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}

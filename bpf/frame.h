@@ -18,6 +18,10 @@ struct frame {
 	__u32 l2_len;     /* Ethernet header and tags, bytes */
 	__u32 ifindex;    /* interface that it came in on */
 	__u32 vrf;        /* and that interface's routing table */
+	__u16 protocol;   /* ethertype, host order */
+	/* Set for IPv6 from a subscriber alone: the cursor stands before it. */
+	__u32 slot;
+	struct lns_session *session;
 };
 
 static __always_inline void *packet_start(const struct xdp_md *ctx)

@@ -39,10 +39,16 @@ static __always_inline enum lns_reason find_other(const struct iphdr *ip, struct
 }
 
 /* Judges a decapsulated packet, of a session in the main routing table, whose
- * route leads to none of our ports. SYN segments obey max_mss too. */
+ * route leads to none of our ports. SYN segments obey the MSS of from, its session,
+ * too; tos is that of the packet that it came in. */
 static __always_inline enum lns_reason send_across(const struct frame *f, const struct iphdr *ip,
-						   __u16 max_mss, struct nexthop *hop)
+						   const struct lns_session *from, __u8 tos,
+						   struct nexthop *hop)
 {
+	struct crossing crossing = {
+		.max_mss = from->clamp_mss,
+		.ecn = from->flags & LNS_ECN ? tos & ECN_MASK : 0,
+	};
 	__u32 at = distance(packet_start(f->ctx), ip);
 	struct downlink down = {};
 	enum lns_reason reason;
@@ -56,7 +62,7 @@ static __always_inline enum lns_reason send_across(const struct frame *f, const 
 	reason = route_outer(f, &down, hop);
 	if (reason)
 		return reason;
-	reason = send_down(f->ctx, at, &down, hop, max_mss);
+	reason = send_down(f->ctx, at, &down, hop, &crossing);
 	if (reason != LNS_SENT_DOWN)
 		return reason;
 	count_down(&down);

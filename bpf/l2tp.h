@@ -23,6 +23,7 @@
 #define PPP_ADDRESS 0xFF
 #define PPP_CONTROL 0x03
 #define PPP_IPV4 0x0021
+#define PPP_IPV6 0x0057
 #define PPP_LCP 0xC021
 /* Protocol numbers from here on are network and link control (RFC 1661
  * section 2). */
@@ -91,8 +92,8 @@ static __always_inline enum lns_reason take_l2tp(struct cursor *at, struct lns_c
 /*
  * Reads address, control and protocol of a PPP frame. Address and control may be
  * left out (RFC 1661 section 6.6) and the protocol's first byte too (section
- * 6.5), on any frame and whatever was negotiated. LNS_CONTINUE for IPv4; number
- * is the protocol as far as it was read.
+ * 6.5), on any frame and whatever was negotiated. LNS_CONTINUE for IPv4; the
+ * number is in *number then and when the frame is to be punted.
  */
 static __always_inline enum lns_reason take_ppp(struct cursor *at, __u32 *number)
 {

@@ -6,12 +6,15 @@
  *	frame ─► port ─► IPv4 ─► UDP to a socket of ours ─► uplink
  *	                      └► a subscriber's address  ─► downlink
  *	                      └► anything else           ─► the kernel
+ *	               └► IPv6 ─► in a subscriber's prefix ─► downlink
  *
  * Whatever is not forwarded here is passed to the kernel as it came, which hands
  * it to the slow path, or dropped; either way one reason is counted for it.
  */
 #include "downlink.h"
+#include "downlink6.h"
 #include "uplink.h"
+#include "uplink6.h"
 
 /* Whether addr (network order) and port are a socket of ours; port 0 asks for
  * the address alone. */
@@ -36,11 +39,10 @@ static __always_inline enum lns_reason enter(struct frame *f)
 	struct lns_where where = { .device = f->ctx->ingress_ifindex };
 	struct lns_port *port;
 	struct ethhdr *eth;
-	__u16 protocol;
 
-	eth = take_ethernet(&f->at, where.vlan, LNS_TAGS, &protocol);
-	if (!eth || protocol != ETH_P_IP)
-		return LNS_PASS_NOT_IPV4;
+	eth = take_ethernet(&f->at, where.vlan, LNS_TAGS, &f->protocol);
+	if (!eth || (f->protocol != ETH_P_IP && f->protocol != ETH_P_IPV6))
+		return LNS_PASS_NOT_IP;
 	port = bpf_map_lookup_elem(&lns_ingress, &where);
 	if (!port)
 		return LNS_PASS_PORT;
@@ -52,50 +54,52 @@ static __always_inline enum lns_reason enter(struct frame *f)
 	return LNS_CONTINUE;
 }
 
-/* Finds a frame's end. Out of line, so that enum lns_reason is part of a
- * prototype and with it of the BTF, where tools find the names. */
-static __noinline enum lns_reason judge(struct xdp_md *ctx)
+/* Judges an IPv4 packet; the cursor stands before it. Out of line, so that enum
+ * lns_reason is part of a prototype and with it of the BTF, where tools find the
+ * names. */
+static __noinline enum lns_reason judge(struct frame *f)
 {
-	struct frame f = {
-		.ctx = ctx,
-		.at = {
-			.pos = packet_start(ctx),
-			.end = packet_end(ctx),
-			.left = packet_len(ctx),
-		},
-	};
-	enum lns_reason reason = enter(&f);
 	struct udphdr *udp;
 
-	if (reason)
-		return reason;
-	f.ip = take_ipv4(&f.at);
-	if (!f.ip)
+	f->ip = take_ipv4(&f->at);
+	if (!f->ip)
 		return LNS_PASS_MALFORMED;
-	if (f.ip->protocol == IPPROTO_UDP) {
-		if (has_options(f.ip) || is_fragment(f.ip)) {
+	if (f->ip->protocol == IPPROTO_UDP) {
+		if (has_options(f->ip) || is_fragment(f->ip)) {
 			/* Without ports at hand the address decides; the
 			 * socket gets it once the kernel has dealt with it. */
-			if (is_local(f.ip->daddr, 0)) {
-				if (!is_lac(f.ip->saddr))
+			if (is_local(f->ip->daddr, 0)) {
+				if (!is_lac(f->ip->saddr))
 					return LNS_DROP_LAC;
-				return has_options(f.ip) ? LNS_PUNT_OPTIONS : LNS_PUNT_FRAGMENT;
+				return has_options(f->ip) ? LNS_PUNT_OPTIONS : LNS_PUNT_FRAGMENT;
 			}
 		} else {
-			udp = take(&f.at, sizeof(*udp));
-			if (udp && is_local(f.ip->daddr, bpf_ntohs(udp->dest)))
-				return uplink(&f, udp);
+			udp = take(&f->at, sizeof(*udp));
+			if (udp && is_local(f->ip->daddr, bpf_ntohs(udp->dest)))
+				return uplink(f, udp);
 		}
 	}
-	return downlink(&f);
+	return downlink(f);
 }
 
 SEC("xdp")
 int lns_xdp(struct xdp_md *ctx)
 {
 	__u32 frame_len = packet_len(ctx);
-	enum lns_reason reason = judge(ctx);
+	struct frame f = {
+		.ctx = ctx,
+		.at = {
+			.pos = packet_start(ctx),
+			.end = packet_end(ctx),
+			.left = frame_len,
+		},
+	};
+	enum lns_reason reason = enter(&f);
 
+	if (!reason)
+		reason = f.protocol == ETH_P_IPV6 ? downlink6(&f) : judge(&f);
+	if (f.session) /* IPv6 in IPv4 */
+		reason = uplink6(&f);
 	count_reason(reason, frame_len);
 	return verdict(reason);
 }

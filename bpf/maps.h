@@ -10,7 +10,9 @@
  * Memory of a session, all allocated at load: lns_calls and lns_hosts 64 + 16
  * bytes each (element and bucket, the buckets rounded up to a power of two),
  * lns_sessions 64, lns_counters 128, lns_lines 16: 368 bytes, 368 MiB for 2^20
- * sessions. A routed prefix takes some 100 bytes more, when it is installed.
+ * sessions. IPv6, where it is on, takes 72 + 16 bytes in lns_nets6 and 32 in
+ * lns_counters6: 488. A routed prefix takes some 100 bytes more, when it is
+ * installed.
  */
 #ifndef LNS_MAPS_H
 #define LNS_MAPS_H
@@ -65,6 +67,32 @@ struct {
 } lns_routes SEC(".maps");
 
 /*
+ * (routing table, /64) to slot: the one /64 that a subscriber calls its own, as
+ * told in router advertisements. Written by the daemon, read per IPv6 packet;
+ * lives as long as the session. Hash: nearly every subscriber has just this, and
+ * a trie of a million takes some twenty steps.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* set at load: sessions, with IPv6 */
+	__type(key, struct lns_net6);
+	__type(value, __u32);
+} lns_nets6 SEC(".maps");
+
+/*
+ * All other IPv6 prefixes of subscribers (delegated ones, single addresses), to
+ * slot. As lns_routes: read where lns_nets6 has no answer and lns_live.routes6 is
+ * not 0, and for the source of uplink packets of LNS_ROUTED6 sessions.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1); /* set at load: routes, with IPv6 */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lns_prefix6);
+	__type(value, __u32);
+} lns_routes6 SEC(".maps");
+
+/*
  * Policy by slot. Written by the daemon alone, through shared memory: being
  * mappable also aligns it to a page, hence each value to a cache line. Slot 0
  * is not used.
@@ -90,6 +118,18 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lns_usage);
 } lns_counters SEC(".maps");
+
+/*
+ * The part of lns_counters that is IPv6, by slot, with the same rules. A map of
+ * its own, since a direction's cache line is full and IPv4 alone needs none.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1, with IPv6 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_share6);
+} lns_counters6 SEC(".maps");
 
 /*
  * Traces of PPP's own frames by slot. Written by XDP; zeroed by the daemon while

@@ -61,40 +61,47 @@ static long find_mss(__u32 step __attribute__((unused)), struct mss_search *sear
 	return 0;
 }
 
-/*
- * Clamps the MSS in the IPv4 packet, which has no options, at byte at of the
- * frame. Anything but a whole TCP header with SYN is left alone, and so are
- * fragments: the first might end within the options. Returns 0; not static for
- * the verifier's sake (see write_udp_checksum).
- */
-__noinline int clamp_mss(struct xdp_md *ctx, __u32 at, __u32 max_mss)
+/* Clamps the MSS in the TCP segment, of room bytes, at byte at of the frame.
+ * Anything but a whole TCP header with SYN is left alone. */
+static __always_inline void clamp_tcp(struct xdp_md *ctx, __u32 at, __u32 room, __u32 max_mss)
 {
 	struct mss_search search = {};
 	void *end = packet_end(ctx);
-	struct tcphdr *tcp;
-	struct iphdr *ip;
-	__u8 *options;
+	struct tcphdr *tcp = packet_start(ctx) + at;
+	__u8 *options = (void *)(tcp + 1);
 	__u32 len;
 
-	at &= FRAME_OFFSET_MASK;
-	ip = packet_start(ctx) + at;
-	tcp = (void *)(ip + 1);
-	options = (void *)(tcp + 1);
-	if ((void *)options > end || ip->protocol != IPPROTO_TCP || is_fragment(ip) || !tcp->syn)
-		return 0;
+	if ((void *)options > end || !tcp->syn)
+		return;
 	len = tcp->doff * 4U;
-	if (len <= sizeof(*tcp) || sizeof(*ip) + len > bpf_ntohs(ip->tot_len))
-		return 0;
+	if (len <= sizeof(*tcp) || len > room)
+		return;
 	search.len = len - sizeof(*tcp);
 	if (search.len > TCP_OPTIONS_MAX ||
-	    bpf_xdp_load_bytes(ctx, at + sizeof(*ip) + sizeof(*tcp), search.options, search.len))
-		return 0;
+	    bpf_xdp_load_bytes(ctx, at + sizeof(*tcp), search.options, search.len))
+		return;
 	bpf_loop(TCP_OPTIONS_MAX, find_mss, &search, 0);
 	if (!search.mss || search.mss > TCP_OPTIONS_MAX - 2)
-		return 0;
+		return;
 	options += search.mss;
 	if ((void *)(options + 2) <= end)
 		lower_mss(tcp, options, search.mss & 1, max_mss);
+}
+
+/*
+ * Clamps the MSS in the IPv4 packet, which has no options, at byte at of the
+ * frame. Fragments are left alone: the first might end within the options.
+ * Returns 0; not static for the verifier's sake (see write_udp_checksum).
+ */
+__noinline int clamp_mss(struct xdp_md *ctx, __u32 at, __u32 max_mss)
+{
+	struct iphdr *ip;
+
+	at &= FRAME_OFFSET_MASK;
+	ip = packet_start(ctx) + at;
+	if ((void *)(ip + 1) > packet_end(ctx) || ip->protocol != IPPROTO_TCP || is_fragment(ip))
+		return 0;
+	clamp_tcp(ctx, at + sizeof(*ip), bpf_ntohs(ip->tot_len) - sizeof(*ip), max_mss);
 	return 0;
 }
 

@@ -19,11 +19,12 @@ struct nexthop {
  * Looks up the way for hop->fib, whose address, protocol, length and TOS fields
  * are filled in. LNS_CONTINUE, or why XDP cannot send it there.
  */
-static __always_inline enum lns_reason find_nexthop(const struct frame *f, struct nexthop *hop)
+static __always_inline enum lns_reason find_nexthop(const struct frame *f, struct nexthop *hop,
+						    __u8 family)
 {
 	long answer;
 
-	hop->fib.family = AF_INET;
+	hop->fib.family = family;
 	hop->fib.ifindex = f->ifindex;
 	answer = bpf_fib_lookup(f->ctx, &hop->fib, sizeof(hop->fib), 0);
 	switch (answer) {
@@ -56,9 +57,9 @@ static __always_inline enum lns_reason find_nexthop(const struct frame *f, struc
 	return LNS_CONTINUE;
 }
 
-/* Writes Ethernet header and tags at the start of the packet, which is at least
- * an IPv4 header longer. Negative on failure. */
-static __always_inline int write_ethernet(struct xdp_md *ctx, const struct nexthop *hop)
+/* Writes Ethernet header and tags, the last of them with ethertype, at the start
+ * of the packet, which is at least an IPv4 header longer. Negative on failure. */
+static __always_inline int write_ethernet(struct xdp_md *ctx, const struct nexthop *hop, __u16 ethertype)
 {
 	struct ethhdr *eth = packet_start(ctx);
 	__be16 *protocol = &eth->h_proto;
@@ -76,7 +77,7 @@ static __always_inline int write_ethernet(struct xdp_md *ctx, const struct nexth
 		tag[i].h_vlan_TCI = bpf_htons(hop->exit->tags[i].vlan);
 		protocol = &tag[i].h_vlan_encapsulated_proto;
 	}
-	*protocol = bpf_htons(ETH_P_IP);
+	*protocol = bpf_htons(ethertype);
 	return 0;
 }
 

@@ -31,6 +31,7 @@
 #define ETH_P_8021AD 0x88A8
 #define VLAN_ID_MASK 0x0FFF
 
+#define DSCP_MASK 0xFC /* in TOS or traffic class */
 #define IP_MORE_FRAGMENTS 0x2000
 #define IP_DONT_FRAGMENT 0x4000
 #define IP_OFFSET_MASK 0x1FFF

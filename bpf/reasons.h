@@ -22,10 +22,10 @@ enum lns_reason {
 	LNS_SENT_HAIRPIN, /* from one subscriber to another */
 
 	/* Not for us (XDP_PASS). */
-	LNS_PASS_NOT_IPV4,   /* another ethertype, or more tags than two */
+	LNS_PASS_NOT_IP,     /* another ethertype, or more tags than two */
 	LNS_PASS_PORT,       /* interface or VLAN that is not configured */
 	LNS_PASS_OTHER_HOST, /* destination MAC is not the interface's */
-	LNS_PASS_MALFORMED,  /* IPv4 or UDP header that the kernel will refuse */
+	LNS_PASS_MALFORMED,  /* IP or UDP header that the kernel will refuse */
 	LNS_PASS_NOT_OURS,   /* neither our socket nor a subscriber */
 
 	/* Left to the slow path (XDP_PASS). */
@@ -35,11 +35,11 @@ enum lns_reason {
 	LNS_PUNT_VRF,         /* session outside the main routing table */
 	LNS_PUNT_SEQUENCE,    /* session that uses data sequence numbers */
 	LNS_PUNT_PPP_CONTROL, /* LCP, authentication, NCPs */
-	LNS_PUNT_PPP_OTHER,   /* network protocol other than IPv4 */
+	LNS_PUNT_PPP_OTHER,   /* other network protocol, or IPv6 where it is not on */
 	LNS_PUNT_FRAGMENT,    /* fragment of an outer datagram */
-	LNS_PUNT_OPTIONS,     /* IPv4 options */
+	LNS_PUNT_OPTIONS,     /* IPv4 options, IPv6 hop-by-hop options */
 	LNS_PUNT_MARTIAN,     /* source or destination that no router forwards */
-	LNS_PUNT_TTL,         /* TTL runs out here */
+	LNS_PUNT_TTL,         /* TTL or hop limit runs out here */
 	LNS_PUNT_TOO_BIG,     /* larger than the session's or the route's MTU */
 	LNS_PUNT_FOREIGN,     /* next hop through an interface that is not ours */
 	LNS_PUNT_NO_NEIGH,    /* next hop's MAC address is not known */
@@ -48,14 +48,16 @@ enum lns_reason {
 	LNS_PUNT_FWD_OFF,     /* forwarding is off on the receiving interface */
 	LNS_PUNT_FIB,         /* any other answer of the kernel's lookup */
 	LNS_PUNT_HEADROOM,    /* no room for the outer headers */
+	LNS_PUNT_LINK_LOCAL,  /* IPv6 of one link: link-local or multicast */
 
 	/* Dropped (XDP_DROP). */
 	LNS_DROP_VERSION,   /* L2F or L2TPv3 on our port */
 	LNS_DROP_L2TP,      /* malformed L2TP data header */
 	LNS_DROP_PEER,      /* data not from the session's peer */
 	LNS_DROP_SOURCE,    /* inner source is not the subscriber's */
-	LNS_DROP_MALFORMED, /* inner packet is not valid IPv4 */
+	LNS_DROP_MALFORMED, /* inner packet is not valid IP */
 	LNS_DROP_OUTPUT,    /* rewritten, and then could not be sent */
+	LNS_DROP_ECN,       /* marked outside, and inside not ECN-capable */
 	LNS_DROP_HAIRPIN,   /* to another subscriber, which is not allowed */
 	LNS_DROP_LAC,       /* source is no LAC that is configured */
 	LNS_DROP_CONTROL,   /* malformed L2TP control header */
@@ -69,7 +71,7 @@ enum lns_reason {
 	LNS_REASONS,
 };
 
-#define LNS_FIRST_PASS LNS_PASS_NOT_IPV4
+#define LNS_FIRST_PASS LNS_PASS_NOT_IP
 #define LNS_FIRST_DROP LNS_DROP_VERSION
 
 /* The one place that turns a reason into a verdict. */

@@ -45,6 +45,21 @@ struct lns_prefix {
 };
 _Static_assert(sizeof(struct lns_prefix) == 12, "lns_prefix");
 
+/* Key of lns_nets6: the first 64 bits of an IPv6 address in a routing table. */
+struct lns_net6 {
+	__u32 vrf;
+	__u8 net[8];
+};
+_Static_assert(sizeof(struct lns_net6) == 12, "lns_net6");
+
+/* Key of lns_routes6. prefixlen counts LNS_PREFIX_VRF_BITS too. */
+struct lns_prefix6 {
+	__u32 prefixlen;
+	__u32 vrf;
+	__u8 addr[16];
+};
+_Static_assert(sizeof(struct lns_prefix6) == 24, "lns_prefix6");
+
 /* Key of lns_locals: a UDP socket of ours; port 0 says that the address is
  * ours, whatever the port. */
 struct lns_local {
@@ -104,6 +119,10 @@ enum lns_flag {
 	LNS_DONT_FRAGMENT = 1 << 5, /* set DF in the outer IPv4 header */
 	LNS_ROUTED = 1 << 6,       /* lns_routes has prefixes of this session */
 	LNS_ECHO = 1 << 7,         /* answer LCP Echo-Requests with magic */
+	LNS_IPV6 = 1 << 16,        /* has IPv6 prefixes of its own */
+	LNS_ROUTED6 = 1 << 17,     /* lns_routes6 has prefixes of this session */
+	LNS_COPY_DSCP = 1 << 18,   /* outer DSCP is that of the inner packet */
+	LNS_ECN = 1 << 19,         /* ECN through the tunnel, both ways */
 };
 
 /*
@@ -125,9 +144,11 @@ struct lns_session {
 	__u16 peer_port;
 	__u8 address[4];
 	__u16 mtu;       /* largest inner packet to the subscriber, bytes */
-	__u16 clamp_mss; /* largest TCP MSS in SYN segments, 0: leave alone */
+	__u16 clamp_mss; /* largest TCP MSS in SYN segments of IPv4, 0: leave alone */
+	__u8 net6[8];    /* the subscriber's own /64; all zeros: none */
 	__u32 magic;     /* our LCP Magic-Number, 0 for none */
-	__u8 pad[20];
+	__u8 outer_tos;  /* of the outer packets, without LNS_COPY_DSCP */
+	__u8 pad[11];
 };
 _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
 
@@ -142,7 +163,7 @@ enum lns_hairpin {
 enum lns_cause {
 	LNS_CAUSE_PEER = 0,   /* not from the session's peer, or not to its local end */
 	LNS_CAUSE_SOURCE,     /* inner source is not the subscriber's */
-	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IPv4 */
+	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IP, or LNS_DROP_ECN */
 	LNS_CAUSE_OUTPUT,     /* rewritten, and then could not be sent */
 	LNS_CAUSE_POLICY,     /* to another subscriber, which is not allowed */
 	LNS_CAUSES,
@@ -165,6 +186,15 @@ struct lns_usage {
 	struct lns_flow down;
 };
 _Static_assert(sizeof(struct lns_usage) == 128, "lns_usage");
+
+/* Value of lns_counters6: how much of a session's lns_usage was IPv6. */
+struct lns_share6 {
+	__u64 up_packets;
+	__u64 up_bytes;
+	__u64 down_packets;
+	__u64 down_bytes;
+};
+_Static_assert(sizeof(struct lns_share6) == 32, "lns_share6");
 
 /* Value of lns_lines: what a session's own frames, which are not the subscriber's
  * packets, have left behind. */
@@ -220,7 +250,7 @@ struct lns_facts {
 	enum lns_layout layout; /* of the daemon that made the maps */
 	__u32 routes;           /* prefixes in lns_routes; 0 spares the lookup */
 	__u32 lacs;             /* prefixes in lns_lacs; 0 lets every source in */
-	__u32 pad;
+	__u32 routes6;          /* prefixes in lns_routes6 */
 	/* Nanoseconds between two messages at the highest rate, at most
 	 * LNS_GATE_BURST; 0 is no limit. */
 	__u64 sccrq_interval;   /* for each source: SCCRQ */

@@ -11,6 +11,7 @@
 #define LNS_UPLINK_H
 
 #include "echo.h"
+#include "ecn.h"
 #include "hairpin.h"
 #include "shield.h"
 
@@ -22,6 +23,7 @@ struct uplink {
 	__u32 len;      /* of the inner packet */
 	struct lns_call call;
 	__u32 protocol; /* PPP's number for what the frame carries */
+	__u8 tos;       /* outer */
 };
 
 /* Whether the datagram comes from the session's peer, address and port, to the
@@ -83,19 +85,11 @@ static __always_inline int owns_source(const struct uplink *up, __be32 addr)
 	return slot && *slot == up->slot;
 }
 
-/* Reads PPP and the inner IPv4 header and makes sure that the packet may be
- * routed on. */
+/* Reads the inner IPv4 header and makes sure that the packet may be routed on. */
 static __always_inline enum lns_reason check_inner(struct frame *f, struct uplink *up)
 {
-	enum lns_reason reason = take_ppp(&f->at, &up->protocol);
-	struct iphdr *ip;
+	struct iphdr *ip = take_ipv4(&f->at);
 
-	if (reason) {
-		if (reason == LNS_DROP_L2TP)
-			count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
-		return reason;
-	}
-	ip = take_ipv4(&f->at);
 	if (!ip || (!has_options(ip) && !ipv4_checksum_valid(ip))) {
 		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
 		return LNS_DROP_MALFORMED;
@@ -114,6 +108,11 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 		return LNS_PUNT_MARTIAN;
 	if (ip->ttl <= 1)
 		return LNS_PUNT_TTL;
+	up->tos = f->ip->tos;
+	if (up->session->flags & LNS_ECN && ecn_lost(up->tos, ip->tos)) {
+		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
+		return LNS_DROP_ECN;
+	}
 	up->ip = ip;
 	up->len = bpf_ntohs(ip->tot_len);
 	return LNS_CONTINUE;
@@ -150,7 +149,7 @@ static __always_inline enum lns_reason route_inner(const struct frame *f, const 
 			hop->fib.dport = ports[1];
 		}
 	}
-	return find_nexthop(f, hop);
+	return find_nexthop(f, hop, AF_INET);
 }
 
 /* Turns the frame into the inner packet on its next link and sends it. Writes
@@ -162,17 +161,20 @@ static __always_inline enum lns_reason send_up(struct xdp_md *ctx, const struct 
 	__u16 max_mss = up->session->clamp_mss;
 
 	decrement_ttl(up->ip);
+	if (up->session->flags & LNS_ECN)
+		mark_ipv4(up->ip, up->tos);
 	if (max_mss)
 		clamp_mss(ctx, at, max_mss);
 	if (bpf_xdp_adjust_head(ctx, (int)(at - hop->l2_len)) || cut_after(ctx, hop->l2_len + up->len) ||
-	    write_ethernet(ctx, hop) || !redirect(hop)) {
+	    write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
 		count_drop(up->slot, 1, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}
 	return LNS_SENT_UP;
 }
 
-/* Judges a datagram for one of our sockets; the cursor stands behind udp. */
+/* Judges a datagram for one of our sockets; the cursor stands behind udp.
+ * LNS_CONTINUE for IPv6, which is uplink6's. */
 static __always_inline enum lns_reason uplink(struct frame *f, const struct udphdr *udp)
 {
 	struct lns_usage *usage;
@@ -187,15 +189,24 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 	reason = find_session(f, udp, &up);
 	if (reason)
 		return shield(f, udp, up.call.tunnel_id, reason);
-	reason = check_inner(f, &up);
+	reason = take_ppp(&f->at, &up.protocol);
 	if (reason == LNS_PUNT_PPP_CONTROL)
 		return ppp_control(f, &up, &hop);
+	if (!reason)
+		reason = check_inner(f, &up);
+	else if (reason == LNS_DROP_L2TP)
+		count_drop(up.slot, 1, LNS_CAUSE_MALFORMED);
+	else if (up.protocol == PPP_IPV6 && up.session->flags & LNS_IPV6) {
+		f->session = up.session;
+		f->slot = up.slot;
+		return LNS_CONTINUE;
+	}
 	if (!reason)
 		reason = route_inner(f, &up, &hop);
 	if (!reason)
 		reason = send_up(f->ctx, &up, &hop);
 	else if (reason == LNS_PUNT_FOREIGN)
-		reason = send_across(f, up.ip, up.session->clamp_mss, &hop);
+		reason = send_across(f, up.ip, up.session, up.tos, &hop);
 	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
 		usage = bpf_map_lookup_elem(&lns_counters, &up.slot);
 		if (usage)

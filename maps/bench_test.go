@@ -125,7 +125,7 @@ func paths() []path {
 		{"drop_peer", usual, passRepeat, to(loop, udp(peer, netip.AddrPortFrom(loop, local.Port()), usualPPP.message(data(64)))), []string{"drop_peer"}},
 		{"punt_too_big", usual, passRepeat, to(second, data(3000)), []string{"punt_too_big"}},
 		{"pass_not_ours", usual, passRepeat, to(server, data(64)), []string{"pass_not_ours"}},
-		{"pass_not_ipv4", usual, passRepeat, ether(lacMAC, peerMAC, 0x0806, data(46)), []string{"pass_not_ipv4"}},
+		{"pass_not_ip", usual, passRepeat, ether(lacMAC, peerMAC, 0x0806, data(46)), []string{"pass_not_ip"}},
 	}
 }
 

@@ -5,7 +5,14 @@ import "sync/atomic"
 // Usage is what a session has counted, by direction. Bytes are those of the
 // inner IP packets. LastSeen is CLOCK_MONOTONIC in nanoseconds at the kernel's
 // tick resolution, 0 for never.
-type Usage = kernelLnsUsage
+type Usage struct {
+	Up, Down Flow
+	// IPv6 is the part of Up and Down that was IPv6.
+	IPv6 Share6
+}
+
+// Share6 is the IPv6 packets and bytes of a session.
+type Share6 = kernelLnsShare6
 
 // Flow is one direction of a Usage. Drops is indexed by Cause.
 type Flow = kernelLnsFlow
@@ -17,7 +24,7 @@ type Cause = kernelLnsCause
 const (
 	CausePeer      = kernelLnsCauseLNS_CAUSE_PEER      // not from the session's peer
 	CauseSource    = kernelLnsCauseLNS_CAUSE_SOURCE    // inner source not the subscriber's
-	CauseMalformed = kernelLnsCauseLNS_CAUSE_MALFORMED // inner packet not valid IPv4
+	CauseMalformed = kernelLnsCauseLNS_CAUSE_MALFORMED // inner packet not valid IP
 	CauseOutput    = kernelLnsCauseLNS_CAUSE_OUTPUT    // could not be sent
 	CausePolicy    = kernelLnsCauseLNS_CAUSE_POLICY    // to another subscriber
 )
@@ -51,7 +58,15 @@ func (m *Maps) EchoSeen(slot uint32) uint64 {
 
 func (m *Maps) readUsage(slot uint32) Usage {
 	u := &m.usage.values[slot]
-	return Usage{Up: readFlow(&u.Up), Down: readFlow(&u.Down)}
+	out := Usage{Up: readFlow(&u.Up), Down: readFlow(&u.Down)}
+	if int(slot) < len(m.shares.values) {
+		s := &m.shares.values[slot]
+		out.IPv6 = Share6{
+			UpPackets: atomic.LoadUint64(&s.UpPackets), UpBytes: atomic.LoadUint64(&s.UpBytes),
+			DownPackets: atomic.LoadUint64(&s.DownPackets), DownBytes: atomic.LoadUint64(&s.DownBytes),
+		}
+	}
+	return out
 }
 
 func readFlow(f *Flow) Flow {

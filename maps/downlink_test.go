@@ -139,8 +139,8 @@ func TestDownlinkRouted(t *testing.T) {
 	}
 	inner := header{src: server, dst: netip.MustParseAddr("10.80.0.1"), protocol: 17}.packet(nil)
 	testCase{dev: "core0", in: downlinkFrame(inner), reason: "pass_not_ours"}.check(t, w, reached{})
-	if w.m.nroute != 0 {
-		t.Errorf("%d routes counted, want 0", w.m.nroute)
+	if w.m.nroute != (routeCount{}) {
+		t.Errorf("%v routes counted, want 0", w.m.nroute)
 	}
 }
 

@@ -50,7 +50,7 @@ type kernelLnsFacts struct {
 	Layout          kernelLnsLayout
 	Routes          uint32
 	Lacs            uint32
-	Pad             uint32
+	Routes6         uint32
 	SccrqInterval   uint64
 	CallInterval    uint64
 	ControlInterval uint64
@@ -70,6 +70,10 @@ const (
 	kernelLnsFlagLNS_DONT_FRAGMENT kernelLnsFlag = 32
 	kernelLnsFlagLNS_ROUTED        kernelLnsFlag = 64
 	kernelLnsFlagLNS_ECHO          kernelLnsFlag = 128
+	kernelLnsFlagLNS_IPV6          kernelLnsFlag = 65536
+	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
+	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
+	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
 )
 
 type kernelLnsFlow struct {
@@ -121,6 +125,12 @@ type kernelLnsLocal struct {
 	Pad  uint16
 }
 
+type kernelLnsNet6 struct {
+	_   structs.HostLayout
+	Vrf uint32
+	Net [8]uint8
+}
+
 type kernelLnsPort struct {
 	_       structs.HostLayout
 	Ifindex uint32
@@ -134,6 +144,13 @@ type kernelLnsPrefix struct {
 	Prefixlen uint32
 	Vrf       uint32
 	Addr      [4]uint8
+}
+
+type kernelLnsPrefix6 struct {
+	_         structs.HostLayout
+	Prefixlen uint32
+	Vrf       uint32
+	Addr      [16]uint8
 }
 
 type kernelLnsRange struct {
@@ -150,7 +167,7 @@ const (
 	kernelLnsReasonLNS_SENT_DOWN         kernelLnsReason = 2
 	kernelLnsReasonLNS_SENT_ECHO         kernelLnsReason = 3
 	kernelLnsReasonLNS_SENT_HAIRPIN      kernelLnsReason = 4
-	kernelLnsReasonLNS_PASS_NOT_IPV4     kernelLnsReason = 5
+	kernelLnsReasonLNS_PASS_NOT_IP       kernelLnsReason = 5
 	kernelLnsReasonLNS_PASS_PORT         kernelLnsReason = 6
 	kernelLnsReasonLNS_PASS_OTHER_HOST   kernelLnsReason = 7
 	kernelLnsReasonLNS_PASS_MALFORMED    kernelLnsReason = 8
@@ -174,22 +191,24 @@ const (
 	kernelLnsReasonLNS_PUNT_FWD_OFF      kernelLnsReason = 26
 	kernelLnsReasonLNS_PUNT_FIB          kernelLnsReason = 27
 	kernelLnsReasonLNS_PUNT_HEADROOM     kernelLnsReason = 28
-	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 29
-	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 32
-	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 33
-	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 34
-	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 35
-	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 36
-	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 37
-	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 38
-	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 39
-	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 40
-	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 41
-	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 42
-	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 43
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 44
+	kernelLnsReasonLNS_PUNT_LINK_LOCAL   kernelLnsReason = 29
+	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 30
+	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 33
+	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 34
+	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 35
+	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 36
+	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 37
+	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 38
+	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 39
+	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 40
+	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 41
+	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 42
+	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 43
+	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 44
+	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 45
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 46
 )
 
 type kernelLnsSession struct {
@@ -208,8 +227,18 @@ type kernelLnsSession struct {
 	Address       [4]uint8
 	Mtu           uint16
 	ClampMss      uint16
+	Net6          [8]uint8
 	Magic         uint32
-	Pad           [20]uint8
+	OuterTos      uint8
+	Pad           [11]uint8
+}
+
+type kernelLnsShare6 struct {
+	_           structs.HostLayout
+	UpPackets   uint64
+	UpBytes     uint64
+	DownPackets uint64
+	DownBytes   uint64
 }
 
 type kernelLnsSource struct {
@@ -259,24 +288,27 @@ type kernelLnsWhere struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	kernelMapLnsCalls    = "lns_calls"
-	kernelMapLnsCounters = "lns_counters"
-	kernelMapLnsDevices  = "lns_devices"
-	kernelMapLnsEgress   = "lns_egress"
-	kernelMapLnsHosts    = "lns_hosts"
-	kernelMapLnsIngress  = "lns_ingress"
-	kernelMapLnsLacs     = "lns_lacs"
-	kernelMapLnsLines    = "lns_lines"
-	kernelMapLnsLive     = "lns_live"
-	kernelMapLnsLocals   = "lns_locals"
-	kernelMapLnsRates    = "lns_rates"
-	kernelMapLnsReasons  = "lns_reasons"
-	kernelMapLnsRoutes   = "lns_routes"
-	kernelMapLnsSessions = "lns_sessions"
-	kernelMapLnsTunnels  = "lns_tunnels"
-	kernelProgLnsXdp     = "lns_xdp"
-	kernelVarHairpin     = "hairpin"
-	kernelVarOuterTtl    = "outer_ttl"
+	kernelMapLnsCalls     = "lns_calls"
+	kernelMapLnsCounters  = "lns_counters"
+	kernelMapLnsCounters6 = "lns_counters6"
+	kernelMapLnsDevices   = "lns_devices"
+	kernelMapLnsEgress    = "lns_egress"
+	kernelMapLnsHosts     = "lns_hosts"
+	kernelMapLnsIngress   = "lns_ingress"
+	kernelMapLnsLacs      = "lns_lacs"
+	kernelMapLnsLines     = "lns_lines"
+	kernelMapLnsLive      = "lns_live"
+	kernelMapLnsLocals    = "lns_locals"
+	kernelMapLnsNets6     = "lns_nets6"
+	kernelMapLnsRates     = "lns_rates"
+	kernelMapLnsReasons   = "lns_reasons"
+	kernelMapLnsRoutes    = "lns_routes"
+	kernelMapLnsRoutes6   = "lns_routes6"
+	kernelMapLnsSessions  = "lns_sessions"
+	kernelMapLnsTunnels   = "lns_tunnels"
+	kernelProgLnsXdp      = "lns_xdp"
+	kernelVarHairpin      = "hairpin"
+	kernelVarOuterTtl     = "outer_ttl"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -328,21 +360,24 @@ type kernelProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelMapSpecs struct {
-	LnsCalls    *ebpf.MapSpec `ebpf:"lns_calls"`
-	LnsCounters *ebpf.MapSpec `ebpf:"lns_counters"`
-	LnsDevices  *ebpf.MapSpec `ebpf:"lns_devices"`
-	LnsEgress   *ebpf.MapSpec `ebpf:"lns_egress"`
-	LnsHosts    *ebpf.MapSpec `ebpf:"lns_hosts"`
-	LnsIngress  *ebpf.MapSpec `ebpf:"lns_ingress"`
-	LnsLacs     *ebpf.MapSpec `ebpf:"lns_lacs"`
-	LnsLines    *ebpf.MapSpec `ebpf:"lns_lines"`
-	LnsLive     *ebpf.MapSpec `ebpf:"lns_live"`
-	LnsLocals   *ebpf.MapSpec `ebpf:"lns_locals"`
-	LnsRates    *ebpf.MapSpec `ebpf:"lns_rates"`
-	LnsReasons  *ebpf.MapSpec `ebpf:"lns_reasons"`
-	LnsRoutes   *ebpf.MapSpec `ebpf:"lns_routes"`
-	LnsSessions *ebpf.MapSpec `ebpf:"lns_sessions"`
-	LnsTunnels  *ebpf.MapSpec `ebpf:"lns_tunnels"`
+	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
+	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
+	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
+	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
+	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
+	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
+	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
+	LnsLacs      *ebpf.MapSpec `ebpf:"lns_lacs"`
+	LnsLines     *ebpf.MapSpec `ebpf:"lns_lines"`
+	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
+	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
+	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
+	LnsRates     *ebpf.MapSpec `ebpf:"lns_rates"`
+	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
+	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
+	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
+	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
+	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
 }
 
 // kernelVariableSpecs contains global variables before they are loaded into the kernel.
@@ -373,27 +408,31 @@ func (o *kernelObjects) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelMaps struct {
-	LnsCalls    *ebpf.Map `ebpf:"lns_calls"`
-	LnsCounters *ebpf.Map `ebpf:"lns_counters"`
-	LnsDevices  *ebpf.Map `ebpf:"lns_devices"`
-	LnsEgress   *ebpf.Map `ebpf:"lns_egress"`
-	LnsHosts    *ebpf.Map `ebpf:"lns_hosts"`
-	LnsIngress  *ebpf.Map `ebpf:"lns_ingress"`
-	LnsLacs     *ebpf.Map `ebpf:"lns_lacs"`
-	LnsLines    *ebpf.Map `ebpf:"lns_lines"`
-	LnsLive     *ebpf.Map `ebpf:"lns_live"`
-	LnsLocals   *ebpf.Map `ebpf:"lns_locals"`
-	LnsRates    *ebpf.Map `ebpf:"lns_rates"`
-	LnsReasons  *ebpf.Map `ebpf:"lns_reasons"`
-	LnsRoutes   *ebpf.Map `ebpf:"lns_routes"`
-	LnsSessions *ebpf.Map `ebpf:"lns_sessions"`
-	LnsTunnels  *ebpf.Map `ebpf:"lns_tunnels"`
+	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
+	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
+	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
+	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
+	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
+	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
+	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
+	LnsLacs      *ebpf.Map `ebpf:"lns_lacs"`
+	LnsLines     *ebpf.Map `ebpf:"lns_lines"`
+	LnsLive      *ebpf.Map `ebpf:"lns_live"`
+	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
+	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
+	LnsRates     *ebpf.Map `ebpf:"lns_rates"`
+	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
+	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
+	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
+	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
+	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
 }
 
 func (m *kernelMaps) Close() error {
 	return _KernelClose(
 		m.LnsCalls,
 		m.LnsCounters,
+		m.LnsCounters6,
 		m.LnsDevices,
 		m.LnsEgress,
 		m.LnsHosts,
@@ -402,9 +441,11 @@ func (m *kernelMaps) Close() error {
 		m.LnsLines,
 		m.LnsLive,
 		m.LnsLocals,
+		m.LnsNets6,
 		m.LnsRates,
 		m.LnsReasons,
 		m.LnsRoutes,
+		m.LnsRoutes6,
 		m.LnsSessions,
 		m.LnsTunnels,
 	)

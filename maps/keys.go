@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -16,17 +17,21 @@ const vrfBits = int(unsafe.Sizeof(prefix{}.Vrf)) * 8
 type keys struct {
 	calls  []kernelLnsCall
 	hosts  []kernelLnsHost
-	routes []prefix
+	nets6  []kernelLnsNet6
+	routes routeKeys
 }
 
 // keysOf returns the keys of a session.
-func keysOf(p Policy, routes []prefix) keys {
+func keysOf(p Policy, routes routeKeys) keys {
 	k := keys{
 		calls:  []kernelLnsCall{{TunnelId: p.TunnelId, SessionId: p.SessionId}},
 		routes: routes,
 	}
 	if p.Address != [4]uint8{} {
 		k.hosts = []kernelLnsHost{{Vrf: p.Vrf, Addr: p.Address}}
+	}
+	if p.Net6 != [8]uint8{} {
+		k.nets6 = []kernelLnsNet6{{Vrf: p.Vrf, Net: p.Net6}}
 	}
 	return k
 }
@@ -36,56 +41,64 @@ func (k keys) without(o keys) keys {
 	return keys{
 		without(k.calls, o.calls),
 		without(k.hosts, o.hosts),
-		without(k.routes, o.routes),
+		without(k.nets6, o.nets6),
+		routeKeys{without(k.routes.v4, o.routes.v4), without(k.routes.v6, o.routes.v6)},
 	}
 }
 
 // addKeys enters all of k, or nothing: no key may be there already.
 func (m *Maps) addKeys(slot uint32, k keys) error {
 	var done keys
-	err := func() error {
-		for _, key := range k.routes {
-			if err := m.objs.LnsRoutes.Update(&key, slot, ebpf.UpdateNoExist); err != nil {
-				return fmt.Errorf("route %v/%d: %w", netip.AddrFrom4(key.Addr), int(key.Prefixlen)-vrfBits, classify(err))
-			}
-			done.routes = append(done.routes, key)
-		}
-		for _, key := range k.hosts {
-			if err := m.objs.LnsHosts.Update(&key, slot, ebpf.UpdateNoExist); err != nil {
-				return fmt.Errorf("address %v: %w", netip.AddrFrom4(key.Addr), classify(err))
-			}
-			done.hosts = append(done.hosts, key)
-		}
-		for _, key := range k.calls {
-			if err := m.objs.LnsCalls.Update(&key, slot, ebpf.UpdateNoExist); err != nil {
-				return fmt.Errorf("tunnel %d session %d: %w", key.TunnelId, key.SessionId, classify(err))
-			}
-			done.calls = append(done.calls, key)
-		}
-		return nil
-	}()
+	err := errors.Join(
+		enter(m.objs.LnsRoutes, slot, k.routes.v4, &done.routes.v4),
+		enter(m.objs.LnsRoutes6, slot, k.routes.v6, &done.routes.v6),
+		enter(m.objs.LnsNets6, slot, k.nets6, &done.nets6),
+		enter(m.objs.LnsHosts, slot, k.hosts, &done.hosts),
+		enter(m.objs.LnsCalls, slot, k.calls, &done.calls),
+	)
 	if err != nil {
 		return errors.Join(err, m.removeKeys(done))
 	}
 	return nil
 }
 
+// enter puts keys that lead to slot into a map, until one does not go in; those
+// that did are added to done.
+func enter[K fmt.Stringer](into *ebpf.Map, slot uint32, list []K, done *[]K) error {
+	for i := range list {
+		if err := into.Update(&list[i], slot, ebpf.UpdateNoExist); err != nil {
+			return fmt.Errorf("%v: %w", list[i], classify(err))
+		}
+		*done = append(*done, list[i])
+	}
+	return nil
+}
+
+// How keys are called in errors.
+
+func (k kernelLnsCall) String() string {
+	return fmt.Sprintf("tunnel %d session %d", k.TunnelId, k.SessionId)
+}
+func (k kernelLnsHost) String() string { return "address " + netip.AddrFrom4(k.Addr).String() }
+func (k kernelLnsPrefix) String() string {
+	return fmt.Sprintf("route %v/%d", netip.AddrFrom4(k.Addr), int(k.Prefixlen)-vrfBits)
+}
+
 // removeKeys takes out all of k; one that is missing is no error.
 func (m *Maps) removeKeys(k keys) error {
+	return errors.Join(
+		takeOut(m.objs.LnsCalls, k.calls),
+		takeOut(m.objs.LnsHosts, k.hosts),
+		takeOut(m.objs.LnsNets6, k.nets6),
+		takeOut(m.objs.LnsRoutes, k.routes.v4),
+		takeOut(m.objs.LnsRoutes6, k.routes.v6),
+	)
+}
+
+func takeOut[K any](from *ebpf.Map, list []K) error {
 	var errs []error
-	remove := func(from *ebpf.Map, key any) {
-		if err := from.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			errs = append(errs, fmt.Errorf("%s: %w", from, err))
-		}
-	}
-	for i := range k.calls {
-		remove(m.objs.LnsCalls, &k.calls[i])
-	}
-	for i := range k.hosts {
-		remove(m.objs.LnsHosts, &k.hosts[i])
-	}
-	for i := range k.routes {
-		remove(m.objs.LnsRoutes, &k.routes[i])
+	for i := range list {
+		errs = append(errs, deleteQuietly(from, &list[i]))
 	}
 	return errors.Join(errs...)
 }
@@ -113,43 +126,56 @@ func prefixes(vrf uint32, routes []netip.Prefix) ([]prefix, error) {
 // session, left by a process that died within Install or Remove; closes no open
 // slot, and relearns the routes.
 func (m *Maps) sweep() error {
+	policy := func(slot uint32) (Policy, bool) {
+		if slot == 0 || slot > m.cfg.Sessions || !m.isOpen(slot) {
+			return Policy{}, false
+		}
+		return m.sessions.values[slot], true
+	}
 	var stale keys
-	var slot uint32
-	open := func() bool { return slot != 0 && slot <= m.cfg.Sessions && m.isOpen(slot) }
-
-	var call kernelLnsCall
-	calls := m.objs.LnsCalls.Iterate()
-	for calls.Next(&call, &slot) {
-		if p := (kernelLnsCall{}); open() {
-			p.TunnelId, p.SessionId = m.sessions.values[slot].TunnelId, m.sessions.values[slot].SessionId
-			if p == call {
-				continue
+	err := errors.Join(
+		stray(m.objs.LnsCalls, &stale.calls, func(slot uint32, key kernelLnsCall) bool {
+			p, open := policy(slot)
+			return open && key == kernelLnsCall{TunnelId: p.TunnelId, SessionId: p.SessionId}
+		}),
+		stray(m.objs.LnsHosts, &stale.hosts, func(slot uint32, key kernelLnsHost) bool {
+			p, open := policy(slot)
+			return open && key == kernelLnsHost{Vrf: p.Vrf, Addr: p.Address}
+		}),
+		stray(m.objs.LnsNets6, &stale.nets6, func(slot uint32, key kernelLnsNet6) bool {
+			p, open := policy(slot)
+			return open && key == kernelLnsNet6{Vrf: p.Vrf, Net: p.Net6}
+		}),
+		stray(m.objs.LnsRoutes, &stale.routes.v4, func(slot uint32, key prefix) bool {
+			_, open := policy(slot)
+			if r := m.routes[slot]; open {
+				m.remember(slot, routeKeys{append(slices.Clip(r.v4), key), r.v6})
 			}
-		}
-		stale.calls = append(stale.calls, call)
-	}
-	var host kernelLnsHost
-	hosts := m.objs.LnsHosts.Iterate()
-	for hosts.Next(&host, &slot) {
-		if p := (kernelLnsHost{}); open() {
-			p.Vrf, p.Addr = m.sessions.values[slot].Vrf, m.sessions.values[slot].Address
-			if p == host {
-				continue
+			return open
+		}),
+		stray(m.objs.LnsRoutes6, &stale.routes.v6, func(slot uint32, key prefix6) bool {
+			_, open := policy(slot)
+			if r := m.routes[slot]; open {
+				m.remember(slot, routeKeys{r.v4, append(slices.Clip(r.v6), key)})
 			}
-		}
-		stale.hosts = append(stale.hosts, host)
-	}
-	var route prefix
-	routes := m.objs.LnsRoutes.Iterate()
-	for routes.Next(&route, &slot) {
-		if open() {
-			m.remember(slot, append(m.routes[slot], route))
-			continue
-		}
-		stale.routes = append(stale.routes, route)
-	}
-	if err := errors.Join(calls.Err(), hosts.Err(), routes.Err()); err != nil {
+			return open
+		}),
+	)
+	if err != nil {
 		return fmt.Errorf("read the pinned maps: %w", err)
 	}
 	return m.removeKeys(stale)
+}
+
+// stray adds to list the keys of a map that do not belong where they lead.
+func stray[K any](in *ebpf.Map, list *[]K, belongs func(slot uint32, key K) bool) error {
+	var key K
+	var slot uint32
+	all := in.Iterate()
+	for all.Next(&key, &slot) {
+		if !belongs(slot, key) {
+			*list = append(*list, key)
+		}
+	}
+	return all.Err()
 }

@@ -23,6 +23,9 @@ func TestSizes(t *testing.T) {
 		"lns_call":    {unsafe.Sizeof(kernelLnsCall{}), 4},
 		"lns_host":    {unsafe.Sizeof(kernelLnsHost{}), 8},
 		"lns_prefix":  {unsafe.Sizeof(kernelLnsPrefix{}), 12},
+		"lns_net6":    {unsafe.Sizeof(kernelLnsNet6{}), 12},
+		"lns_prefix6": {unsafe.Sizeof(kernelLnsPrefix6{}), 24},
+		"lns_share6":  {unsafe.Sizeof(kernelLnsShare6{}), 32},
 		"lns_local":   {unsafe.Sizeof(kernelLnsLocal{}), 8},
 		"lns_where":   {unsafe.Sizeof(kernelLnsWhere{}), 8},
 		"lns_port":    {unsafe.Sizeof(kernelLnsPort{}), 16},
@@ -88,7 +91,7 @@ func TestKernelTypes(t *testing.T) {
 	ours := kernelSpec(t).Types
 	checked := 0
 	for _, name := range []string{
-		"xdp_md", "bpf_fib_lookup", "bpf_devmap_val", "ethhdr", "iphdr", "udphdr", "tcphdr", "vlan_hdr",
+		"xdp_md", "bpf_fib_lookup", "bpf_devmap_val", "ethhdr", "iphdr", "ipv6hdr", "udphdr", "tcphdr", "vlan_hdr",
 	} {
 		var mine, theirs *btf.Struct
 		if ours.TypeByName(name, &mine) != nil || kernel.TypeByName(name, &theirs) != nil {

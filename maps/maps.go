@@ -28,6 +28,9 @@ type Config struct {
 	Sessions uint32
 	// Routes is the most prefixes routed to subscribers, over all sessions.
 	Routes uint32
+	// IPv6 makes room for the sessions' IPv6 prefixes and counters, and for
+	// as many IPv6 routes as IPv4 ones.
+	IPv6 bool
 	// OuterTTL is the time to live of packets to the peers; 0 means 64.
 	OuterTTL uint8
 	// Hairpin is what becomes of packets from one subscriber to another.
@@ -60,6 +63,9 @@ var (
 	ErrInUse = errors.New("key belongs to another session")
 	// ErrFull says that a map has no room left.
 	ErrFull = errors.New("map is full")
+	// ErrNoIPv6 says that a session has IPv6 prefixes and the maps were made
+	// without room for them.
+	ErrNoIPv6 = errors.New("no room for IPv6")
 	// ErrSlot says that a slot number is 0 or beyond the maps' size.
 	ErrSlot = errors.New("no such slot")
 )
@@ -75,12 +81,13 @@ type Maps struct {
 
 	sessions mapped[kernelLnsSession]
 	usage    mapped[kernelLnsUsage]
+	shares   mapped[kernelLnsShare6]
 	lines    mapped[kernelLnsLine]
 	tunnels  mapped[kernelLnsTunnel]
 
 	mu     sync.Mutex // held while maps are changed
-	routes map[uint32][]prefix
-	nroute uint32
+	routes map[uint32]routeKeys
+	nroute routeCount
 	lacs   map[kernelLnsRange]struct{}
 	facts  kernelLnsFacts // as last written
 	links  map[int]attached
@@ -112,7 +119,7 @@ func Open(cfg Config) (*Maps, error) {
 	}
 	m := &Maps{
 		cfg: cfg, names: names,
-		routes: make(map[uint32][]prefix),
+		routes: make(map[uint32]routeKeys),
 		lacs:   make(map[kernelLnsRange]struct{}),
 		links:  make(map[int]attached),
 	}
@@ -134,6 +141,11 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
 		kernelMapLnsCounters: cfg.Sessions + 1,
 		kernelMapLnsLines:    cfg.Sessions + 1,
+	}
+	if cfg.IPv6 {
+		sizes[kernelMapLnsNets6] = cfg.Sessions
+		sizes[kernelMapLnsRoutes6] = max(cfg.Routes, 1)
+		sizes[kernelMapLnsCounters6] = cfg.Sessions + 1
 	}
 	for name, size := range sizes {
 		spec.Maps[name].MaxEntries = size
@@ -189,6 +201,9 @@ func (m *Maps) begin() (err error) {
 	if m.usage, err = newMapped[kernelLnsUsage](m.objs.LnsCounters); err != nil {
 		return err
 	}
+	if m.shares, err = newMapped[kernelLnsShare6](m.objs.LnsCounters6); err != nil {
+		return err
+	}
 	if m.lines, err = newMapped[kernelLnsLine](m.objs.LnsLines); err != nil {
 		return err
 	}
@@ -207,7 +222,7 @@ func (m *Maps) begin() (err error) {
 // where they are not what is written already.
 func (m *Maps) putFacts() error {
 	facts := m.cfg.Rates.facts()
-	facts.Routes, facts.Lacs = m.nroute, uint32(len(m.lacs))
+	facts.Routes, facts.Routes6, facts.Lacs = m.nroute.v4, m.nroute.v6, uint32(len(m.lacs))
 	if facts == m.facts {
 		return nil
 	}
@@ -234,7 +249,7 @@ func (m *Maps) Close() error {
 			errs = append(errs, a.link.Close())
 		}
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close(), m.lines.close(), m.tunnels.close())
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(), m.tunnels.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

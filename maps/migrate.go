@@ -16,7 +16,8 @@ import (
 // what was done before when they are zero; keys stayed as they were. So those maps
 // are shared with the old program, which goes on forwarding until Attach puts the
 // new one into its place. What is not the same size is made anew: lns_live, which
-// the daemon fills, and lns_reasons, whose counts begin again.
+// the daemon fills, and lns_reasons, whose counts begin again. Maps that layout 1
+// did not have, such as those of IPv6, are made as at a first start.
 const previousLayout kernelLnsLayout = 1
 
 // outgrown are the maps of previousLayout that don't fit any more.

@@ -64,7 +64,7 @@ func (p *previous) serve(w *world, s Session, path string) {
 	p.t.Helper()
 	s.Policy.State = kernelLnsStateLNS_OPEN
 	p.put("lns_sessions", s.Slot, &s.Policy)
-	keys := keysOf(s.Policy, nil)
+	keys := keysOf(s.Policy, routeKeys{})
 	p.put("lns_hosts", &keys.hosts[0], s.Slot)
 	p.put("lns_calls", &keys.calls[0], s.Slot)
 	key, err := localKey(local)

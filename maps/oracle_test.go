@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/session"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -78,7 +79,8 @@ func modelUp(p Policy, frame []byte) (out []byte, refuse bool) {
 	inner, ok := l2tp.DataIP(ppp)
 	if !ok {
 		protocol, _, ok := l2tp.ParsePPP(ppp)
-		return nil, !ok || protocol == l2tp.ProtocolIPv4
+		cut := len(ppp) == 1 && ppp[0] == 0xFF // an address without control
+		return nil, !ok || cut || protocol == l2tp.ProtocolIPv4
 	}
 	if broken(inner) || [4]byte(inner[12:16]) != p.Address {
 		return nil, true
@@ -86,6 +88,12 @@ func modelUp(p Policy, frame []byte) (out []byte, refuse bool) {
 	inner, ok = checkedIPv4(inner)
 	if !ok || inner[8] <= 1 {
 		return nil, false
+	}
+	inner = slices.Clone(inner)
+	if p.Flags&FlagECN != 0 {
+		if inner[1], ok = session.CombineECN(outer[1], inner[1]); !ok {
+			return nil, true
+		}
 	}
 	return toCore(clamped(inner, p.ClampMss)), false
 }
@@ -241,18 +249,19 @@ func TestSlowPathIsOracle(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
+	slot := &w.m.sessions.values[7]
 	const rounds = 20000
 	forwarded := map[string]int{}
 	for i := range rounds {
 		s := subscriberSession()
-		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum)
-		s.Policy.ClampMss = uint16(r.IntN(3) * 500)
-		// Only flags and MSS differ, which one packet at a time can see at once.
-		w.m.sessions.values[7].Flags, w.m.sessions.values[7].ClampMss = s.Policy.Flags, s.Policy.ClampMss
+		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum|FlagCopyDSCP|FlagECN)
+		s.Policy.ClampMss, s.Policy.OuterTos = uint16(r.IntN(3)*500), byte(r.IntN(64)<<2)
+		// Only flags, MSS and TOS differ, which one packet at a time can see at once.
+		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags, s.Policy.ClampMss, s.Policy.OuterTos
 
 		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(40) - 20, allPPP[r.IntN(len(allPPP))]}
 		d.offset = max(d.offset, -1)
-		up := mutate(r, fromPeer(d.message(randomInner(r, subscriber, server))))
+		up := mutate(r, marked(fromPeer(d.message(randomInner(r, subscriber, server))), byte(r.Uint32())))
 		if againstModel(t, w, "lac0", up, func() ([]byte, bool) { return modelUp(s.Policy, up) }) {
 			forwarded["up"]++
 		}

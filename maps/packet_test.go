@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+
+	"github.com/lnsd/lnsd/control/session"
 )
 
 // The addresses of the tests' one subscriber and its surroundings.
@@ -229,11 +231,22 @@ func toPeer(p Policy, inner []byte) []byte {
 	if p.Flags&FlagPFC == 0 {
 		ppp = append(ppp, 0)
 	}
-	return carried(p, append(append(ppp, 0x21), routed(inner)...))
+	if inner[0]>>4 == 6 {
+		ppp = append(append(ppp, 0x57), hopped(inner)...)
+	} else {
+		ppp = append(append(ppp, 0x21), routed(inner)...)
+	}
+	outer := session.Framing{
+		DSCP: session.DSCP{Copy: p.Flags&FlagCopyDSCP != 0, Value: p.OuterTos >> 2}, ECN: p.Flags&FlagECN != 0,
+	}
+	return carriedWith(p, outer.TOS(inner), ppp)
 }
 
-// carried is the frame that carries a PPP frame to the session's peer.
-func carried(p Policy, ppp []byte) []byte {
+// carried is the frame that carries a frame of PPP itself to the session's peer.
+func carried(p Policy, ppp []byte) []byte { return carriedWith(p, p.OuterTos, ppp) }
+
+// carriedWith is the frame that carries a PPP frame to the session's peer with a TOS.
+func carriedWith(p Policy, tos byte, ppp []byte) []byte {
 	message := binary.BigEndian.AppendUint16(nil, 0x0002)
 	if p.Flags&FlagLength != 0 {
 		message = []byte{0x40, 0x02, 0, 0}
@@ -248,7 +261,7 @@ func carried(p Policy, ppp []byte) []byte {
 	if p.Flags&FlagUDPChecksum == 0 {
 		datagram[6], datagram[7] = 0, 0
 	}
-	h := header{src: local.Addr(), dst: peer.Addr(), protocol: 17}
+	h := header{src: local.Addr(), dst: peer.Addr(), protocol: 17, tos: tos}
 	if p.Flags&FlagDontFragment != 0 {
 		h.frag = 0x4000
 	}

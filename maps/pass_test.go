@@ -11,10 +11,10 @@ func passCases() []testCase {
 	inner := toSubscriber(100)
 	host := header{src: server, dst: netip.MustParseAddr("198.51.100.1"), protocol: 6}.packet(data(40))
 	return []testCase{
-		{name: "ARP is not IPv4", in: ether(lacMAC, peerMAC, 0x0806, data(46)), reason: "pass_not_ipv4"},
-		{name: "IPv6 is not IPv4", in: ether(lacMAC, peerMAC, 0x86DD, data(60)), reason: "pass_not_ipv4"},
-		{name: "a frame with nothing but a tag is not IPv4", in: ether(lacMAC, peerMAC, 0x8100, nil), reason: "pass_not_ipv4"},
-		{name: "a third tag is not understood", reason: "pass_not_ipv4",
+		{name: "ARP is not IP", in: ether(lacMAC, peerMAC, 0x0806, data(46)), reason: "pass_not_ip"},
+		{name: "what calls itself IPv6 and is not is the kernel's to refuse", in: ether(lacMAC, peerMAC, 0x86DD, data(60)), reason: "pass_malformed"},
+		{name: "a frame with nothing but a tag is not IP", in: ether(lacMAC, peerMAC, 0x8100, nil), reason: "pass_not_ip"},
+		{name: "a third tag is not understood", reason: "pass_not_ip",
 			in: ether(lacMAC, peerMAC, 0x0800, inner, tag{0x88A8, 1}, tag{0x8100, 2}, tag{0x8100, 3})},
 		{name: "a VLAN that is not configured is another interface", in: ether(lacMAC, peerMAC, 0x0800, inner, tag{0x8100, 55}), reason: "pass_port"},
 		{name: "a device that is not configured is left alone", dev: "tun0", in: ether(tunMAC, peerMAC, 0x0800, inner), reason: "pass_port"},
@@ -96,7 +96,7 @@ func TestVLANs(t *testing.T) {
 func TestEveryReason(t *testing.T) {
 	w := newWorld(t)
 	seen := reached{}
-	for _, cases := range [][]testCase{passCases(), uplinkCases(), routeCases(), downlinkCases(), echoCases(), hairpinCases(), denyCases(), shieldCases(), rateCases()} {
+	for _, cases := range [][]testCase{passCases(), uplinkCases(), routeCases(), downlinkCases(), uplink6Cases(), downlink6Cases(), ecnCases(), echoCases(), hairpinCases(), denyCases(), shieldCases(), rateCases()} {
 		for _, c := range cases {
 			seen[c.reason] = true
 		}

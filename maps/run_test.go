@@ -93,6 +93,7 @@ func (s snapshot) moved(before snapshot) []string {
 		b := before.usage[slot]
 		list = append(list, flowMoved(fmt.Sprintf("slot %d up", slot), u.Up, b.Up)...)
 		list = append(list, flowMoved(fmt.Sprintf("slot %d down", slot), u.Down, b.Down)...)
+		list = append(list, shareMoved(slot, u.IPv6, b.IPv6)...)
 		if s.echo[slot] != before.echo[slot] {
 			list = append(list, fmt.Sprintf("slot %d echo seen", slot))
 		}

@@ -13,8 +13,8 @@ import (
 )
 
 // Policy is what the kernel holds of a session: ids, addresses (network order),
-// ports and lengths (host order), flags. State and the flag FlagRouted are set
-// by this package.
+// ports and lengths (host order), flags. State, Net6 and the flags FlagRouted,
+// FlagIPv6 and FlagRouted6 are set by this package.
 type Policy = kernelLnsSession
 
 // Flags of a Policy.
@@ -27,6 +27,10 @@ const (
 	FlagDontFragment   = kernelLnsFlagLNS_DONT_FRAGMENT // set DF in the outer header
 	FlagRouted         = kernelLnsFlagLNS_ROUTED        // has routes
 	FlagEcho           = kernelLnsFlagLNS_ECHO          // LCP Echo-Requests are answered with Magic
+	FlagIPv6           = kernelLnsFlagLNS_IPV6          // has IPv6 prefixes
+	FlagCopyDSCP       = kernelLnsFlagLNS_COPY_DSCP     // outer DSCP is the inner one
+	FlagECN            = kernelLnsFlagLNS_ECN           // ECN through the tunnel
+	FlagRouted6        = kernelLnsFlagLNS_ROUTED6       // has IPv6 prefixes besides Net6
 )
 
 // Session is one session as it is installed.
@@ -36,10 +40,11 @@ type Session struct {
 	Policy Policy
 	// Routes are IPv4 prefixes routed to the subscriber besides its address.
 	Routes []netip.Prefix
+	// Prefixes6 are the IPv6 prefixes that are the subscriber's: the /64 of its
+	// link, delegated ones, single addresses. The first /64 is found fastest,
+	// and nothing within it can be another session's.
+	Prefixes6 []netip.Prefix
 }
-
-// prefix is a routed prefix as a key.
-type prefix = kernelLnsPrefix
 
 // Install puts a session into its slot, or replaces what is there, keeping its
 // counters. It takes effect as a whole or, on error, not at all: then a session
@@ -52,14 +57,12 @@ func (m *Maps) Install(s Session) error {
 	if s.Slot == 0 || s.Slot > m.cfg.Sessions {
 		return fmt.Errorf("install: slot %d: %w", s.Slot, ErrSlot)
 	}
-	routes, err := prefixes(s.Policy.Vrf, s.Routes)
+	if len(s.Prefixes6) > 0 && !m.cfg.IPv6 {
+		return fmt.Errorf("install: slot %d: %w", s.Slot, ErrNoIPv6)
+	}
+	routes, err := s.prepare()
 	if err != nil {
 		return fmt.Errorf("install: slot %d: %w", s.Slot, err)
-	}
-	s.Policy.State = kernelLnsStateLNS_CLOSED
-	s.Policy.Flags &^= FlagRouted
-	if len(routes) > 0 {
-		s.Policy.Flags |= FlagRouted
 	}
 	if m.isOpen(s.Slot) {
 		err = m.replace(s.Slot, s.Policy, routes)
@@ -72,11 +75,40 @@ func (m *Maps) Install(s Session) error {
 	return nil
 }
 
+// prepare fills in what this package sets of the policy, and returns the routes.
+func (s *Session) prepare() (routeKeys, error) {
+	p := &s.Policy
+	net, rest := ownNet6(s.Prefixes6)
+	var routes routeKeys
+	var err error
+	if routes.v4, err = prefixes(p.Vrf, s.Routes); err != nil {
+		return routeKeys{}, err
+	}
+	if routes.v6, err = prefixes6(p.Vrf, rest); err != nil {
+		return routeKeys{}, err
+	}
+	p.State, p.Net6 = kernelLnsStateLNS_CLOSED, net
+	p.Flags &^= FlagRouted | FlagIPv6 | FlagRouted6
+	if len(routes.v4) > 0 {
+		p.Flags |= FlagRouted
+	}
+	if len(s.Prefixes6) > 0 {
+		p.Flags |= FlagIPv6
+	}
+	if len(routes.v6) > 0 {
+		p.Flags |= FlagRouted6
+	}
+	return routes, nil
+}
+
 // installNew fills a slot that no key leads to. The state is opened last, so
 // that a process that dies on the way leaves a slot that forwards nothing and
 // that the next one sweeps.
-func (m *Maps) installNew(slot uint32, p Policy, routes []prefix) error {
+func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys) error {
 	m.usage.values[slot] = kernelLnsUsage{}
+	if m.cfg.IPv6 {
+		m.shares.values[slot] = kernelLnsShare6{}
+	}
 	m.lines.values[slot] = kernelLnsLine{}
 	m.sessions.values[slot] = p
 	if err := m.addKeys(slot, keysOf(p, routes)); err != nil {
@@ -92,7 +124,7 @@ func (m *Maps) installNew(slot uint32, p Policy, routes []prefix) error {
 
 // replace changes a slot in use. It is closed meanwhile, so that no packet sees
 // one half of the old policy and one of the new.
-func (m *Maps) replace(slot uint32, p Policy, routes []prefix) error {
+func (m *Maps) replace(slot uint32, p Policy, routes routeKeys) error {
 	old := m.sessions.values[slot]
 	was, will := keysOf(old, m.routes[slot]), keysOf(p, routes)
 	m.setState(slot, kernelLnsStateLNS_CLOSED)
@@ -136,7 +168,7 @@ func (m *Maps) Remove(slots []uint32) ([]Usage, error) {
 		if err := m.removeKeys(keysOf(m.sessions.values[slot], m.routes[slot])); err != nil {
 			errs = append(errs, fmt.Errorf("remove: slot %d: %w", slot, err))
 		}
-		m.remember(slot, nil)
+		m.remember(slot, routeKeys{})
 	}
 	usage := make([]Usage, len(slots))
 	if len(open) > 0 {
@@ -168,10 +200,11 @@ func (m *Maps) Session(slot uint32) (Session, bool) {
 		return Session{}, false
 	}
 	s := Session{Slot: slot, Policy: m.sessions.values[slot]}
-	for _, p := range m.routes[slot] {
+	for _, p := range m.routes[slot].v4 {
 		bits := int(p.Prefixlen) - vrfBits
 		s.Routes = append(s.Routes, netip.PrefixFrom(netip.AddrFrom4(p.Addr), bits))
 	}
+	s.Prefixes6 = prefixes6Of(s.Policy.Net6, m.routes[slot].v6)
 	return s, true
 }
 
@@ -186,9 +219,11 @@ func (m *Maps) setState(slot uint32, state kernelLnsState) {
 }
 
 // remember keeps the routes of a slot, which no array in the kernel holds.
-func (m *Maps) remember(slot uint32, routes []prefix) {
-	m.nroute += uint32(len(routes)) - uint32(len(m.routes[slot]))
-	if len(routes) == 0 {
+func (m *Maps) remember(slot uint32, routes routeKeys) {
+	before := m.routes[slot]
+	m.nroute.v4 += uint32(len(routes.v4)) - uint32(len(before.v4))
+	m.nroute.v6 += uint32(len(routes.v6)) - uint32(len(before.v6))
+	if len(routes.v4)+len(routes.v6) == 0 {
 		delete(m.routes, slot)
 		return
 	}

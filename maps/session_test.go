@@ -50,7 +50,7 @@ func (w *world) expect(t testing.TB, sessions ...Session) {
 		if !slices.Equal(got.Routes, s.Routes) {
 			t.Errorf("slot %d has routes %v, want %v", s.Slot, got.Routes, s.Routes)
 		}
-		k := keysOf(s.Policy, nil)
+		k := keysOf(s.Policy, routeKeys{})
 		if calls[k.calls[0]] != s.Slot || hosts[k.hosts[0]] != s.Slot {
 			t.Errorf("slot %d: keys do not lead there", s.Slot)
 		}

@@ -21,6 +21,8 @@ import (
 //	      blackhole         203.0.113.0/24
 //	      unreachable       203.0.114.0/24
 //	      mtu 1000          198.18.0.0/15 by 198.51.100.2
+//
+// and the same in IPv6, see addIPv6.
 type world struct {
 	t    testing.TB
 	ns   netns.NsHandle
@@ -42,7 +44,7 @@ func mac(last byte) net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, 0, la
 // goroutine lives in its namespace; others enter it.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	return newWorldWith(t, Config{Sessions: 64, Routes: 16})
+	return newWorldWith(t, Config{Sessions: 64, Routes: 16, IPv6: true})
 }
 
 // newWorldWith is newWorld for another configuration.
@@ -100,6 +102,7 @@ func newNetwork(t testing.TB) *world {
 	w.addRoute(&netlink.Route{Dst: cidr("198.18.0.0/15"), Gw: net.ParseIP("198.51.100.2"), MTU: 1000, MTULock: true})
 	w.addRoute(&netlink.Route{Dst: cidr("203.0.113.0/24"), Type: 6}) // RTN_BLACKHOLE
 	w.addRoute(&netlink.Route{Dst: cidr("203.0.114.0/24"), Type: 7}) // RTN_UNREACHABLE
+	w.addIPv6()
 	return w
 }
 
@@ -143,6 +146,7 @@ func (w *world) addLink(name string, hw net.HardwareAddr, addr string) {
 		LinkAttrs: netlink.LinkAttrs{Name: name, HardwareAddr: hw, NumRxQueues: 1, NumTxQueues: 1},
 		PeerName:  name + "x",
 	}))
+	w.must(os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", name, "accept_dad"), []byte("0"), 0))
 	for _, end := range []string{name, name + "x"} {
 		l, err := netlink.LinkByName(end)
 		w.must(err)

@@ -61,7 +61,9 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
 
-	if d.socket, err = udp.Listen(udp.Config{Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true}); err != nil {
+	if d.socket, err = udp.Listen(udp.Config{
+		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF,
+	}); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
@@ -160,6 +162,8 @@ func slowPathConfig(c *config.Config) tun.Config {
 		ICMPRate:   c.SlowPath.ICMPRate,
 		Forwarding: true,
 		Isolate:    c.Sessions.Hairpin == config.HairpinDeny,
+
+		DontFragment: c.L2TP.OuterDF,
 	}
 	if !t.Address.IsValid() {
 		t.Address = c.L2TP.BindAddress

@@ -50,6 +50,8 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		UDPChecksum: c.L2TP.UDPChecksum,
 		LACSources:  lacSources(c),
 		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},
+
+		DontFragment: c.L2TP.OuterDF,
 	}
 	switch c.Sessions.Hairpin {
 	case config.HairpinDeny:

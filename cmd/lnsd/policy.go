@@ -97,6 +97,8 @@ func sessionConfig(c *config.Config, lac config.LAC) *session.Config {
 		DataLength:   lac.SendLength,
 		DataSequence: c.L2TP.SendSequence,
 		ClampMSS:     c.L2TP.ClampMSS,
+		OuterDSCP:    lac.OuterDSCP,
+		ECN:          lac.ECN,
 		Duplicates:   c.Sessions.Duplicates,
 
 		OmitAddressControl: !lac.SendAddressControl,

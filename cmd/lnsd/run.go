@@ -124,8 +124,8 @@ func (d *daemon) disconnect() {
 // up go through the slow path, everything else to the engine.
 func (d *daemon) receive(ctx context.Context) error {
 	uplink := d.slow.NewUplink()
-	return d.socket.RunBatches(ctx, func(local, peer netip.AddrPort, b []byte) {
-		if !uplink.Packet(local, peer, b) {
+	return d.socket.RunMarked(ctx, func(local, peer netip.AddrPort, tos byte, b []byte) {
+		if !uplink.Packet(local, peer, tos, b) {
 			d.inboxes.Packet(local, peer, b)
 		}
 	}, uplink.Flush)

@@ -59,6 +59,12 @@ type L2TP struct {
 	RetryInterval, RetryCap time.Duration
 	MaxRetries              int
 	EstablishTimeout        time.Duration
+	// OuterDF sets DF in the packets to the LACs.
+	OuterDF bool
+	// OuterDSCP is the code point of data packets to the LACs.
+	OuterDSCP session.DSCP
+	// ECN carries congestion marks through the tunnels.
+	ECN bool
 	// SendLength writes the Length field in data headers.
 	SendLength bool
 	// SendSequence writes Ns and Nr in data headers.

@@ -105,6 +105,8 @@ func LACKeys() []LACKey {
 		lacRow("authtypes", list(enum(authWords()), false), func(l *LAC) *[]session.AuthMethod { return &l.AuthTypes }, "Authentication types, in order of preference."),
 		lacRow("renegotiation", enum(renegotiateWords()), func(l *LAC) *Renegotiate { return &l.Renegotiate }, "When to negotiate LCP anew."),
 		lacRow("proxy", boolean(), func(l *LAC) *bool { return &l.Proxy }, "Take LCP and authentication from these LACs."),
+		lacRow("outer_dscp", dscp(), func(l *LAC) *session.DSCP { return &l.OuterDSCP }, "DSCP of data packets: that of the subscriber's packet, none (0), or a fixed one."),
+		lacRow("ecn", boolean(), func(l *LAC) *bool { return &l.ECN }, "Carry ECN marks through the tunnel (RFC 6040), which these LACs must do too."),
 		lacRow("send_length", boolean(), func(l *LAC) *bool { return &l.SendLength }, "Write the Length field in data headers."),
 		lacRow("send_address_control", boolean(), func(l *LAC) *bool { return &l.SendAddressControl }, "Write FF 03 before data."),
 	}

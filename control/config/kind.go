@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lnsd/lnsd/control/session"
 )
 
 // A kind is a type of argument: how it is read, written and described. Errors of
@@ -76,6 +78,36 @@ func orZero[T integers](k kind[T], off string) kind[T] {
 		return v, err
 	}
 	return k
+}
+
+// dscp is the rule for the outer code point.
+func dscp() kind[session.DSCP] {
+	fixed := number[uint8]("", 0, 63)
+	return kind[session.DSCP]{
+		name: "copy|none|number", bounds: fixed.bounds, words: []string{"copy", "none"},
+		parse: func(s string) (session.DSCP, error) {
+			switch strings.ToLower(s) {
+			case "copy":
+				return session.DSCP{Copy: true}, nil
+			case "none":
+				return session.DSCP{}, nil
+			}
+			v, err := fixed.parse(s)
+			if err != nil {
+				return session.DSCP{}, fmt.Errorf("must be copy, none or a number from 0 to 63")
+			}
+			return session.DSCP{Value: v}, nil
+		},
+		format: func(d session.DSCP) string {
+			switch {
+			case d.Copy:
+				return "copy"
+			case d.Value == 0:
+				return "none"
+			}
+			return fixed.format(d.Value)
+		},
+	}
 }
 
 func ofUnit(unit string) string {

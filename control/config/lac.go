@@ -31,6 +31,8 @@ type LAC struct {
 	Proxy              bool
 	SendLength         bool
 	SendAddressControl bool
+	OuterDSCP          session.DSCP
+	ECN                bool
 
 	// Given is what the command said, to render it again.
 	Given []LACText
@@ -59,5 +61,7 @@ func (c *Config) Unknown() LAC {
 		Proxy:              c.PPP.Proxy,
 		SendLength:         c.L2TP.SendLength,
 		SendAddressControl: c.PPP.SendAddressControl,
+		OuterDSCP:          c.L2TP.OuterDSCP,
+		ECN:                c.L2TP.ECN,
 	}
 }

@@ -73,6 +73,9 @@ type Config struct {
 	// MaxRoutes is how many prefixes can be routed to subscribers, besides their
 	// addresses; 0 is a quarter of MaxSessions, and 1024 at least.
 	MaxRoutes uint32
+	// IPv6 makes room for the sessions' IPv6 prefixes. Without it sessions that
+	// have some are left to the slow path.
+	IPv6 bool
 	// Locals are the addresses and ports of our UDP sockets. The unspecified
 	// address stands for all IPv4 addresses of the host, whichever they are at
 	// the time.
@@ -112,7 +115,7 @@ func (c Config) maps() maps.Config {
 	}
 	hairpin := [...]maps.Hairpin{HairpinAllow: maps.HairpinAllow, HairpinDeny: maps.HairpinDeny, HairpinCore: maps.HairpinCore}
 	return maps.Config{
-		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes,
+		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes, IPv6: c.IPv6,
 		OuterTTL: c.OuterTTL, Hairpin: hairpin[c.Hairpin], Rates: c.Rates.maps(), Generic: c.Want == Generic,
 	}
 }

@@ -9,10 +9,13 @@ import (
 
 // eligible says whether XDP can forward a session. The others are left to the
 // slow path as a whole: data sequence numbers need one place that counts (RFC
-// 2661 section 5.4), and only IPv4 over IPv4 in the main table is understood.
-func eligible(r *session.Record) bool {
-	return !r.Framing.Sequence && r.VRF == 0 &&
-		r.Address.Is4() && r.Local.Addr().Is4() && r.Peer.Addr().Is4()
+// 2661 section 5.4), and only what goes over IPv4 in the main table is understood.
+func (c *Config) eligible(r *session.Record) bool {
+	if len(r.Prefixes6) > 0 && !c.IPv6 {
+		return false
+	}
+	return !r.Framing.Sequence && r.VRF == 0 && (r.Address.Is4() || len(r.Prefixes6) > 0) &&
+		r.Local.Addr().Is4() && r.Peer.Addr().Is4()
 }
 
 // entry turns a record into what the maps hold.
@@ -27,12 +30,21 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		Peer:          r.Peer.Addr().As4(),
 		LocalPort:     r.Local.Port(),
 		PeerPort:      r.Peer.Port(),
-		Address:       r.Address.As4(),
 		Mtu:           r.MTU,
 		ClampMss:      r.ClampMSS,
+		OuterTos:      r.Framing.DSCP.Value << 2,
 		Magic:         r.LocalMagic,
 		// Whatever is installed has its network layer up, and so LCP opened.
 		Flags: maps.FlagEcho,
+	}
+	if r.Framing.ECN {
+		p.Flags |= maps.FlagECN
+	}
+	if r.Framing.DSCP.Copy {
+		p.Flags |= maps.FlagCopyDSCP
+	}
+	if r.Address.Is4() {
+		p.Address = r.Address.As4()
 	}
 	if r.Framing.Length {
 		p.Flags |= maps.FlagLength
@@ -49,7 +61,7 @@ func (c *Config) entry(r *session.Record) maps.Session {
 	if c.DontFragment {
 		p.Flags |= maps.FlagDontFragment
 	}
-	s := maps.Session{Slot: r.Slot, Policy: p}
+	s := maps.Session{Slot: r.Slot, Policy: p, Prefixes6: r.Prefixes6}
 	for _, route := range r.Routes {
 		if route.IsValid() && route.Addr().Is4() {
 			s.Routes = append(s.Routes, netip.PrefixFrom(route.Addr(), route.Bits()).Masked())

@@ -164,7 +164,7 @@ func (w *worker) carryOut(ops []operation) {
 func (w *worker) remove(ops []operation) {
 	w.gone = w.gone[:0]
 	for i := range ops {
-		if r := &ops[i].Record; w.isInstalled(r.Slot) && (ops[i].Remove || !eligible(r)) {
+		if r := &ops[i].Record; w.isInstalled(r.Slot) && (ops[i].Remove || !w.cfg.eligible(r)) {
 			w.gone = append(w.gone, r.Slot)
 		}
 	}
@@ -198,7 +198,7 @@ func (w *worker) install(op *operation) error {
 	case op.refused:
 		w.refused.Add(1)
 		return ErrQueueFull
-	case !eligible(r):
+	case !w.cfg.eligible(r):
 		return nil
 	}
 	if err := w.table.Install(w.cfg.entry(r)); err != nil {

@@ -48,6 +48,10 @@ type Config struct {
 	// DataLength and DataSequence put the optional fields into data headers
 	// (RFC 2661 section 3.1). A LAC that requires sequencing gets it anyway.
 	DataLength, DataSequence bool
+	// OuterDSCP is the code point of data packets to the LAC.
+	OuterDSCP DSCP
+	// ECN carries congestion marks through the tunnel; only for LACs that do too.
+	ECN bool
 	// OmitAddressControl leaves FF 03 out of data packets even where ACFC was not
 	// negotiated, for LACs that expect none.
 	OmitAddressControl bool

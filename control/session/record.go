@@ -45,6 +45,11 @@ type Record struct {
 	Address netip.Addr
 	// Routes are further prefixes routed to the subscriber (Framed-Route).
 	Routes []netip.Prefix
+	// Prefixes6 are the IPv6 prefixes that are the subscriber's: that of its
+	// link, those delegated to it, single addresses. What comes from other
+	// sources is dropped, link-local and unspecified ones apart, which are never
+	// forwarded. None: the session carries no IPv6.
+	Prefixes6 []netip.Prefix
 
 	Framing Framing
 	// NextNs is the sequence number of the session's next data message at the
@@ -56,7 +61,7 @@ type Record struct {
 	// subscriber: the least of the peer's MRU and what the outer path carries.
 	MTU uint16
 	// ClampMSS is the largest TCP MSS, in bytes, allowed in SYN segments of
-	// either direction; 0 leaves them alone.
+	// either direction of IPv4; 0 leaves them alone. In IPv6 it is 20 bytes less.
 	ClampMSS uint16
 
 	// LocalMagic is our LCP Magic-Number, which an Echo-Reply that the forwarding
@@ -83,6 +88,22 @@ type Framing struct {
 	// CompressProtocol writes a one-byte PPP protocol number where it fits,
 	// as negotiated by PFC (RFC 1661 section 6.5).
 	CompressProtocol bool
+	// DSCP is the code point of the outer header.
+	DSCP DSCP
+	// ECN copies the inner ECN field to the outer header, and combines the outer
+	// one with the inner on the way in (RFC 6040, normal mode). The peer must do
+	// the same.
+	ECN bool
+}
+
+// TOS returns the byte for the outer header around the IP packet ip, of whose
+// header the first two bytes must be there.
+func (f Framing) TOS(ip []byte) byte {
+	tos := f.DSCP.TOS(ip)
+	if f.ECN {
+		tos |= trafficClass(ip) & ecnMask
+	}
+	return tos
 }
 
 // ProgramOp asks the forwarding path to install or to remove a session.
@@ -113,6 +134,9 @@ type Counters struct {
 	UpPackets, UpBytes     uint64
 	DownPackets, DownBytes uint64
 	UpDropped, DownDropped uint64
+	// The part of the packets and bytes above that is IPv6.
+	UpPackets6, UpBytes6     uint64
+	DownPackets6, DownBytes6 uint64
 	// LastSeen is when the last user packet passed in either direction; the
 	// zero time when none has.
 	LastSeen time.Time
@@ -130,6 +154,10 @@ func (c Counters) Add(o Counters) Counters {
 	c.DownBytes += o.DownBytes
 	c.UpDropped += o.UpDropped
 	c.DownDropped += o.DownDropped
+	c.UpPackets6 += o.UpPackets6
+	c.UpBytes6 += o.UpBytes6
+	c.DownPackets6 += o.DownPackets6
+	c.DownBytes6 += o.DownBytes6
 	if o.LastSeen.After(c.LastSeen) {
 		c.LastSeen = o.LastSeen
 	}

@@ -113,7 +113,7 @@ func New(cfg *Config, s Setup, random func([]byte), now time.Time) *Session {
 	return &Session{
 		cfg: cfg, setup: s, random: random, opened: now,
 		setupBy: now.Add(cfg.setupTimeout()),
-		framing: Framing{Length: cfg.DataLength, Sequence: cfg.DataSequence},
+		framing: Framing{Length: cfg.DataLength, Sequence: cfg.DataSequence, DSCP: cfg.OuterDSCP, ECN: cfg.ECN},
 	}
 }
 

@@ -13,10 +13,10 @@ type sink struct{}
 
 var room = make([]byte, maxPacket+20)
 
-func (sink) write(*joiner) int                         { return 0 }
-func (sink) Reserve(_, _ netip.AddrPort, n int) []byte { return room[:n] }
-func (sink) Flush()                                    {}
-func (sink) send([]byte) error                         { return nil }
+func (sink) write(*joiner) int                                 { return 0 }
+func (sink) Reserve(_, _ netip.AddrPort, _ byte, n int) []byte { return room[:n] }
+func (sink) Flush()                                            {}
+func (sink) send([]byte) error                                 { return nil }
 
 func sinkPath(t testing.TB) *Path {
 	p, _ := newPath(t)
@@ -45,11 +45,11 @@ func TestNoAllocationPerPacket(t *testing.T) {
 	up := data(udpPacket("10.64.0.7", "198.51.100.2", 0, 1000))
 	next, fresh := data(segment(1, nil)), &ring{}
 	for name, f := range map[string]func(){
-		"uplink":     func() { u.Packet(lns, lac, fresh.copy(up)) },
+		"uplink":     func() { u.Packet(lns, lac, 0, fresh.copy(up)) },
 		"downlink":   func(b []byte) func() { return func() { p.down[0].packet(b) } }(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 1000)),
 		"fragmented": func(b []byte) func() { return func() { p.down[0].packet(b) } }(udpPacket("198.51.100.2", "10.64.0.7", 0, 1472)),
 		"joined": func(b []byte) func() {
-			return func() { u.Packet(lns, lac, fresh.copy(b)); u.Packet(lns, lac, fresh.copy(next)) }
+			return func() { u.Packet(lns, lac, 0, fresh.copy(b)); u.Packet(lns, lac, 0, fresh.copy(next)) }
 		}(data(segment(0, nil))),
 		"uncut":   func(b []byte) func() { return func() { p.down[0].frame(b) } }(uncut(tcpPacket("198.51.100.2", "10.64.0.7", 1, tcpFlagACK, nil, counting(60000)), 1000)),
 		"too big": func(b []byte) func() { return func() { p.down[0].packet(b) } }(udpPacket("198.51.100.2", "10.64.0.7", flagDF, 1472)),
@@ -71,7 +71,7 @@ func BenchmarkUplink(b *testing.B) {
 	b.ReportAllocs()
 	fresh := &ring{}
 	for b.Loop() {
-		u.Packet(lns, lac, fresh.copy(d))
+		u.Packet(lns, lac, 0, fresh.copy(d))
 	}
 }
 
@@ -106,9 +106,9 @@ func BenchmarkUplinkJoined(b *testing.B) {
 	b.ReportAllocs()
 	copies := &ring{}
 	for b.Loop() {
-		u.Packet(lns, lac, copies.copy(fresh[0])) // which joining changes
+		u.Packet(lns, lac, 0, copies.copy(fresh[0])) // which joining changes
 		for _, d := range fresh[1:] {
-			u.Packet(lns, lac, d)
+			u.Packet(lns, lac, 0, d)
 		}
 		u.Flush()
 	}

@@ -16,6 +16,7 @@ const (
 	upMalformed
 	upNotIPv4
 	upLate
+	upECN
 	upHairpin
 	upWriteError
 	downForwarded
@@ -39,6 +40,7 @@ var reasonNames = [reasons]string{
 	upMalformed:     "slow_up_malformed",
 	upNotIPv4:       "slow_up_not_ipv4",
 	upLate:          "slow_up_late",
+	upECN:           "slow_up_ecn",
 	upHairpin:       "slow_up_hairpin_denied",
 	upWriteError:    "slow_up_write_error",
 	downForwarded:   "slow_down_forwarded",

@@ -10,10 +10,10 @@ import (
 )
 
 // Batch collects datagrams that are written in place: Reserve returns room for one
-// of n bytes, nil if it can't be sent, and Flush hands all to the network. It is
-// used by one goroutine.
+// of n bytes, nil if it can't be sent, in a packet with a TOS, and Flush hands all to
+// the network. It is used by one goroutine.
 type Batch interface {
-	Reserve(local, peer netip.AddrPort, n int) []byte
+	Reserve(local, peer netip.AddrPort, tos byte, n int) []byte
 	Flush()
 }
 
@@ -22,6 +22,7 @@ type downlink struct {
 	p     *Path
 	send  Batch
 	limit *rate.Limiter // of ICMP errors, shared by all queues
+	paths *pathMTUs     // nil where outer packets may be fragmented
 	now   time.Time     // of one of the last nowFrames frames
 	age   int           // how many frames ago that was
 	// scratch holds an ICMP message, piece a fragment, segment one that is not
@@ -64,18 +65,29 @@ func (d *downlink) frame(b []byte) {
 		return
 	}
 	o, b := parseOffload(b), b[offloadLen:]
-	p, ok := trimIPv4(b)
+	p, ok := d.trim(b)
 	switch {
 	case !ok || o.kind == 0 && o.flags&offloadNeedsChecksum == 0:
 		d.p.counts.add(d.packet(b), 1) // which knows what is wrong with it
 	case o.kind == 0 && o.complete(p):
 		d.p.counts.add(d.packet(p), 1)
-	case o.kind == offloadTCP4:
+	case o.kind == offloadTCP4 && p[0]>>4 == 4:
 		d.uncut(&o, p)
 	default:
 		d.p.counts.add(downReadError, 1)
 	}
 }
+
+// trim is trimIPv4 or, for IPv6 where it is carried, trimIPv6.
+func (d *downlink) trim(b []byte) ([]byte, bool) {
+	if d.isIPv6(b) {
+		return trimIPv6(b)
+	}
+	return trimIPv4(b)
+}
+
+// isIPv6 says whether b is for packet6.
+func (d *downlink) isIPv6(b []byte) bool { return len(b) > 0 && b[0]>>4 == 6 && d.p.ipv6 }
 
 // uncut forwards a packet that stands for many.
 func (d *downlink) uncut(o *offload, p []byte) {
@@ -95,10 +107,11 @@ func (d *downlink) uncut(o *offload, p []byte) {
 		return
 	}
 	d.p.counts.add(downForwarded, s.count())
+	tos := e.outer.TOS(p)
 	d.begin(e)
 	defer d.end(e)
 	for n := s.length(); n > 0; n = s.length() {
-		room := d.header(e, n)
+		room := d.header(e, l2tp.ProtocolIPv4, tos, n)
 		if room == nil {
 			return
 		}
@@ -114,7 +127,7 @@ func (d *downlink) session(p []byte, longest, packets, bytes int) *entry {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	e := t.byDestination(destination(p))
-	if e == nil || longest > e.mtu {
+	if e == nil || longest > d.paths.inner(e, l2tp.ProtocolIPv4, d.now) {
 		return nil
 	}
 	d.count(e, packets, bytes)
@@ -128,6 +141,9 @@ func (d *downlink) count(e *entry, packets, bytes int) {
 
 // packet forwards one packet.
 func (d *downlink) packet(b []byte) reason {
+	if d.isIPv6(b) {
+		return d.packet6(b)
+	}
 	if len(b) > 0 && b[0]>>4 != 4 {
 		return downNotIPv4
 	}
@@ -139,7 +155,7 @@ func (d *downlink) packet(b []byte) reason {
 		// Sending may wait for room in the socket; the table is not locked.
 		clampMSS(packet, e.mss)
 		d.begin(e)
-		copy(d.header(e, len(packet)), packet)
+		copy(d.header(e, l2tp.ProtocolIPv4, e.outer.TOS(packet), len(packet)), packet)
 		d.end(e)
 		return downForwarded
 	}
@@ -157,7 +173,7 @@ func (d *downlink) refuse(packet []byte) reason {
 		return downNoSession
 	}
 	defer t.mu.RUnlock()
-	return d.tooBig(e, packet)
+	return d.tooBig(e, packet, d.paths.inner(e, l2tp.ProtocolIPv4, d.now))
 }
 
 // begin comes before a session's data messages, end after them. Where a session has
@@ -176,10 +192,11 @@ func (d *downlink) end(e *entry) {
 	}
 }
 
-// header queues a datagram of session e and writes the start of its data message.
-// It returns the room for an IP packet of n bytes, nil when it can't be sent.
-func (d *downlink) header(e *entry, n int) []byte {
-	room := d.send.Reserve(e.local, e.peer, e.overhead+n)
+// header queues a datagram of session e with a TOS and writes the start of its data
+// message. It returns the room for an IP packet of n bytes, which protocol is PPP's
+// number for; nil, when it can't be sent.
+func (d *downlink) header(e *entry, protocol uint16, tos byte, n int) []byte {
+	room := d.send.Reserve(e.local, e.peer, tos, e.overhead+n)
 	if room == nil {
 		return nil
 	}
@@ -189,21 +206,21 @@ func (d *downlink) header(e *entry, n int) []byte {
 	}
 	f := e.framing
 	head := l2tp.AppendDataHeader(room[:0], e.peerTunnel, e.peerSession, f.Length, f.Sequence, ns, e.ppp+n)
-	l2tp.AppendPPP(head, l2tp.ProtocolIPv4, f.AddressControl, f.ShortProtocol)
+	l2tp.AppendPPP(head, protocol, f.AddressControl, f.ShortProtocol)
 	return room[e.overhead:]
 }
 
-// tooBig handles a packet longer than the session's MTU: it is cut, or its sender
-// told (RFC 1812 section 4.2.2.7 and RFC 1191 section 3).
-func (d *downlink) tooBig(e *entry, packet []byte) reason {
-	f, fits := newFragmenter(packet, e.mtu)
+// tooBig handles a packet longer than mtu, the session's or its path's: it is cut,
+// or its sender told (RFC 1812 section 4.2.2.7 and RFC 1191 section 3).
+func (d *downlink) tooBig(e *entry, packet []byte, mtu int) reason {
+	f, fits := newFragmenter(packet, mtu)
 	if fragmentWord(packet)&flagDF != 0 || !fits {
 		e.downDropped.Add(1)
 		from := d.p.address
 		if from == 0 && e.local.Addr().Is4() {
 			from = number(e.local.Addr())
 		}
-		d.unreachable(from, packet, codeFragmentNeed, uint16(e.mtu))
+		d.unreachable(from, packet, codeFragmentNeed, uint16(mtu))
 		return downTooBig
 	}
 	// A SYN is never this long, so there is no MSS to clamp.
@@ -215,7 +232,7 @@ func (d *downlink) tooBig(e *entry, packet []byte) reason {
 			return downFragmented
 		}
 		d.count(e, 1, len(d.piece))
-		copy(d.header(e, len(d.piece)), d.piece)
+		copy(d.header(e, l2tp.ProtocolIPv4, e.outer.TOS(d.piece), len(d.piece)), d.piece)
 	}
 }
 

@@ -69,7 +69,7 @@ func (j *joiner) reset() {
 // packets is how many there are, joined or not.
 func (j *joiner) packets() int { return len(j.pieces) }
 
-// add takes packet b[at:], which trimIPv4 has accepted. All of b is used until
+// add takes packet b[at:], which trimIPv4 or trimIPv6 has accepted. All of b is used until
 // reset, and may be changed.
 func (j *joiner) add(b []byte, at int) {
 	p := b[at:]

@@ -37,15 +37,30 @@ func configure(nl *netlink.Handle, name string, cfg Config) (int, error) {
 			return 0, fmt.Errorf("device %s: address %s: %w", name, cfg.Address, err)
 		}
 	}
+	if cfg.IPv6 {
+		// A router would report that it listens to ff02::2.
+		if err := nl.LinkSetMulticastOff(link); err != nil {
+			return 0, fmt.Errorf("device %s: multicast off: %w", name, err)
+		}
+	}
+	if cfg.Address6.IsValid() && !hasAddress(nl, cfg.Address6) {
+		addr := &netlink.Addr{
+			IPNet: &net.IPNet{IP: cfg.Address6.AsSlice(), Mask: net.CIDRMask(128, 128)},
+			Flags: unix.IFA_F_NODAD, // there is nobody to ask
+		}
+		if err := nl.AddrReplace(link, addr); err != nil {
+			return 0, fmt.Errorf("device %s: address %s: %w", name, cfg.Address6, err)
+		}
+	}
 	if err := nl.LinkSetUp(link); err != nil {
 		return 0, fmt.Errorf("device %s: up: %w", name, err)
 	}
 	route := kernelRoute(nl, link.Attrs().Index, cfg.Address)
 	for _, p := range cfg.Pools {
-		if !p.Addr().Is4() {
+		if !p.Addr().Is4() && !cfg.IPv6 {
 			return 0, fmt.Errorf("pool %s is not IPv4", p)
 		}
-		if err := route(newPrefix4(p), true); err != nil {
+		if err := route(p.Masked(), true); err != nil {
 			return 0, fmt.Errorf("route for pool %s: %w", p, err)
 		}
 	}
@@ -63,29 +78,33 @@ func hasAddress(nl *netlink.Handle, a netip.Addr) bool {
 //
 // Reverse path filtering needs no change: the route back to every source that an
 // Uplink lets through is the device itself, which passes even the strict mode.
-func checkHost(name string, forwarding bool, log *zap.Logger) error {
-	// The device carries IPv4 alone; without this the kernel would send router
-	// solicitations and MLD reports into it.
-	if err := setSysctl("net/ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil {
-		log.Debug("IPv6 not disabled on the device", zap.String("device", name), zap.Error(err))
+func checkHost(forwarding, ipv6 bool, log *zap.Logger) error {
+	if err := checkForwarding("net.ipv4.ip_forward", forwarding, log); err != nil || !ipv6 {
+		return err
 	}
-	const path = "net/ipv4/ip_forward"
+	return checkForwarding("net.ipv6.conf.all.forwarding", forwarding, log)
+}
+
+// checkForwarding looks at a forwarding switch, and turns it on where that is
+// wanted.
+func checkForwarding(setting string, wanted bool, log *zap.Logger) error {
+	path := strings.ReplaceAll(setting, ".", "/")
 	on, err := os.ReadFile("/proc/sys/" + path)
 	if err != nil {
-		log.Warn("can't tell whether the host forwards IPv4", zap.Error(err))
+		log.Warn("can't tell whether the host forwards", zap.String("setting", setting), zap.Error(err))
 		return nil
 	}
 	if strings.TrimSpace(string(on)) == "1" {
 		return nil
 	}
-	if !forwarding {
-		log.Warn("the host does not forward IPv4: subscribers reach nothing but this host", zap.String("setting", "net.ipv4.ip_forward"))
+	if !wanted {
+		log.Warn("the host does not forward: subscribers reach nothing but this host", zap.String("setting", setting))
 		return nil
 	}
 	if err := setSysctl(path, "1"); err != nil {
-		return fmt.Errorf("switch net.ipv4.ip_forward on: %w", err)
+		return fmt.Errorf("switch %s on: %w", setting, err)
 	}
-	log.Info("switched IPv4 forwarding on", zap.String("setting", "net.ipv4.ip_forward"))
+	log.Info("switched forwarding on", zap.String("setting", setting))
 	return nil
 }
 

@@ -20,7 +20,11 @@ func clampMSS(p []byte, limit uint16) bool {
 	if limit == 0 || protocol(p) != protoTCP || fragmentWord(p)&fragmentOffset != 0 {
 		return false
 	}
-	tcp := p[headerLen(p):]
+	return clampTCP(p[headerLen(p):], limit)
+}
+
+// clampTCP does so in a segment.
+func clampTCP(tcp []byte, limit uint16) bool {
 	if len(tcp) < tcpMinHeader || tcp[13]&tcpFlagSYN == 0 {
 		return false
 	}

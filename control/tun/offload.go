@@ -12,6 +12,10 @@ const (
 	offloadECN           = 0x80 // type: VIRTIO_NET_HDR_GSO_ECN
 )
 
+// udpChecksumAt is where in the UDP header the checksum is, and in no other header
+// that the kernel leaves to us.
+const udpChecksumAt = 6
+
 // offload is the header's contents. All numbers are in host order.
 type offload struct {
 	flags, kind   byte
@@ -49,7 +53,7 @@ func (o *offload) complete(p []byte) bool {
 		return false
 	}
 	sum := checksum(p[start:])
-	if sum == 0 && protocol(p) == protoUDP {
+	if sum == 0 && o.checksumAt == udpChecksumAt {
 		sum = 0xFFFF // 0 would mean that there is none (RFC 768)
 	}
 	binary.BigEndian.PutUint16(p[at:], sum)

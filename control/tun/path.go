@@ -35,6 +35,11 @@ type Config struct {
 	// Pools are the prefixes that subscribers' addresses come from; each gets
 	// one route to the device.
 	Pools []netip.Prefix
+	// IPv6 carries the sessions' IPv6 prefixes too; Pools may then hold some.
+	IPv6 bool
+	// Address6 is our IPv6 address on the subscribers' side and the source of
+	// ICMPv6 errors, of which the zero value sends none.
+	Address6 netip.Addr
 	// MTU of the device in bytes, at least the largest MTU of any session;
 	// 0 is 1500.
 	MTU int
@@ -47,7 +52,12 @@ type Config struct {
 	Queues int
 	// ICMPRate is how many ICMP errors may be sent in a second; 0 sends none.
 	ICMPRate int
-	// Forwarding switches the host's ip_forward on when it is off.
+	// DontFragment says that what send sends has DF set. What is larger than the
+	// path to a LAC carries is then cut inside the tunnel, or refused there.
+	DontFragment bool
+	// Forwarding switches the host's forwarding on when it is off: ip_forward,
+	// and with IPv6 that of all interfaces, which then heed router
+	// advertisements only where accept_ra is 2.
 	Forwarding bool
 	// Isolate drops packets from one subscriber to another.
 	Isolate bool
@@ -59,20 +69,24 @@ type Path struct {
 	log     *zap.Logger
 	name    string
 	address uint32 // ours, 0 if there is none
-	isolate bool
-	offload bool
-	queues  []*queue
-	table   *table
-	counts  counts
-	down    []*downlink // by queue
-	icmp    icmpSender
+	// ipv6 is whether sessions may have IPv6, address6 our address in it.
+	ipv6     bool
+	address6 netip.Addr
+	isolate  bool
+	offload  bool
+	queues   []*queue
+	table    *table
+	counts   counts
+	down     []*downlink // by queue
+	icmp     icmpSender
+	icmp6    icmpSender
 	// newWriter makes what an Uplink writes to.
 	newWriter func() frameWriter
 	routes    *routes
 	closers   []func() error
 }
 
-// icmpSender sends a whole IPv4 packet.
+// icmpSender sends a whole IP packet.
 type icmpSender interface{ send(packet []byte) error }
 
 // Open creates the TUN device, with its address and routes, in the calling
@@ -115,18 +129,38 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
 	p.closers = append(p.closers, func() error { nl.Close(); return nil })
+	if err := prepareIPv6(name, cfg.IPv6, log); err != nil {
+		return nil, fmt.Errorf("device %s: IPv6: %w", name, err)
+	}
+	if cfg.IPv6 {
+		raw6, err := openRawSocket6()
+		if err != nil {
+			return nil, err
+		}
+		p.closers = append(p.closers, raw6.Close)
+		p.ipv6, p.address6, p.icmp6 = true, cfg.Address6, raw6
+	}
 	index, err := configure(nl, name, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkHost(name, cfg.Forwarding, log); err != nil {
+	if err := checkHost(cfg.Forwarding, cfg.IPv6, log); err != nil {
 		return nil, err
 	}
 	p.routes = newRoutes(cfg.Pools, kernelRoute(nl, index, cfg.Address), &p.counts, log)
 	p.closers = append(p.closers, func() error { p.routes.close(); return nil })
 	limit := rate.NewLimiter(rate.Limit(cfg.ICMPRate), cfg.ICMPRate)
 	for range queues {
-		p.down = append(p.down, newDownlink(p, newBatch(), limit))
+		d := newDownlink(p, newBatch(), limit)
+		if cfg.DontFragment {
+			paths, closePaths, err := newPathMTUs()
+			if err != nil {
+				return nil, err
+			}
+			p.closers = append(p.closers, closePaths)
+			d.paths = paths
+		}
+		p.down = append(p.down, d)
 	}
 	log.Info("slow path open", zap.String("device", name), zap.Stringer("address", cfg.Address),
 		zap.Int("mtu", cfg.MTU), zap.Bool("offload", cfg.Offload), zap.Int("queues", len(queues)), zap.Int("pools", len(cfg.Pools)))

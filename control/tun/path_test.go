@@ -29,6 +29,7 @@ type memory struct {
 	headers [][offloadLen]byte
 	sent    [][]byte
 	to      []netip.AddrPort
+	tos     []byte // that Reserve was given
 	icmp    [][]byte
 	flushes int
 }
@@ -48,14 +49,15 @@ func (m *memory) write(j *joiner) int {
 	}
 	return 0
 }
-func (m *memory) Reserve(_, peer netip.AddrPort, n int) []byte {
+func (m *memory) Reserve(_, peer netip.AddrPort, tos byte, n int) []byte {
 	b := make([]byte, n)
+	m.tos = append(m.tos, tos)
 	m.sent = append(m.sent, b)
 	m.to = append(m.to, peer)
 	return b
 }
 func (m *memory) Send(local, peer netip.AddrPort, b []byte) {
-	copy(m.Reserve(local, peer, len(b)), b)
+	copy(m.Reserve(local, peer, 0, len(b)), b)
 }
 func (m *memory) Flush()              { m.flushes++ }
 func (m *memory) send(p []byte) error { m.icmp = append(m.icmp, bytes.Clone(p)); return nil }
@@ -68,7 +70,7 @@ func newPath(t testing.TB) (*Path, *memory) {
 		log: zap.NewNop(), address: number(gateway), offload: true, icmp: m, table: newTable(16),
 		newWriter: func() frameWriter { return m },
 	}
-	p.routes = newRoutes(nil, func(prefix4, bool) error { return nil }, &p.counts, p.log)
+	p.routes = newRoutes(nil, func(netip.Prefix, bool) error { return nil }, &p.counts, p.log)
 	t.Cleanup(p.routes.close)
 	p.down = []*downlink{newDownlink(p, m, rate.NewLimiter(100, 100))}
 	p.down[0].now = time.Now()
@@ -166,7 +168,7 @@ func TestUplink(t *testing.T) {
 			p, m := newPath(t)
 			install(p, record())
 			u := p.NewUplink()
-			if got := u.Packet(c.local, c.peer, c.b); got != c.handled {
+			if got := u.Packet(c.local, c.peer, 0, c.b); got != c.handled {
 				t.Fatalf("handled: %v, want %v", got, c.handled)
 			}
 			u.Flush()
@@ -199,7 +201,7 @@ func TestUplinkClampsMSS(t *testing.T) {
 	s := syn(tcpFlagSYN, 2, 4, 0x05, 0xB4)
 	copy(s[12:16], []byte{10, 64, 0, 7})
 	u := p.NewUplink()
-	u.Packet(lns, lac, data(s))
+	u.Packet(lns, lac, 0, data(s))
 	u.Flush()
 	if got := mssOf(m.written[0], 2); got != 1420 {
 		t.Errorf("MSS %d, want 1420", got)
@@ -226,7 +228,7 @@ func TestUplinkIsolates(t *testing.T) {
 		other.Routes = []netip.Prefix{netip.MustParsePrefix("172.20.0.0/16")}
 		install(p, record(), other)
 		u := p.NewUplink()
-		if !u.Packet(lns, lac, data(udpPacket("10.64.0.7", c.to, 0, 30))) {
+		if !u.Packet(lns, lac, 0, data(udpPacket("10.64.0.7", c.to, 0, 30))) {
 			t.Fatalf("%+v: not handled", c)
 		}
 		u.Flush()
@@ -243,7 +245,7 @@ func TestUplinkBatch(t *testing.T) {
 	install(p, record())
 	u := p.NewUplink()
 	for i := range uplinkBatch + 5 {
-		u.Packet(lns, lac, data(udpPacket("10.64.0.7", "198.51.100.2", 0, i)))
+		u.Packet(lns, lac, 0, data(udpPacket("10.64.0.7", "198.51.100.2", 0, i)))
 	}
 	u.Flush()
 	u.Flush()
@@ -378,7 +380,7 @@ func TestDataSequenceNumbers(t *testing.T) {
 	}{{0, false}, {1, false}, {1, true}, {0, true}, {5, false}, {4, true}, {32772, false}, {5, true},
 		{65535, false}, {0, false}, {65535, true}, {1, false}} {
 		before := count(t, p, upLate)
-		u.Packet(lns, lac, l2tp.AppendDataIP(nil, l2tp.Framing{Sequence: true}, 7, 9, c.ns, ip))
+		u.Packet(lns, lac, 0, l2tp.AppendDataIP(nil, l2tp.Framing{Sequence: true}, 7, 9, c.ns, ip))
 		if late := count(t, p, upLate) > before; late != c.late {
 			t.Errorf("Ns %d: late %v, want %v", c.ns, late, c.late)
 		}
@@ -435,7 +437,7 @@ func FuzzUplink(f *testing.F) {
 	u := p.NewUplink()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m.written = m.written[:0]
-		u.Packet(lns, lac, bytes.Clone(b))
+		u.Packet(lns, lac, 0, bytes.Clone(b))
 		u.Flush()
 		for _, w := range m.written {
 			if got, ok := trimIPv4(w); !ok || len(got) != len(w) {

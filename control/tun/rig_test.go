@@ -48,12 +48,8 @@ type rig struct {
 	lacAddr netip.AddrPort
 }
 
-func newRig(t *testing.T, offload bool) *rig {
-	t.Helper()
-	return newQueuesRig(t, offload, 1)
-}
-
-func newQueuesRig(t *testing.T, offload bool, queues int) *rig {
+// newLab is a rig without a path.
+func newLab(t *testing.T) *rig {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces and TUN need root")
@@ -68,11 +64,22 @@ func newQueuesRig(t *testing.T, offload bool, queues int) *rig {
 			t.Error(err)
 		}
 	})
-	r.path = open(t, lab.LNS, tun.Config{
+	return r
+}
+
+func newRig(t *testing.T, offload bool) *rig {
+	t.Helper()
+	return newQueuesRig(t, offload, 1)
+}
+
+func newQueuesRig(t *testing.T, offload bool, queues int) *rig {
+	t.Helper()
+	r := newLab(t)
+	r.path = open(t, r.lab.LNS, tun.Config{
 		Name: "sub%d", Address: gateway, Pools: []netip.Prefix{netip.MustParsePrefix("10.64.0.0/24")},
 		MaxSlot: 16, ICMPRate: 100, Forwarding: true, Offload: offload, Queues: queues,
 	}, r.lns)
-	lacSocket := listen(t, lab.LAC, netip.AddrPortFrom(netlab.LACAddr, 0))
+	lacSocket := listen(t, r.lab.LAC, netip.AddrPortFrom(netlab.LACAddr, 0))
 	background(t, func(ctx context.Context) error {
 		return lacSocket.Run(ctx, func(_, _ netip.AddrPort, b []byte) { r.fromLNS <- bytes.Clone(b) })
 	})
@@ -85,7 +92,12 @@ func newQueuesRig(t *testing.T, offload bool, queues int) *rig {
 // open opens a path in a namespace, with a socket at addr, and runs both.
 func open(t *testing.T, ns *netlab.Namespace, cfg tun.Config, addr netip.AddrPort) *tun.Path {
 	t.Helper()
-	socket := listen(t, ns, addr)
+	return openWith(t, ns, cfg, udp.Config{Bind: addr, Segments: true})
+}
+
+func openWith(t *testing.T, ns *netlab.Namespace, cfg tun.Config, socketCfg udp.Config) *tun.Path {
+	t.Helper()
+	socket := listenWith(t, ns, socketCfg)
 	var path *tun.Path
 	err := ns.Do(func() (err error) {
 		path, err = tun.Open(cfg, func() tun.Batch { return socket.NewSender() }, zaptest.NewLogger(t))
@@ -102,16 +114,21 @@ func open(t *testing.T, ns *netlab.Namespace, cfg tun.Config, addr netip.AddrPor
 	background(t, path.Run)
 	up := path.NewUplink()
 	background(t, func(ctx context.Context) error {
-		return socket.RunBatches(ctx, func(local, peer netip.AddrPort, b []byte) { up.Packet(local, peer, b) }, up.Flush)
+		return socket.RunMarked(ctx, func(local, peer netip.AddrPort, tos byte, b []byte) { up.Packet(local, peer, tos, b) }, up.Flush)
 	})
 	return path
 }
 
 func listen(t *testing.T, ns *netlab.Namespace, addr netip.AddrPort) *udp.Socket {
 	t.Helper()
+	return listenWith(t, ns, udp.Config{Bind: addr, Segments: true})
+}
+
+func listenWith(t *testing.T, ns *netlab.Namespace, cfg udp.Config) *udp.Socket {
+	t.Helper()
 	var s *udp.Socket
 	err := ns.Do(func() (err error) {
-		s, err = udp.Listen(udp.Config{Bind: addr, Segments: true})
+		s, err = udp.Listen(cfg)
 		return err
 	})
 	if err != nil {

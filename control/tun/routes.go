@@ -19,31 +19,31 @@ const routeProtocol netlink.RouteProtocol = 117
 // Changes are noted at once and made by a goroutine of its own, the last state of
 // a prefix winning: a netlink call for each would hold up the engine.
 type routes struct {
-	pools  []prefix4
-	apply  func(p prefix4, add bool) error
+	pools  []netip.Prefix
+	apply  func(p netip.Prefix, add bool) error
 	counts *counts
 	log    *zap.Logger
 
 	mu     sync.Mutex
-	wanted map[prefix4]int // how many sessions want it
-	dirty  map[prefix4]struct{}
+	wanted map[netip.Prefix]int // how many sessions want it
+	dirty  map[netip.Prefix]struct{}
 
 	wake, stop, done chan struct{}
 }
 
-func newRoutes(pools []netip.Prefix, apply func(prefix4, bool) error, c *counts, log *zap.Logger) *routes {
+func newRoutes(pools []netip.Prefix, apply func(netip.Prefix, bool) error, c *counts, log *zap.Logger) *routes {
 	r := &routes{
 		apply:  apply,
 		counts: c,
 		log:    log,
-		wanted: map[prefix4]int{},
-		dirty:  map[prefix4]struct{}{},
+		wanted: map[netip.Prefix]int{},
+		dirty:  map[netip.Prefix]struct{}{},
 		wake:   make(chan struct{}, 1),
 		stop:   make(chan struct{}),
 		done:   make(chan struct{}),
 	}
 	for _, p := range pools {
-		r.pools = append(r.pools, newPrefix4(p))
+		r.pools = append(r.pools, p.Masked())
 	}
 	go r.run()
 	return r
@@ -73,16 +73,19 @@ func (r *routes) replace(removed, added *entry) {
 // want counts the prefixes of e that no pool covers.
 func (r *routes) want(e *entry, delta int) {
 	if e.address != 0 {
-		r.count(prefix4{e.address, 32}, delta)
+		r.count(prefix4{e.address, 32}.netip(), delta)
 	}
 	for _, p := range e.routes {
+		r.count(p.netip(), delta)
+	}
+	for _, p := range e.prefixes6 {
 		r.count(p, delta)
 	}
 }
 
-func (r *routes) count(p prefix4, delta int) {
+func (r *routes) count(p netip.Prefix, delta int) {
 	for _, pool := range r.pools {
-		if pool.bits <= p.bits && pool.contains(p.address) {
+		if pool.Bits() <= p.Bits() && pool.Contains(p.Addr()) {
 			return
 		}
 	}
@@ -94,7 +97,7 @@ func (r *routes) count(p prefix4, delta int) {
 
 func (r *routes) run() {
 	defer close(r.done)
-	installed := map[prefix4]bool{}
+	installed := map[netip.Prefix]bool{}
 	for {
 		select {
 		case <-r.stop:
@@ -108,7 +111,7 @@ func (r *routes) run() {
 			if err := r.apply(p, add); err != nil {
 				r.counts.add(routeError, 1)
 				r.log.Warn("kernel route to a subscriber not changed",
-					zap.Stringer("prefix", p.netip()), zap.Bool("add", add), zap.Error(err))
+					zap.Stringer("prefix", p), zap.Bool("add", add), zap.Error(err))
 				continue
 			}
 			if add {
@@ -121,10 +124,10 @@ func (r *routes) run() {
 }
 
 // take empties the set of changes and returns what is wanted now of each.
-func (r *routes) take() map[prefix4]bool {
+func (r *routes) take() map[netip.Prefix]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := make(map[prefix4]bool, len(r.dirty))
+	out := make(map[netip.Prefix]bool, len(r.dirty))
 	for p := range r.dirty {
 		out[p] = r.wanted[p] > 0
 	}
@@ -139,15 +142,18 @@ func (r *routes) close() {
 }
 
 // kernelRoute returns the function that changes a route to the device.
-func kernelRoute(nl *netlink.Handle, index int, source netip.Addr) func(prefix4, bool) error {
-	return func(p prefix4, add bool) error {
+func kernelRoute(nl *netlink.Handle, index int, source netip.Addr) func(netip.Prefix, bool) error {
+	return func(p netip.Prefix, add bool) error {
 		route := &netlink.Route{
 			LinkIndex: index,
-			Dst:       &net.IPNet{IP: p.netip().Addr().AsSlice(), Mask: net.CIDRMask(int(p.bits), 32)},
+			Dst:       &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
 			Scope:     netlink.SCOPE_LINK,
 			Protocol:  routeProtocol,
 		}
-		if source.IsValid() {
+		if !p.Addr().Is4() {
+			route.Scope = netlink.SCOPE_UNIVERSE // IPv6 has no other
+		}
+		if source.IsValid() && source.BitLen() == p.Addr().BitLen() {
 			route.Src = source.AsSlice()
 		}
 		if add {

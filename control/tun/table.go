@@ -20,12 +20,14 @@ type entry struct {
 	peerSession  uint16
 	address      uint32 // 0: none
 	routes       []prefix4
+	prefixes6    []netip.Prefix
 	framing      l2tp.Framing
-	overhead     int // bytes before the IP packet in a data message,
+	overhead     int // bytes before the IP packet, of any version, in a data message,
 	ppp          int // and how many of them are PPP's
 	mtu          int
 	mss          uint16
-	*liveCounter // outlives the entry, see table.counters
+	outer        session.Framing // for its TOS
+	*liveCounter                 // outlives the entry, see table.counters
 }
 
 // liveCounter is what a session has counted, and its data sequence numbers (RFC
@@ -33,7 +35,10 @@ type entry struct {
 type liveCounter struct {
 	upPackets, upBytes, upDropped       atomic.Uint64
 	downPackets, downBytes, downDropped atomic.Uint64
-	lastSeen                            atomic.Int64 // Unix nanoseconds, 0 never
+	// The part of packets and bytes that is IPv6.
+	upPackets6, upBytes6, downPackets6, downBytes6 atomic.Uint64
+
+	lastSeen atomic.Int64 // Unix nanoseconds, 0 never
 
 	order    sync.Mutex    // see downlink.begin
 	sendNs   atomic.Uint32 // next to send
@@ -46,6 +51,17 @@ func (c *liveCounter) up(bytes int, now int64) {
 	c.lastSeen.Store(now)
 }
 
+// up6 and down6 note that a packet, counted by up or down, is IPv6.
+func (c *liveCounter) up6(bytes int) {
+	c.upPackets6.Add(1)
+	c.upBytes6.Add(uint64(bytes))
+}
+
+func (c *liveCounter) down6(bytes int) {
+	c.downPackets6.Add(1)
+	c.downBytes6.Add(uint64(bytes))
+}
+
 func (c *liveCounter) down(packets, bytes int, now int64) {
 	c.downPackets.Add(uint64(packets))
 	c.downBytes.Add(uint64(bytes))
@@ -56,6 +72,8 @@ func (c *liveCounter) read() session.Counters {
 	s := session.Counters{
 		UpPackets: c.upPackets.Load(), UpBytes: c.upBytes.Load(), UpDropped: c.upDropped.Load(),
 		DownPackets: c.downPackets.Load(), DownBytes: c.downBytes.Load(), DownDropped: c.downDropped.Load(),
+		UpPackets6: c.upPackets6.Load(), UpBytes6: c.upBytes6.Load(),
+		DownPackets6: c.downPackets6.Load(), DownBytes6: c.downBytes6.Load(),
 	}
 	if t := c.lastSeen.Load(); t != 0 {
 		s.LastSeen = time.Unix(0, t)
@@ -126,6 +144,7 @@ type table struct {
 	// byPeer finds the sessions that use data sequence numbers by what is in the
 	// messages to the peer.
 	byPeer map[peerKey]*entry
+	prefixes6
 	// lengths counts the routes of each prefix length: a lookup tries only
 	// those that occur, the longest first.
 	lengths [33]int
@@ -140,6 +159,7 @@ func newTable(maxSlot uint32) *table {
 		byAddress: map[uint32]*entry{},
 		byRoute:   map[prefix4]*entry{},
 		byPeer:    map[peerKey]*entry{},
+		prefixes6: newPrefixes6(),
 		bySlot:    make([]atomic.Pointer[liveCounter], maxSlot+1),
 	}
 }
@@ -178,6 +198,7 @@ func (t *table) install(e *entry, slot uint32) (old *entry) {
 		}
 		t.byRoute[p] = e
 	}
+	t.link(e)
 	if int(slot) < len(t.bySlot) {
 		t.bySlot[slot].Store(e.liveCounter)
 	}
@@ -200,6 +221,7 @@ func (t *table) remove(ref session.Ref) *entry {
 
 // unlink removes every way to reach e, but not what others have taken over.
 func (t *table) unlink(k uint32, e *entry) {
+	t.prefixes6.unlink(e)
 	delete(t.byID, k)
 	if t.byAddress[e.address] == e {
 		delete(t.byAddress, e.address)
@@ -262,8 +284,10 @@ func newEntry(r *session.Record) *entry {
 		},
 		mtu:         int(r.MTU),
 		mss:         r.ClampMSS,
+		outer:       r.Framing,
 		liveCounter: &liveCounter{},
 	}
+	e.prefixes6 = prefixes6Of(r.Prefixes6)
 	e.overhead = e.framing.Overhead(l2tp.ProtocolIPv4)
 	e.ppp = e.overhead - len(l2tp.AppendDataHeader(nil, 0, 0, r.Framing.Length, r.Framing.Sequence, 0, 0))
 	e.sendNs.Store(uint32(r.NextNs))

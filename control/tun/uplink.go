@@ -20,6 +20,7 @@ type Uplink struct {
 	out   frameWriter
 	batch joiner
 	now   int64
+	tos   byte // of the datagram
 	// What was forwarded and is not in the path's counters yet.
 	packets, bytes int
 }
@@ -33,13 +34,13 @@ func (p *Path) NewUplink() *Uplink {
 	return &Uplink{p: p, out: p.newWriter(), batch: newJoiner(uplinkBatch, p.offload)}
 }
 
-// Packet takes a datagram received from peer at our address local. It returns
-// true when it was a session's IP packet, now queued or dropped and counted, and
-// false for everything else: control messages, PPP's own protocols, unknown
-// sessions. When it returns true, b is used until Flush, and may be changed.
+// Packet takes a datagram received from peer at our address local, with the TOS
+// of its header. It returns true when it was a session's IP packet, now queued or
+// dropped and counted, and false for everything else: control messages, PPP's own
+// protocols, unknown sessions. When it returns true, b is used until Flush, and may be changed.
 //
 // What is queued is written by Flush, or when the batch is full.
-func (u *Uplink) Packet(local, peer netip.AddrPort, b []byte) bool {
+func (u *Uplink) Packet(local, peer netip.AddrPort, tos byte, b []byte) bool {
 	h, frame, err := l2tp.ParseHeader(b)
 	if err != nil || h.IsControl() {
 		return false
@@ -47,6 +48,7 @@ func (u *Uplink) Packet(local, peer netip.AddrPort, b []byte) bool {
 	if u.batch.packets() == 0 {
 		u.now = time.Now().UnixNano()
 	}
+	u.tos = tos
 	t := u.p.table
 	t.mu.RLock()
 	e := t.byID[key(h.TunnelID, h.SessionID)]
@@ -88,9 +90,8 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, b
 	if !isIP {
 		return 0, false
 	}
-	if ip[0]>>4 != 4 {
-		e.upDropped.Add(1)
-		return upNotIPv4, true
+	if ip[0]>>4 == 6 {
+		return u.packet6(e, b, ip)
 	}
 	packet, ok := trimIPv4(ip)
 	if !ok {
@@ -105,13 +106,23 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, b
 		e.upDropped.Add(1)
 		return upHairpin, true
 	}
+	if e.outer.ECN && !markIPv4(packet, u.tos) {
+		e.upDropped.Add(1)
+		return upECN, true
+	}
 	clampMSS(packet, e.mss)
+	u.queue(e, b, packet)
+	return upForwarded, true
+}
+
+// queue counts a packet of e and puts it into the batch; b is the datagram that it
+// is in.
+func (u *Uplink) queue(e *entry, b, packet []byte) {
 	e.up(len(packet), u.now)
 	u.bytes += len(packet)
 	// What is in front of the packet is not needed any more.
 	at := cap(b) - cap(packet)
 	u.batch.add(b[:at+len(packet)], at)
-	return upForwarded, true
 }
 
 // Flush writes what is queued to the TUN device. The kernel takes it from there:

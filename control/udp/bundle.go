@@ -12,9 +12,10 @@ import (
 const maxSegments = 64
 
 // bundle is a message of several datagrams that the kernel is to cut: all between the
-// same ends and segment bytes long, the last perhaps shorter.
+// same ends, of the same TOS and segment bytes long, the last perhaps shorter.
 type bundle struct {
 	local, peer netip.AddrPort
+	tos         byte
 	segment     int
 	count       int
 	closed      bool // the last one is shorter: nothing can follow
@@ -44,7 +45,7 @@ func (l *bundleLimits) refused(err unix.Errno, segment int) {
 }
 
 // extend adds a datagram of n bytes to the last message, if it fits there.
-func (x *Sender) extend(local, peer netip.AddrPort, n int) bool {
+func (x *Sender) extend(local, peer netip.AddrPort, tos byte, n int) bool {
 	if x.n == 0 {
 		return false
 	}
@@ -52,12 +53,13 @@ func (x *Sender) extend(local, peer netip.AddrPort, n int) bool {
 	r := &x.bundles[i]
 	total := int(x.iovs[i].Len) + n
 	if n > r.segment || r.closed || r.count == maxSegments || total > maxDatagram ||
-		r.peer != peer || r.local != local || int64(r.segment) > x.s.bundles.longest.Load() {
+		r.peer != peer || r.local != local || r.tos != tos || int64(r.segment) > x.s.bundles.longest.Load() {
 		return false
 	}
 	if r.count == 1 {
-		putSegment(x.control(i)[x.fixed:], r.segment)
-		x.msgs[i].hdr.SetControllen(x.oobLen)
+		fixed := x.fixed(i)
+		putSegment(x.control(i)[fixed:], r.segment)
+		x.msgs[i].hdr.SetControllen(fixed + segmentLen)
 	}
 	r.count++
 	r.closed = n < r.segment
@@ -78,7 +80,7 @@ func (x *Sender) refused(i int) (packets, bytes uint64) {
 	rest := int(x.iovs[i].Len)
 	at := uintptr(0)
 	base := x.iovs[i].Base
-	x.msgs[i].hdr.SetControllen(x.fixed)
+	x.msgs[i].hdr.SetControllen(x.fixed(i))
 	x.from, x.to = i, i+1
 	for ; rest > 0; rest -= r.segment {
 		x.iovs[i].Base = offset(base, at)

@@ -2,10 +2,12 @@ package udp
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,6 +105,44 @@ func TestBundleHasTwoEnds(t *testing.T) {
 		t.Errorf("%d messages, want 3", x.n)
 	}
 	x.Flush()
+}
+
+// A bundle has one TOS, which arrives with each datagram of it.
+func TestBundleHasOneTOS(t *testing.T) {
+	a, b := listen(t, Config{Segments: true}), listen(t, Config{Segments: true})
+	type marked struct {
+		tos byte
+		b   []byte
+	}
+	ch := make(chan marked, 100)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := b.RunMarked(ctx, func(_, _ netip.AddrPort, tos byte, d []byte) { ch <- marked{tos, bytes.Clone(d)} }, func() {}); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(wg.Wait)
+	t.Cleanup(cancel)
+	x := a.NewSender()
+	all := []byte{0, 0, 0xB8, 0xB8, 0xB8, 0xBB, 0, 0}
+	for i, tos := range all {
+		copy(x.Reserve(netip.AddrPort{}, b.LocalAddr(), tos, 100), numbered(i, 100))
+	}
+	if x.n != 4 {
+		t.Errorf("%d messages, want 4", x.n)
+	}
+	x.Flush()
+	for i, tos := range all {
+		select {
+		case d := <-ch:
+			if d.tos != tos || !bytes.Equal(d.b, numbered(i, 100)) {
+				t.Errorf("datagram %d: TOS %#x and %x..., want %#x", i, d.tos, d.b[:4], tos)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("datagram %d is missing", i)
+		}
+	}
 }
 
 // What exceeds the link's MTU can't be sent in a bundle: it goes alone, in

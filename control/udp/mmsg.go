@@ -79,6 +79,7 @@ type ancillary struct {
 	// segment is the length of each datagram of a bundle but the last, 0 when there
 	// is only one.
 	segment int
+	tos     byte // the same of all datagrams of a bundle; 0 if it is not told
 }
 
 // parseAncillary reads control messages; ok is false without a local address.
@@ -94,6 +95,8 @@ func parseAncillary(oob []byte) (a ancillary, ok bool) {
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
 			info := (*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0]))
 			a.local, ok = netip.AddrFrom4(info.Spec_dst), true
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_TOS && len(data) >= 1:
+			a.tos = data[0]
 		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
 			a.segment = int(binary.NativeEndian.Uint32(data))
 		}

@@ -24,6 +24,11 @@ func (s *Socket) Run(ctx context.Context, fn func(local, peer netip.AddrPort, b 
 // been handed over, for receivers that collect them: here b is valid until after
 // returns, and may be changed.
 func (s *Socket) RunBatches(ctx context.Context, fn func(local, peer netip.AddrPort, b []byte), after func()) error {
+	return s.RunMarked(ctx, func(local, peer netip.AddrPort, _ byte, b []byte) { fn(local, peer, b) }, after)
+}
+
+// RunMarked is RunBatches with the TOS that each datagram came with.
+func (s *Socket) RunMarked(ctx context.Context, fn func(local, peer netip.AddrPort, tos byte, b []byte), after func()) error {
 	if err := s.conn.SetReadDeadline(time.Time{}); err != nil {
 		return ended(err)
 	}
@@ -60,7 +65,7 @@ func ended(err error) error {
 }
 
 // deliver counts a batch and hands it over.
-func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort, b []byte)) {
+func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort, tos byte, b []byte)) {
 	var packets, bytes uint64
 	for i := range r.msgs[:n] {
 		m := &r.msgs[i]
@@ -86,10 +91,10 @@ func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort,
 		local, peer := netip.AddrPortFrom(a.local, s.local.Port()), addrPort(&r.names[i])
 		for b := r.buffer(i)[:m.n]; ; b = b[length:] {
 			if len(b) <= length {
-				fn(local, peer, b)
+				fn(local, peer, a.tos, b)
 				break
 			}
-			fn(local, peer, b[:length:length])
+			fn(local, peer, a.tos, b[:length:length])
 		}
 	}
 	s.rx.packets.Add(packets)
@@ -122,7 +127,7 @@ type receiver struct {
 const spread = 5 * 64
 
 func newReceiver(batch, dataLen int) *receiver {
-	oobLen, stride := pktinfoLen+groLen, dataLen+spread
+	oobLen, stride := pktinfoLen+tosLen+groLen, dataLen+spread
 	r := &receiver{
 		msgs:    make([]mmsghdr, batch),
 		iovs:    make([]unix.Iovec, batch),

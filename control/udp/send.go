@@ -26,17 +26,18 @@ const maxDatagram = 65507
 // network itself: the control channel repeats its messages.
 type Sender struct {
 	s       *Socket
+	tos     byte // of what Send is given
 	msgs    []mmsghdr
 	iovs    []unix.Iovec
 	names   []unix.RawSockaddrInet4
 	bundles []bundle
 	oob     []byte
 	arena   []byte
-	// oobLen is the room for the control messages of each message, fixed how much
-	// of it is always used.
-	oobLen, fixed int
-	used          int // bytes of arena
-	n             int // messages
+	// oobLen is the room for the control messages of each message, source how much
+	// of it the source address takes.
+	oobLen, source int
+	used           int // bytes of arena
+	n              int // messages
 
 	// The batch that is being sent: flush is the method value x.send, made
 	// once; from, to, sent and err are its arguments and results.
@@ -60,16 +61,14 @@ func (s *Socket) newSender(tos byte) *Sender {
 		arena = batch * arenaPerBundle
 	}
 	// Only what differs from the socket's own is said in control messages.
-	fixed := 0
+	source := 0
 	if s.anyAddress {
-		fixed += pktinfoLen
+		source = pktinfoLen
 	}
-	if tos != 0 {
-		fixed += tosLen
-	}
-	oobLen := fixed + segmentLen
+	oobLen := source + tosLen + segmentLen
 	x := &Sender{
 		s:       s,
+		tos:     tos,
 		msgs:    make([]mmsghdr, batch),
 		iovs:    make([]unix.Iovec, batch),
 		names:   make([]unix.RawSockaddrInet4, batch),
@@ -77,20 +76,17 @@ func (s *Socket) newSender(tos byte) *Sender {
 		oob:     make([]byte, batch*oobLen),
 		arena:   make([]byte, max(arena, maxDatagram)),
 		oobLen:  oobLen,
-		fixed:   fixed,
+		source:  source,
 	}
 	for i := range x.msgs {
 		oob := x.control(i)
-		if tos != 0 {
-			putTOS(oob[fixed-tosLen:], tos)
-		}
 		h := &x.msgs[i].hdr
 		h.Name = rawBytes(&x.names[i])
 		h.Namelen = unix.SizeofSockaddrInet4
 		h.Iov = &x.iovs[i]
 		h.SetIovlen(1)
 		h.Control = &oob[0]
-		h.SetControllen(fixed)
+		h.SetControllen(source)
 	}
 	x.flush = x.send
 	x.try = func(fd uintptr) { x.send(fd) }
@@ -101,15 +97,15 @@ func (s *Socket) newSender(tos byte) *Sender {
 // gave it; the unspecified or zero address leaves the choice to the kernel, and
 // the port is always the socket's own. A full batch is sent at once.
 func (x *Sender) Send(local, peer netip.AddrPort, b []byte) {
-	if room := x.Reserve(local, peer, len(b)); room != nil {
+	if room := x.Reserve(local, peer, x.tos, len(b)); room != nil {
 		copy(room, b)
 	}
 }
 
-// Reserve queues a datagram of n bytes, as Send does, and returns the room that it
-// is to be written to before any other method is called; nil, when it can't be
-// sent.
-func (x *Sender) Reserve(local, peer netip.AddrPort, n int) []byte {
+// Reserve queues a datagram of n bytes, as Send does but with a TOS of its own, and
+// returns the room that it is to be written to before any other method is called;
+// nil, when it can't be sent.
+func (x *Sender) Reserve(local, peer netip.AddrPort, tos byte, n int) []byte {
 	if !peer.Addr().Is4() || n <= 0 || n > maxDatagram {
 		x.s.tx.errors.Add(1)
 		return nil
@@ -117,8 +113,8 @@ func (x *Sender) Reserve(local, peer netip.AddrPort, n int) []byte {
 	if x.used+n > len(x.arena) {
 		x.Flush()
 	}
-	if !x.extend(local, peer, n) {
-		x.begin(local, peer, n)
+	if !x.extend(local, peer, tos, n) {
+		x.begin(local, peer, tos, n)
 	}
 	room := x.arena[x.used : x.used+n : x.used+n]
 	x.used += n
@@ -126,12 +122,12 @@ func (x *Sender) Reserve(local, peer netip.AddrPort, n int) []byte {
 }
 
 // begin queues a datagram as a message of its own.
-func (x *Sender) begin(local, peer netip.AddrPort, n int) {
+func (x *Sender) begin(local, peer netip.AddrPort, tos byte, n int) {
 	if x.n == len(x.msgs) {
 		x.Flush()
 	}
 	i := x.n
-	x.bundles[i] = bundle{local: local, peer: peer, segment: n, count: 1}
+	x.bundles[i] = bundle{local: local, peer: peer, tos: tos, segment: n, count: 1}
 	x.iovs[i].Base = &x.arena[x.used]
 	x.iovs[i].SetLen(n)
 	x.names[i] = unix.RawSockaddrInet4{
@@ -146,13 +142,25 @@ func (x *Sender) begin(local, peer netip.AddrPort, n int) {
 		}
 		putPktinfo(x.control(i), source)
 	}
-	x.msgs[i].hdr.SetControllen(x.fixed)
+	x.msgs[i].hdr.SetControllen(x.source)
+	if tos != 0 {
+		putTOS(x.control(i)[x.source:], tos)
+		x.msgs[i].hdr.SetControllen(x.fixed(i))
+	}
 	x.n++
 }
 
 // control is the room for message i's control messages: source address and TOS as
 // needed, then the length of a bundle's datagrams.
 func (x *Sender) control(i int) []byte { return x.oob[i*x.oobLen:][:x.oobLen] }
+
+// fixed is how much of control(i) the source address and TOS take.
+func (x *Sender) fixed(i int) int {
+	if x.bundles[i].tos != 0 {
+		return x.source + tosLen
+	}
+	return x.source
+}
 
 // Flush sends what is queued. When the kernel's send buffer is full it waits for
 // room.

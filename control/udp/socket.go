@@ -143,6 +143,7 @@ func setOptions(fd int, cfg Config) error {
 		level, opt, value int
 	}{
 		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, number[cfg.Bind.Addr().IsUnspecified()]},
+		{"IP_RECVTOS", unix.IPPROTO_IP, unix.IP_RECVTOS, 1},
 		{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover},
 		{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, number[cfg.ReusePort]},
 		// Checksums are on by default for control and data (section 8.1).

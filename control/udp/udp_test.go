@@ -323,7 +323,7 @@ func noAllocation(t *testing.T, cfg Config) {
 	r := newReceiver(s.cfg.Batch, maxDatagram)
 	b := make([]byte, 1400)
 	got := 0
-	fn := func(_, _ netip.AddrPort, b []byte) { got += len(b) }
+	fn := func(_, _ netip.AddrPort, _ byte, b []byte) { got += len(b) }
 	allocs := testing.AllocsPerRun(100, func() {
 		for range 32 {
 			x.Send(s.LocalAddr(), s.LocalAddr(), b)
@@ -359,7 +359,7 @@ func BenchmarkLoopback(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		s.deliver(r, n, func(_, _ netip.AddrPort, _ []byte) { got++ })
+		s.deliver(r, n, func(_, _ netip.AddrPort, _ byte, _ []byte) { got++ })
 	}
 }
 

@@ -92,7 +92,7 @@ func TestTrafficThroughXDP(t *testing.T) {
 	}
 	// Control messages and the PPP negotiation go up; no data does.
 	allowed := map[string]bool{"xdp_punt_control": true, "xdp_punt_unknown": true, "xdp_punt_closed": true,
-		"xdp_punt_ppp_control": true, "xdp_pass_not_ipv4": true, "xdp_pass_not_ours": true}
+		"xdp_punt_ppp_control": true, "xdp_pass_not_ip": true, "xdp_pass_not_ours": true, "xdp_pass_other_host": true}
 	for name := range moved {
 		isReason := strings.HasPrefix(name, "xdp_punt_") || strings.HasPrefix(name, "xdp_pass_") || strings.HasPrefix(name, "xdp_drop_")
 		if isReason && !strings.HasSuffix(name, "_bytes") && !allowed[name] {
