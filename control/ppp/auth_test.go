@@ -2,6 +2,7 @@ package ppp
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,26 @@ func TestChallengesDiffer(t *testing.T) {
 	}
 	if bytes.Equal(first, s.challenge()) {
 		t.Error("the challenge was sent twice")
+	}
+}
+
+// TestChallengesHeardInTheWrongOrder: a peer that has passed and answers an older
+// challenge waits for a Success that will not come; a new challenge ends its wait.
+func TestChallengesHeardInTheWrongOrder(t *testing.T) {
+	cfg := lnsConfig(CHAPMD5)
+	s := authenticating(t, cfg)
+	response := append(append([]byte{16}, make([]byte, 16)...), "joe"...)
+	s.runTo(s.link.Deadline()) // the second challenge
+	s.send(ProtoCHAP, chapResponse, 2, response...)
+	s.verdict(AuthVerdict{OK: true})
+	before := s.now
+	s.expect(s.send(ProtoCHAP, chapResponse, 1, response...))
+	var got []string
+	for range 4 { // the NCPs have timers of their own
+		got = append(got, s.runTo(s.link.Deadline())...)
+	}
+	if !slices.ContainsFunc(got, func(line string) bool { return strings.HasPrefix(line, "CHAP Challenge id=3") }) {
+		t.Errorf("no new challenge in %v: %q", s.now.Sub(before), got)
 	}
 }
 

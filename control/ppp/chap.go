@@ -84,9 +84,15 @@ func (l *Link) sendChallenge(s step) {
 }
 
 // receiveResponse takes the peer's response to our current challenge; any other
-// Identifier is silently discarded.
+// Identifier is silently discarded. A peer that has passed and answers an older
+// challenge heard two in the wrong order: it waits for a Success that can't come, and
+// drops the one that we sent. It is soon challenged anew (RFC 1994 section 2), which
+// both ends agree on.
 func (l *Link) receiveResponse(s step, p packet) {
 	if p.id != l.auth.id {
+		if soon := s.now + l.env.cfg.restartTimer(); l.auth.state == authPassed && (l.auth.timer == 0 || l.auth.timer > soon) {
+			l.auth.timer = soon
+		}
 		return
 	}
 	value, name, ok := counted(p.data)

@@ -118,7 +118,7 @@ func appendAuth(b []byte, a Auth) []byte {
 }
 
 // parseAuth reads the data of an Authentication-Protocol option; NoAuth stands
-// for a method that is not implemented.
+// for a method that is not known here.
 func parseAuth(data []byte) Auth {
 	if len(data) < 2 {
 		return NoAuth

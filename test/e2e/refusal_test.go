@@ -145,24 +145,13 @@ func TestBadLine(t *testing.T) {
 	// Packets are lost where the line has swallowed the last Configure-Ack: the
 	// subscriber sends already, and the LNS does not know yet that it may.
 	p := r.lacsim("--max-loss", "25", "--tunnels", "4", "--sessions", "100", "--loss", "0.1", "--duplicate", "0.1", "--reorder", "0.2", "--seed", "7",
-		"--timeout", "60s", "--traffic-target", echoTarget, "--traffic", "500", "--verify", "--hold", "2s")
-	// A subscriber that hears two CHAP challenges in the wrong order may answer the
-	// wrong one until it gives up: a few may fail, no tunnel may.
-	if err := p.Wait(3 * time.Minute); err != nil {
-		t.Logf("lacsim: %v", err)
-	}
-	report := r.report()
-	if report.Sessions.Up < 97 || report.Tunnels.Up != 4 || report.Tunnels.Lost != 0 {
-		t.Errorf("sessions %+v, tunnels %+v, failures %+v", report.Sessions, report.Tunnels, report.Failures)
-	}
+		"--timeout", "90s", "--traffic-target", echoTarget, "--traffic", "500", "--verify", "--hold", "2s")
+	report := r.finish(p, 3*time.Minute, true)
 	if report.Control.Retransmits == 0 {
 		t.Error("the line lost nothing")
 	}
-	if tr := report.Traffic; len(tr.Wrong) > 0 || tr.Misdelivered > 0 || tr.LossFraction > 0.25 {
-		t.Errorf("traffic %+v", tr)
-	}
 	c := r.counters()
-	if c["sessions_opened"] != 100 || c["sessions_established"] < uint64(report.Sessions.Up) {
+	if c["sessions_opened"] != 100 || c["sessions_established"] != 100 {
 		t.Errorf("%s: a repeated message was taken for a new one", pick(c, "sessions_opened", "sessions_established"))
 	}
 	r.waitEmpty()
