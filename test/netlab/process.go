@@ -51,12 +51,20 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 func (p *Process) Signal(sig syscall.Signal) error { return p.cmd.Process.Signal(sig) }
 
 // Wait waits until the program has ended, at most for limit, and returns how it
-// ended: nil for exit status 0.
+// ended: nil for exit status 0. A program that has ended already has ended in
+// time, even with a limit of 0.
 func (p *Process) Wait(limit time.Duration) error {
+	late := time.NewTimer(limit)
+	defer late.Stop()
 	select {
 	case <-p.exited:
 		return p.err
-	case <-time.After(limit):
+	case <-late.C:
+	}
+	select { // both may have been ready, and then either is taken
+	case <-p.exited:
+		return p.err
+	default:
 		return fmt.Errorf("%s (process %d) is still running after %v", p.name, p.PID(), limit)
 	}
 }
