@@ -68,6 +68,10 @@ type Record struct {
 	// path sends must carry (RFC 1661 section 5.8); 0 when none was agreed on.
 	LocalMagic uint32
 
+	// Services are what is done to the session's packets; nil: they are forwarded
+	// and counted, no more.
+	Services *Services
+
 	// User is the authenticated name; AcctSessionID the accounting id.
 	User          string
 	AcctSessionID string
