@@ -119,6 +119,13 @@ enum lns_flag {
 	LNS_DONT_FRAGMENT = 1 << 5, /* set DF in the outer IPv4 header */
 	LNS_ROUTED = 1 << 6,       /* lns_routes has prefixes of this session */
 	LNS_ECHO = 1 << 7,         /* answer LCP Echo-Requests with magic */
+	LNS_THROTTLE_UP = 1 << 8,  /* limited by lns_shapers, from the subscriber */
+	LNS_THROTTLE_DOWN = 1 << 9, /* and to it */
+	LNS_FILTER_UP = 1 << 10,   /* must pass an access list */
+	LNS_FILTER_DOWN = 1 << 11,
+	LNS_INTERCEPT = 1 << 12,   /* copies of all packets go to the daemon */
+	LNS_CAPTURE = 1 << 13,     /* and for debugging, with the verdict */
+	LNS_GARDEN = 1 << 14,      /* in a walled garden: all data is punted */
 	LNS_IPV6 = 1 << 16,        /* has IPv6 prefixes of its own */
 	LNS_ROUTED6 = 1 << 17,     /* lns_routes6 has prefixes of this session */
 	LNS_COPY_DSCP = 1 << 18,   /* outer DSCP is that of the inner packet */

@@ -70,6 +70,13 @@ const (
 	kernelLnsFlagLNS_DONT_FRAGMENT kernelLnsFlag = 32
 	kernelLnsFlagLNS_ROUTED        kernelLnsFlag = 64
 	kernelLnsFlagLNS_ECHO          kernelLnsFlag = 128
+	kernelLnsFlagLNS_THROTTLE_UP   kernelLnsFlag = 256
+	kernelLnsFlagLNS_THROTTLE_DOWN kernelLnsFlag = 512
+	kernelLnsFlagLNS_FILTER_UP     kernelLnsFlag = 1024
+	kernelLnsFlagLNS_FILTER_DOWN   kernelLnsFlag = 2048
+	kernelLnsFlagLNS_INTERCEPT     kernelLnsFlag = 4096
+	kernelLnsFlagLNS_CAPTURE       kernelLnsFlag = 8192
+	kernelLnsFlagLNS_GARDEN        kernelLnsFlag = 16384
 	kernelLnsFlagLNS_IPV6          kernelLnsFlag = 65536
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
