@@ -15,7 +15,7 @@
  * that a daemon never continues with pinned maps it would misread.
  */
 enum lns_layout {
-	LNS_LAYOUT = 2,
+	LNS_LAYOUT = 3,
 };
 
 /* Key of lns_calls: the ids that we assigned and the peer puts in its headers

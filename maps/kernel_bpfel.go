@@ -116,7 +116,7 @@ type kernelLnsHost struct {
 type kernelLnsLayout uint32
 
 const (
-	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 2
+	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 3
 )
 
 type kernelLnsLine struct {
