@@ -85,6 +85,8 @@ type Maps struct {
 	lines    mapped[kernelLnsLine]
 	shapers  mapped[kernelLnsShaping]
 	tunnels  mapped[kernelLnsTunnel]
+	doors    mapped[kernelLnsDoor]
+	hints    mapped[kernelLnsHint]
 
 	mu     sync.Mutex // held while maps are changed
 	routes map[uint32]routeKeys
@@ -215,7 +217,16 @@ func (m *Maps) begin() (err error) {
 	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
 		return err
 	}
+	if m.doors, err = newMapped[kernelLnsDoor](m.objs.LnsDoors); err != nil {
+		return err
+	}
+	if m.hints, err = newMapped[kernelLnsHint](m.objs.LnsHints); err != nil {
+		return err
+	}
 	if m.reused {
+		if err := m.clearHints(); err != nil {
+			return err
+		}
 		if err := errors.Join(m.sweep(), m.learnLACs()); err != nil {
 			return err
 		}
@@ -254,7 +265,8 @@ func (m *Maps) Close() error {
 			errs = append(errs, a.link.Close())
 		}
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(), m.shapers.close(), m.tunnels.close())
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(), m.shapers.close(), m.tunnels.close(),
+		m.doors.close(), m.hints.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}
