@@ -106,10 +106,13 @@ type (
 	unused string
 	// restriction: it limits the session in a way that is not supported.
 	restriction string
+	// refusal: what it asks for is not provided, and nothing else will do.
+	refusal string
 )
 
 func (u unused) Error() string      { return string(u) }
 func (r restriction) Error() string { return string(r) }
+func (r refusal) Error() string     { return string(r) }
 
 const (
 	errUnknown = unused("")
@@ -132,6 +135,8 @@ func (d *decoder) judge(a Attribute, err error) error {
 		if d.t.cfg.Strict && !d.change {
 			return fmt.Errorf("unsupported policy in attribute %s", name)
 		}
+	case refusal:
+		return &Error{Attribute: a.String(), Reason: text}
 	default:
 		if d.change || !d.t.cfg.IgnoreMalformed {
 			return &Error{Attribute: a.String(), Reason: text}

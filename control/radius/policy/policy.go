@@ -130,6 +130,10 @@ func (e *Error) Error() string { return "attribute " + e.Attribute + " " + e.Rea
 // the answer is not to be used.
 func (t *Table) Profile(p *radius.Packet, to *session.Profile) (ignored []string, err error) {
 	d := &decoder{t: t, fixed: *to}
+	if to.IPv6 != nil {
+		six := *to.IPv6 // it may be shared
+		d.fixed.IPv6 = &six
+	}
 	if err := d.decode(p); err != nil {
 		return d.ignored, err
 	}
@@ -141,7 +145,7 @@ func (t *Table) Profile(p *radius.Packet, to *session.Profile) (ignored []string
 	set(&d.fixed.SessionTimeout, c.SessionTimeout)
 	set(&d.fixed.IdleTimeout, c.IdleTimeout)
 	set(&d.fixed.InterimInterval, c.InterimInterval)
-	if c.Class != nil {
+	if len(c.Class) > 0 {
 		d.fixed.Class = c.Class
 	}
 	*to = d.fixed

@@ -27,8 +27,7 @@ func preset(name string) ([]Rule, bool) {
 			pair("ip:sub-qos-policy-in", ProfileUp), pair("ip:sub-qos-policy-out", ProfileDown),
 			pair("sub-qos-policy-in", ProfileUp), pair("sub-qos-policy-out", ProfileDown),
 			pair("subscriber:sub-qos-policy-in", ProfileUp), pair("subscriber:sub-qos-policy-out", ProfileDown),
-			pair("rate-limit", interfaceLine),
-			pair("rate-limit-input", ciscoInput), pair("rate-limit-output", ciscoOutput),
+			pair("rate-limit", rateLimitLine),
 			pair("ip:addr-pool", Pool),
 		}, true
 	case "mikrotik":

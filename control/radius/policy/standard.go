@@ -81,7 +81,7 @@ func standard() map[Attribute]handler {
 		rfc4818.DelegatedIPv6Prefix_Type:     prefix6(func(p *session.Profile6) *[]netip.Prefix { return &p.Delegated }),
 		rfc3162.FramedIPv6Route_Type:         framedRoute6,
 		rfc3162.FramedIPv6Pool_Type:          text6(func(p *session.Profile6) *string { return &p.Pool }),
-		rfc6911.StatefulIPv6AddressPool_Type: unsupported,
+		rfc6911.StatefulIPv6AddressPool_Type: unknown,
 		rfc6911.DelegatedIPv6PrefixPool_Type: text6(func(p *session.Profile6) *string { return &p.PDPool }),
 		rfc6911.FramedIPv6Address_Type:       address6(func(p *session.Profile6) *[]netip.Addr { return &p.Addresses }),
 		rfc6911.DNSServerIPv6Address_Type:    address6(func(p *session.Profile6) *[]netip.Addr { return &p.DNS }),
@@ -128,6 +128,8 @@ func nothing(d *decoder, _ []byte) error {
 }
 
 func unsupported(*decoder, []byte) error { return errPolicy }
+
+func unknown(*decoder, []byte) error { return errUnknown }
 
 // fixedText is a text of the profile.
 func fixedText(at func(*session.Profile) *string) handler {
@@ -281,7 +283,7 @@ func must(want uint32) handler {
 			return lengthError(v)
 		}
 		if got := binary.BigEndian.Uint32(v); got != want {
-			return fmt.Errorf("asks for %d, only %d is provided", got, want)
+			return refusal(fmt.Sprintf("asks for %d, only %d is provided", got, want))
 		}
 		return nil
 	}

@@ -56,8 +56,7 @@ const (
 	filterIDValue  Target = "filter-id"
 	mikrotikLimit  Target = "mikrotik-rate-limit"
 	interfaceLine  Target = "interface-config"
-	ciscoInput     Target = "rate-limit input"
-	ciscoOutput    Target = "rate-limit output"
+	rateLimitLine  Target = "rate-limit"
 	ascendDataRate Target = "ascend-data-rate"
 	ascendXmitRate Target = "ascend-xmit-rate"
 )
@@ -145,10 +144,8 @@ func (r Rule) apply(d *decoder, v []byte) error {
 		return filterID(d, s)
 	case interfaceLine:
 		return interfaceConfig(d, s)
-	case ciscoInput:
-		return interfaceConfig(d, "rate-limit input "+s)
-	case ciscoOutput:
-		return interfaceConfig(d, "rate-limit output "+s)
+	case rateLimitLine:
+		return interfaceConfig(d, "rate-limit "+s)
 	}
 	return fmt.Errorf("no target %q", r.Target)
 }
