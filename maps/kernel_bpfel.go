@@ -81,6 +81,7 @@ const (
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
 	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
+	kernelLnsFlagLNS_NUMBERED      kernelLnsFlag = 2097152
 )
 
 type kernelLnsFlow struct {
@@ -215,8 +216,15 @@ const (
 	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 43
 	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 44
 	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 45
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 46
+	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 46
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 47
 )
+
+type kernelLnsSequence struct {
+	_      structs.HostLayout
+	Send   uint32
+	Expect uint32
+}
 
 type kernelLnsSession struct {
 	_             structs.HostLayout
@@ -311,6 +319,7 @@ const (
 	kernelMapLnsReasons   = "lns_reasons"
 	kernelMapLnsRoutes    = "lns_routes"
 	kernelMapLnsRoutes6   = "lns_routes6"
+	kernelMapLnsSequences = "lns_sequences"
 	kernelMapLnsSessions  = "lns_sessions"
 	kernelMapLnsTunnels   = "lns_tunnels"
 	kernelProgLnsXdp      = "lns_xdp"
@@ -383,6 +392,7 @@ type kernelMapSpecs struct {
 	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
+	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
 	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
 }
@@ -431,6 +441,7 @@ type kernelMaps struct {
 	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
+	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
 	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
 }
@@ -453,6 +464,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsReasons,
 		m.LnsRoutes,
 		m.LnsRoutes6,
+		m.LnsSequences,
 		m.LnsSessions,
 		m.LnsTunnels,
 	)
