@@ -117,7 +117,7 @@ type kernelLnsHost struct {
 type kernelLnsLayout uint32
 
 const (
-	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 2
+	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 3
 )
 
 type kernelLnsLine struct {
@@ -216,8 +216,9 @@ const (
 	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 43
 	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 44
 	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 45
-	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 46
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 47
+	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 46
+	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 47
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 48
 )
 
 type kernelLnsSequence struct {
@@ -246,6 +247,22 @@ type kernelLnsSession struct {
 	Magic         uint32
 	OuterTos      uint8
 	Pad           [11]uint8
+}
+
+type kernelLnsShaper struct {
+	_              structs.HostLayout
+	Cost           uint64
+	Depth          uint64
+	Full           uint64
+	DroppedPackets uint64
+	DroppedBytes   uint64
+	Pad            [3]uint64
+}
+
+type kernelLnsShaping struct {
+	_    structs.HostLayout
+	Up   kernelLnsShaper
+	Down kernelLnsShaper
 }
 
 type kernelLnsShare6 struct {
@@ -321,6 +338,7 @@ const (
 	kernelMapLnsRoutes6   = "lns_routes6"
 	kernelMapLnsSequences = "lns_sequences"
 	kernelMapLnsSessions  = "lns_sessions"
+	kernelMapLnsShapers   = "lns_shapers"
 	kernelMapLnsTunnels   = "lns_tunnels"
 	kernelProgLnsXdp      = "lns_xdp"
 	kernelVarHairpin      = "hairpin"
@@ -394,6 +412,7 @@ type kernelMapSpecs struct {
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
 	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
+	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
 }
 
@@ -443,6 +462,7 @@ type kernelMaps struct {
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
 	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
+	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
 }
 
@@ -466,6 +486,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsRoutes6,
 		m.LnsSequences,
 		m.LnsSessions,
+		m.LnsShapers,
 		m.LnsTunnels,
 	)
 }

@@ -84,6 +84,7 @@ type Maps struct {
 	shares   mapped[kernelLnsShare6]
 	lines    mapped[kernelLnsLine]
 	numbers  mapped[Sequence]
+	shapers  mapped[kernelLnsShaping]
 	tunnels  mapped[kernelLnsTunnel]
 
 	mu     sync.Mutex // held while maps are changed
@@ -142,6 +143,7 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
 		kernelMapLnsCounters: cfg.Sessions + 1,
 		kernelMapLnsLines:    cfg.Sessions + 1,
+		kernelMapLnsShapers:  cfg.Sessions + 1,
 
 		kernelMapLnsSequences: cfg.Sessions + 1,
 	}
@@ -213,6 +215,9 @@ func (m *Maps) begin() (err error) {
 	if m.numbers, err = newMapped[Sequence](m.objs.LnsSequences); err != nil {
 		return err
 	}
+	if m.shapers, err = newMapped[kernelLnsShaping](m.objs.LnsShapers); err != nil {
+		return err
+	}
 	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
 		return err
 	}
@@ -256,7 +261,7 @@ func (m *Maps) Close() error {
 		}
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
-		m.numbers.close(), m.tunnels.close())
+		m.numbers.close(), m.shapers.close(), m.tunnels.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}
