@@ -141,7 +141,7 @@ func TestChangeTakenBack(t *testing.T) {
 	b.programmed(2, nil, Counters{})
 	b.wantChanged(Changed{}, Changed{Undone: true})
 	b.want(3, 1, 0, false) // no account was touched
-	if got := b.s.View(b).Class; len(got) != 1 || got[0][0] != 1 {
+	if got := b.s.auth.Profile.Class; len(got) != 1 || got[0][0] != 1 {
 		t.Errorf("class %v", got)
 	}
 }

@@ -165,7 +165,7 @@ func (s *Session) View(r Reader) View {
 	if s.auth != nil {
 		p := &s.auth.Profile
 		o := s.offer()
-		v.Routes, v.DNS, v.Services, v.Class = p.Routes, o.DNS, p.Services, p.Class
+		v.Routes, v.DNS, v.Services = p.Routes, o.DNS, p.Services
 		v.SessionTimeout = orDefault(p.SessionTimeout, s.cfg.SessionTimeout)
 		v.IdleTimeout = s.idleTimeout()
 		v.InterimInterval = orDefault(p.InterimInterval, s.cfg.InterimInterval)

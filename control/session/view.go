@@ -40,7 +40,6 @@ type View struct {
 	// Services are what is done to the packets, nil for nothing. Who shows them
 	// leaves the interception out for those who may not intercept.
 	Services   *Services
-	Class      [][]byte
 	Framing    Framing
 	MRU, MTU   uint16
 	LocalMagic uint32
