@@ -9,6 +9,7 @@
 #include "l2tp.h"
 #include "mss6.h"
 #include "nexthop.h"
+#include "service.h"
 
 /* A downlink packet of a known session. */
 struct downlink {
@@ -305,6 +306,8 @@ static __always_inline enum lns_reason downlink(const struct frame *f)
 		reason = check_downlink(f, &down);
 	if (!reason)
 		reason = route_outer(f, &down, &hop);
+	if (!reason)
+		reason = serve_down(f->ctx, down.session, down.slot, f->l2_len, down.len);
 	if (!reason)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)

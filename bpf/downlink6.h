@@ -78,6 +78,8 @@ static __noinline enum lns_reason downlink6(struct frame *f)
 	if (!reason)
 		reason = route_outer(f, &down, &hop);
 	if (!reason)
+		reason = serve_down(f->ctx, down.session, down.slot, f->l2_len, down.len);
+	if (!reason)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)
 		count_flow6(down.slot, 0, down.len);

@@ -67,6 +67,7 @@ enum lns_reason {
 	LNS_DROP_CONTROL_RATE, /* too many other control messages of this LAC */
 	LNS_DROP_SETUP_RATE,   /* too many PPP frames of this LAC's new sessions */
 	LNS_DROP_PPP_RATE,     /* too many PPP frames of this session */
+	LNS_DROP_THROTTLE,     /* beyond the session's rate */
 
 	LNS_REASONS,
 };

@@ -211,6 +211,34 @@ struct lns_line {
 };
 _Static_assert(sizeof(struct lns_line) == 16, "lns_line");
 
+/* Time in lns_shapers runs in ticks: ns shifted left by this, modulo 2^64. */
+#define LNS_TICK_SHIFT 10
+
+/* The longest that a shaper can be ahead of the clock, in ticks: some 17 s. What
+ * seems to be further ahead is in the past. */
+#define LNS_TICKS_MOST (1ULL << 44)
+
+/*
+ * One direction of a throttled session: a cache line. The first two words are the
+ * daemon's, the others the program's, so that a change of rate forgets nothing.
+ */
+struct lns_shaper {
+	__u64 cost;  /* of a byte, in ticks / 65536 */
+	__u64 depth; /* how far ahead of the clock packets may be, ticks */
+	__u64 full;  /* the tick at which what has passed will be made up for */
+	__u64 dropped_packets;
+	__u64 dropped_bytes;
+	__u64 pad[3];
+};
+_Static_assert(sizeof(struct lns_shaper) == 64, "lns_shaper");
+
+/* Value of lns_shapers. */
+struct lns_shaping {
+	struct lns_shaper up;
+	struct lns_shaper down;
+};
+_Static_assert(sizeof(struct lns_shaping) == 128, "lns_shaping");
+
 /* Value of lns_tunnels, by our tunnel id. One word, written as one. */
 struct lns_tunnel {
 	__u8 peer[4];

@@ -13,6 +13,7 @@
 #include "echo.h"
 #include "ecn.h"
 #include "hairpin.h"
+#include "service.h"
 #include "shield.h"
 
 /* An uplink packet of a known session. */
@@ -203,10 +204,12 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 	}
 	if (!reason)
 		reason = route_inner(f, &up, &hop);
+	if (reason == LNS_PUNT_FOREIGN)
+		reason = send_across(f, up.ip, up.session, up.slot, up.tos, &hop);
+	else if (!reason)
+		reason = serve_up(f->ctx, up.session, up.slot, up.ip, up.len);
 	if (!reason)
 		reason = send_up(f->ctx, &up, &hop);
-	else if (reason == LNS_PUNT_FOREIGN)
-		reason = send_across(f, up.ip, up.session, up.tos, &hop);
 	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
 		usage = bpf_map_lookup_elem(&lns_counters, &up.slot);
 		if (usage)

@@ -215,7 +215,8 @@ const (
 	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 43
 	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 44
 	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 45
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 46
+	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 46
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 47
 )
 
 type kernelLnsSession struct {
@@ -238,6 +239,22 @@ type kernelLnsSession struct {
 	Magic         uint32
 	OuterTos      uint8
 	Pad           [11]uint8
+}
+
+type kernelLnsShaper struct {
+	_              structs.HostLayout
+	Cost           uint64
+	Depth          uint64
+	Full           uint64
+	DroppedPackets uint64
+	DroppedBytes   uint64
+	Pad            [3]uint64
+}
+
+type kernelLnsShaping struct {
+	_    structs.HostLayout
+	Up   kernelLnsShaper
+	Down kernelLnsShaper
 }
 
 type kernelLnsShare6 struct {
@@ -312,6 +329,7 @@ const (
 	kernelMapLnsRoutes    = "lns_routes"
 	kernelMapLnsRoutes6   = "lns_routes6"
 	kernelMapLnsSessions  = "lns_sessions"
+	kernelMapLnsShapers   = "lns_shapers"
 	kernelMapLnsTunnels   = "lns_tunnels"
 	kernelProgLnsXdp      = "lns_xdp"
 	kernelVarHairpin      = "hairpin"
@@ -384,6 +402,7 @@ type kernelMapSpecs struct {
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
+	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
 }
 
@@ -432,6 +451,7 @@ type kernelMaps struct {
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
+	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
 }
 
@@ -454,6 +474,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsRoutes,
 		m.LnsRoutes6,
 		m.LnsSessions,
+		m.LnsShapers,
 		m.LnsTunnels,
 	)
 }

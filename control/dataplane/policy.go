@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/maps"
@@ -16,6 +17,18 @@ func (c *Config) eligible(r *session.Record) bool {
 	}
 	return !r.Framing.Sequence && r.VRF == 0 && (r.Address.Is4() || len(r.Prefixes6) > 0) &&
 		r.Local.Addr().Is4() && r.Peer.Addr().Is4()
+}
+
+// defaultBurst is how long a pause may be made up for where a rate names no burst.
+const defaultBurst = 100 * time.Millisecond
+
+// limit turns a rate into what the maps hold.
+func limit(r session.Rate) maps.Limit {
+	l := maps.Limit{Bits: r.Bits, Burst: defaultBurst}
+	if r.Limited() && r.Burst > 0 {
+		l.Burst = time.Duration(min(float64(r.Burst)*8/float64(r.Bits), maps.MaxBurst.Seconds()) * float64(time.Second))
+	}
+	return l
 }
 
 // entry turns a record into what the maps hold.
@@ -62,6 +75,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		p.Flags |= maps.FlagDontFragment
 	}
 	s := maps.Session{Slot: r.Slot, Policy: p, Prefixes6: r.Prefixes6}
+	if v := r.Services; v != nil {
+		s.Up, s.Down = limit(v.Up), limit(v.Down)
+	}
 	for _, route := range r.Routes {
 		if route.IsValid() && route.Addr().Is4() {
 			s.Routes = append(s.Routes, netip.PrefixFrom(route.Addr(), route.Bits()).Masked())
