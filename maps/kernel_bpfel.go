@@ -125,6 +125,15 @@ type kernelLnsLine struct {
 	Ppp      uint64
 }
 
+type kernelLnsList struct {
+	_      structs.HostLayout
+	Name   [32]int8
+	Count4 uint32
+	Count6 uint32
+	Rules4 [64]kernelLnsRule4
+	Rules6 [64]kernelLnsRule6
+}
+
 type kernelLnsLocal struct {
 	_    structs.HostLayout
 	Addr [4]uint8
@@ -199,24 +208,70 @@ const (
 	kernelLnsReasonLNS_PUNT_FIB          kernelLnsReason = 27
 	kernelLnsReasonLNS_PUNT_HEADROOM     kernelLnsReason = 28
 	kernelLnsReasonLNS_PUNT_LINK_LOCAL   kernelLnsReason = 29
-	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 32
-	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 33
-	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 34
-	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 35
-	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 36
-	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 37
-	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 38
-	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 39
-	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 40
-	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 41
-	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 42
-	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 43
-	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 44
-	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 45
-	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 46
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 47
+	kernelLnsReasonLNS_PUNT_GARDEN       kernelLnsReason = 30
+	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 33
+	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 34
+	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 35
+	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 36
+	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 37
+	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 38
+	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 39
+	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 40
+	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 41
+	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 42
+	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 43
+	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 44
+	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 45
+	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 46
+	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 47
+	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 48
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 49
+)
+
+type kernelLnsRule struct {
+	_               structs.HostLayout
+	SourceLow       uint16
+	SourceHigh      uint16
+	DestinationLow  uint16
+	DestinationHigh uint16
+	Flags           kernelLnsRuleFlag
+	Protocol        uint8
+	AnySet          uint8
+	AnyClear        uint8
+	AllSet          uint8
+	AllClear        uint8
+	Pad             [7]uint8
+}
+
+type kernelLnsRule4 struct {
+	_               structs.HostLayout
+	Source          [4]uint8
+	SourceMask      [4]uint8
+	Destination     [4]uint8
+	DestinationMask [4]uint8
+	Rest            kernelLnsRule
+}
+
+type kernelLnsRule6 struct {
+	_               structs.HostLayout
+	Source          [16]uint8
+	SourceMask      [16]uint8
+	Destination     [16]uint8
+	DestinationMask [16]uint8
+	Rest            kernelLnsRule
+}
+
+type kernelLnsRuleFlag uint32
+
+const (
+	kernelLnsRuleFlagLNS_RULE_PERMIT          kernelLnsRuleFlag = 1
+	kernelLnsRuleFlagLNS_RULE_PROTOCOL        kernelLnsRuleFlag = 2
+	kernelLnsRuleFlagLNS_RULE_FRAGMENTS       kernelLnsRuleFlag = 4
+	kernelLnsRuleFlagLNS_RULE_DEEP            kernelLnsRuleFlag = 8
+	kernelLnsRuleFlagLNS_RULE_NOT_SOURCE      kernelLnsRuleFlag = 16
+	kernelLnsRuleFlagLNS_RULE_NOT_DESTINATION kernelLnsRuleFlag = 32
 )
 
 type kernelLnsSession struct {
@@ -238,7 +293,10 @@ type kernelLnsSession struct {
 	Net6          [8]uint8
 	Magic         uint32
 	OuterTos      uint8
-	Pad           [11]uint8
+	Pad           [3]uint8
+	FilterUp      uint16
+	FilterDown    uint16
+	Pad2          [4]uint8
 }
 
 type kernelLnsShaper struct {
@@ -317,10 +375,12 @@ const (
 	kernelMapLnsCounters6 = "lns_counters6"
 	kernelMapLnsDevices   = "lns_devices"
 	kernelMapLnsEgress    = "lns_egress"
+	kernelMapLnsFilters   = "lns_filters"
 	kernelMapLnsHosts     = "lns_hosts"
 	kernelMapLnsIngress   = "lns_ingress"
 	kernelMapLnsLacs      = "lns_lacs"
 	kernelMapLnsLines     = "lns_lines"
+	kernelMapLnsLists     = "lns_lists"
 	kernelMapLnsLive      = "lns_live"
 	kernelMapLnsLocals    = "lns_locals"
 	kernelMapLnsNets6     = "lns_nets6"
@@ -328,6 +388,7 @@ const (
 	kernelMapLnsReasons   = "lns_reasons"
 	kernelMapLnsRoutes    = "lns_routes"
 	kernelMapLnsRoutes6   = "lns_routes6"
+	kernelMapLnsRuleHits  = "lns_rule_hits"
 	kernelMapLnsSessions  = "lns_sessions"
 	kernelMapLnsShapers   = "lns_shapers"
 	kernelMapLnsTunnels   = "lns_tunnels"
@@ -390,10 +451,12 @@ type kernelMapSpecs struct {
 	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
 	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
+	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
 	LnsLacs      *ebpf.MapSpec `ebpf:"lns_lacs"`
 	LnsLines     *ebpf.MapSpec `ebpf:"lns_lines"`
+	LnsLists     *ebpf.MapSpec `ebpf:"lns_lists"`
 	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
 	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
 	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
@@ -401,6 +464,7 @@ type kernelMapSpecs struct {
 	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
+	LnsRuleHits  *ebpf.MapSpec `ebpf:"lns_rule_hits"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
 	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
@@ -439,10 +503,12 @@ type kernelMaps struct {
 	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
 	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
+	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
 	LnsLacs      *ebpf.Map `ebpf:"lns_lacs"`
 	LnsLines     *ebpf.Map `ebpf:"lns_lines"`
+	LnsLists     *ebpf.Map `ebpf:"lns_lists"`
 	LnsLive      *ebpf.Map `ebpf:"lns_live"`
 	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
 	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
@@ -450,6 +516,7 @@ type kernelMaps struct {
 	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
+	LnsRuleHits  *ebpf.Map `ebpf:"lns_rule_hits"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
 	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
@@ -462,10 +529,12 @@ func (m *kernelMaps) Close() error {
 		m.LnsCounters6,
 		m.LnsDevices,
 		m.LnsEgress,
+		m.LnsFilters,
 		m.LnsHosts,
 		m.LnsIngress,
 		m.LnsLacs,
 		m.LnsLines,
+		m.LnsLists,
 		m.LnsLive,
 		m.LnsLocals,
 		m.LnsNets6,
@@ -473,6 +542,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsReasons,
 		m.LnsRoutes,
 		m.LnsRoutes6,
+		m.LnsRuleHits,
 		m.LnsSessions,
 		m.LnsShapers,
 		m.LnsTunnels,

@@ -105,33 +105,30 @@ func (k *key) read6(b []byte) bool {
 	k.source, k.destination = netip.AddrFrom16([16]byte(b[8:])), netip.AddrFrom16([16]byte(b[24:]))
 	k.protocol = b[6]
 	rest, offset := b[ipv6Header:total], 0
-	for range MaxExtensions {
+	// What follows an offset is a piece of something that began elsewhere.
+	for i := 0; i < MaxExtensions && isExtension(k.protocol) && offset == 0; i++ {
+		if len(rest) < 8 {
+			return false
+		}
 		size := 8
-		switch k.protocol {
-		case hopByHop, routing, destination:
-			if len(rest) < 8 {
-				return false
-			}
-			size += int(rest[1]) * 8
-		case fragment:
-			if len(rest) < 8 {
-				return false
-			}
+		if k.protocol == fragment {
 			offset = int(binary.BigEndian.Uint16(rest[2:]) >> 3)
-		default:
-			return k.readRest(rest, offset)
+		} else {
+			size += int(rest[1]) * 8
 		}
 		if size > len(rest) {
 			return false
 		}
-		k.protocol = rest[0]
-		rest = rest[size:]
-		if offset > 0 {
-			// What follows is a piece of something that began elsewhere.
-			return k.readRest(rest, offset)
-		}
+		k.protocol, rest = rest[0], rest[size:]
 	}
-	return false
+	if isExtension(k.protocol) && offset == 0 {
+		return false
+	}
+	return k.readRest(rest, offset)
+}
+
+func isExtension(protocol uint8) bool {
+	return protocol == hopByHop || protocol == routing || protocol == fragment || protocol == destination
 }
 
 // Bytes of a payload that rules look at.
