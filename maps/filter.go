@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Limits of access lists.
@@ -286,6 +287,34 @@ func (m *Maps) filterIndices(up, down string) (indices [2]uint16, err error) {
 		indices[i] = index
 	}
 	return indices, nil
+}
+
+// setFilters writes indices and flags.
+func (p *kernelLnsSession) setFilters(indices [2]uint16) {
+	p.FilterUp, p.FilterDown = indices[0], indices[1]
+	p.Flags &^= flagFilterUp | flagFilterDown
+	if indices[0] != 0 {
+		p.Flags |= flagFilterUp
+	}
+	if indices[1] != 0 {
+		p.Flags |= flagFilterDown
+	}
+}
+
+// changeServices writes the flags and filters of a slot in use. The filters go first,
+// for a flag must not lead to none; one that is given up keeps its index, since a
+// packet under way may have seen the flag.
+func (m *Maps) changeServices(slot uint32, p Policy) {
+	s := &m.sessions.values[slot]
+	if p.Flags&flagFilterUp == 0 {
+		p.FilterUp = s.FilterUp
+	}
+	if p.Flags&flagFilterDown == 0 {
+		p.FilterDown = s.FilterDown
+	}
+	both := (*uint32)(unsafe.Pointer(&s.FilterUp)) // bpfel: the first is the low half
+	atomic.StoreUint32(both, uint32(p.FilterUp)|uint32(p.FilterDown)<<16)
+	atomic.StoreUint32((*uint32)(&s.Flags), uint32(p.Flags))
 }
 
 func (f *Filter) list() (*kernelLnsList, error) {

@@ -81,6 +81,7 @@ const (
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
 	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
+	kernelLnsFlagLNS_NUMBERED      kernelLnsFlag = 2097152
 )
 
 type kernelLnsFlow struct {
@@ -116,7 +117,7 @@ type kernelLnsHost struct {
 type kernelLnsLayout uint32
 
 const (
-	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 2
+	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 3
 )
 
 type kernelLnsLine struct {
@@ -226,8 +227,9 @@ const (
 	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 45
 	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 46
 	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 47
-	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 48
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 49
+	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 48
+	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 49
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 50
 )
 
 type kernelLnsRule struct {
@@ -273,6 +275,12 @@ const (
 	kernelLnsRuleFlagLNS_RULE_NOT_SOURCE      kernelLnsRuleFlag = 16
 	kernelLnsRuleFlagLNS_RULE_NOT_DESTINATION kernelLnsRuleFlag = 32
 )
+
+type kernelLnsSequence struct {
+	_      structs.HostLayout
+	Send   uint32
+	Expect uint32
+}
 
 type kernelLnsSession struct {
 	_             structs.HostLayout
@@ -389,6 +397,7 @@ const (
 	kernelMapLnsRoutes    = "lns_routes"
 	kernelMapLnsRoutes6   = "lns_routes6"
 	kernelMapLnsRuleHits  = "lns_rule_hits"
+	kernelMapLnsSequences = "lns_sequences"
 	kernelMapLnsSessions  = "lns_sessions"
 	kernelMapLnsShapers   = "lns_shapers"
 	kernelMapLnsTunnels   = "lns_tunnels"
@@ -465,6 +474,7 @@ type kernelMapSpecs struct {
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
 	LnsRuleHits  *ebpf.MapSpec `ebpf:"lns_rule_hits"`
+	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
 	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
@@ -517,6 +527,7 @@ type kernelMaps struct {
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
 	LnsRuleHits  *ebpf.Map `ebpf:"lns_rule_hits"`
+	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
 	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
@@ -543,6 +554,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsRoutes,
 		m.LnsRoutes6,
 		m.LnsRuleHits,
+		m.LnsSequences,
 		m.LnsSessions,
 		m.LnsShapers,
 		m.LnsTunnels,

@@ -83,15 +83,18 @@ type Maps struct {
 	usage    mapped[kernelLnsUsage]
 	shares   mapped[kernelLnsShare6]
 	lines    mapped[kernelLnsLine]
+	numbers  mapped[Sequence]
 	shapers  mapped[kernelLnsShaping]
+	current  mapped[uint32] // of lns_filters
 	tunnels  mapped[kernelLnsTunnel]
 
-	mu     sync.Mutex // held while maps are changed
-	routes map[uint32]routeKeys
-	nroute routeCount
-	lacs   map[kernelLnsRange]struct{}
-	facts  kernelLnsFacts // as last written
-	links  map[int]attached
+	mu      sync.Mutex // held while maps are changed
+	routes  map[uint32]routeKeys
+	filters filters
+	nroute  routeCount
+	lacs    map[kernelLnsRange]struct{}
+	facts   kernelLnsFacts // as last written
+	links   map[int]attached
 }
 
 // attached is a link that this process holds.
@@ -120,9 +123,10 @@ func Open(cfg Config) (*Maps, error) {
 	}
 	m := &Maps{
 		cfg: cfg, names: names,
-		routes: make(map[uint32]routeKeys),
-		lacs:   make(map[kernelLnsRange]struct{}),
-		links:  make(map[int]attached),
+		routes:  make(map[uint32]routeKeys),
+		lacs:    make(map[kernelLnsRange]struct{}),
+		links:   make(map[int]attached),
+		filters: filters{indices: make(map[string]uint16)},
 	}
 	if err := m.load(spec); err != nil {
 		return nil, fmt.Errorf("maps: %w", err)
@@ -143,6 +147,8 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsCounters: cfg.Sessions + 1,
 		kernelMapLnsLines:    cfg.Sessions + 1,
 		kernelMapLnsShapers:  cfg.Sessions + 1,
+
+		kernelMapLnsSequences: cfg.Sessions + 1,
 	}
 	if cfg.IPv6 {
 		sizes[kernelMapLnsNets6] = cfg.Sessions
@@ -209,14 +215,20 @@ func (m *Maps) begin() (err error) {
 	if m.lines, err = newMapped[kernelLnsLine](m.objs.LnsLines); err != nil {
 		return err
 	}
+	if m.numbers, err = newMapped[Sequence](m.objs.LnsSequences); err != nil {
+		return err
+	}
 	if m.shapers, err = newMapped[kernelLnsShaping](m.objs.LnsShapers); err != nil {
+		return err
+	}
+	if m.current, err = newMapped[uint32](m.objs.LnsFilters); err != nil {
 		return err
 	}
 	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
 		return err
 	}
 	if m.reused {
-		if err := errors.Join(m.sweep(), m.learnLACs()); err != nil {
+		if err := errors.Join(m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
 			return err
 		}
 	}
@@ -254,7 +266,8 @@ func (m *Maps) Close() error {
 			errs = append(errs, a.link.Close())
 		}
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(), m.shapers.close(), m.tunnels.close())
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
+		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}
