@@ -224,7 +224,7 @@ static __always_inline enum lns_reason filter(struct xdp_md *ctx, const struct l
 					      __u32 slot, __u32 at, int up)
 {
 	__u32 index = up ? s->filter_up : s->filter_down;
-	__u32 *current = bpf_map_lookup_elem(&lns_filters, &index);
+	__u64 *current = bpf_map_lookup_elem(&lns_filters, &index);
 	__u32 version = current ? *current : 0;
 	__u8 *first = packet_start(ctx) + at;
 	int permit = 0;

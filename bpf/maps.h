@@ -179,7 +179,7 @@ struct {
 	__uint(max_entries, LNS_FILTERS + 1); /* index 0 is not used */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, __u64); /* arrays take no less room */
 } lns_filters SEC(".maps");
 
 /*

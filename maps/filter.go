@@ -110,7 +110,7 @@ func (m *Maps) dropFilters(wanted map[string]bool) (left []string, err error) {
 	}
 	slices.Sort(left)
 	for _, index := range gone {
-		atomic.StoreUint32(&m.current.values[index], 0)
+		atomic.StoreUint64(&m.current.values[index], 0)
 		delete(m.filters.indices, m.filters.names[index])
 		m.filters.names[index], m.filters.stale = "", true
 	}
@@ -148,7 +148,7 @@ func (m *Maps) setFilter(f *Filter) error {
 		}
 		index = uint16(i + 1)
 	}
-	before := m.current.values[index]
+	before := uint32(m.current.values[index])
 	if before != 0 {
 		var have kernelLnsList
 		if err := m.objs.LnsLists.Lookup(before, &have); err != nil {
@@ -169,7 +169,7 @@ func (m *Maps) setFilter(f *Filter) error {
 		return err
 	}
 	m.filters.indices[f.Name], m.filters.names[index] = index, f.Name
-	atomic.StoreUint32(&m.current.values[index], version)
+	atomic.StoreUint64(&m.current.values[index], uint64(version))
 	m.filters.stale = m.filters.stale || before != 0
 	return nil
 }
@@ -226,7 +226,7 @@ func (m *Maps) FilterHits(name string) (hits, hits6 []uint64, err error) {
 	if !ok {
 		return nil, nil, ErrNoFilter
 	}
-	version := m.current.values[index]
+	version := uint32(m.current.values[index])
 	var list kernelLnsList
 	if err := m.objs.LnsLists.Lookup(version, &list); err != nil {
 		return nil, nil, err
@@ -259,7 +259,7 @@ func (m *Maps) learnFilters() error {
 			continue
 		}
 		var list kernelLnsList
-		if err := m.objs.LnsLists.Lookup(version, &list); err != nil {
+		if err := m.objs.LnsLists.Lookup(uint32(version), &list); err != nil {
 			return fmt.Errorf("access lists: %w", err)
 		}
 		name := make([]byte, 0, len(list.Name))

@@ -85,7 +85,7 @@ type Maps struct {
 	lines    mapped[kernelLnsLine]
 	numbers  mapped[Sequence]
 	shapers  mapped[kernelLnsShaping]
-	current  mapped[uint32] // of lns_filters
+	current  mapped[uint64] // of lns_filters
 	tunnels  mapped[kernelLnsTunnel]
 
 	mu      sync.Mutex // held while maps are changed
@@ -221,7 +221,7 @@ func (m *Maps) begin() (err error) {
 	if m.shapers, err = newMapped[kernelLnsShaping](m.objs.LnsShapers); err != nil {
 		return err
 	}
-	if m.current, err = newMapped[uint32](m.objs.LnsFilters); err != nil {
+	if m.current, err = newMapped[uint64](m.objs.LnsFilters); err != nil {
 		return err
 	}
 	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
