@@ -45,7 +45,7 @@ static __always_inline enum lns_reason check_downlink6(const struct ipv6hdr *ip,
 
 	if (s->vrf)
 		return LNS_PUNT_VRF;
-	if (s->flags & LNS_SEQUENCE)
+	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
 	if (has_hop_by_hop(ip))
 		return LNS_PUNT_OPTIONS;

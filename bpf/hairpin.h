@@ -30,7 +30,7 @@ static __always_inline enum lns_reason find_other(const struct iphdr *ip, struct
 		return LNS_PUNT_FOREIGN;
 	if (reason)
 		return reason;
-	if (s->flags & LNS_SEQUENCE)
+	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
 	down->len = bpf_ntohs(ip->tot_len);
 	if (down->len > s->mtu)

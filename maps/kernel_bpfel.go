@@ -81,6 +81,7 @@ const (
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
 	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
+	kernelLnsFlagLNS_NUMBERED      kernelLnsFlag = 2097152
 )
 
 type kernelLnsFlow struct {
@@ -216,8 +217,15 @@ const (
 	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 44
 	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 45
 	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 46
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 47
+	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 47
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 48
 )
+
+type kernelLnsSequence struct {
+	_      structs.HostLayout
+	Send   uint32
+	Expect uint32
+}
 
 type kernelLnsSession struct {
 	_             structs.HostLayout
@@ -328,6 +336,7 @@ const (
 	kernelMapLnsReasons   = "lns_reasons"
 	kernelMapLnsRoutes    = "lns_routes"
 	kernelMapLnsRoutes6   = "lns_routes6"
+	kernelMapLnsSequences = "lns_sequences"
 	kernelMapLnsSessions  = "lns_sessions"
 	kernelMapLnsShapers   = "lns_shapers"
 	kernelMapLnsTunnels   = "lns_tunnels"
@@ -401,6 +410,7 @@ type kernelMapSpecs struct {
 	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
+	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
 	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
@@ -450,6 +460,7 @@ type kernelMaps struct {
 	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
+	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
 	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
@@ -473,6 +484,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsReasons,
 		m.LnsRoutes,
 		m.LnsRoutes6,
+		m.LnsSequences,
 		m.LnsSessions,
 		m.LnsShapers,
 		m.LnsTunnels,

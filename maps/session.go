@@ -20,7 +20,8 @@ type Policy = kernelLnsSession
 // Flags of a Policy.
 const (
 	FlagLength         = kernelLnsFlagLNS_LENGTH        // write the L2TP Length field
-	FlagSequence       = kernelLnsFlagLNS_SEQUENCE      // sequenced data: left to the slow path
+	FlagSequence       = kernelLnsFlagLNS_SEQUENCE      // data has sequence numbers
+	FlagNumbered       = kernelLnsFlagLNS_NUMBERED      // counted in Sequence; else its data is left to the slow path
 	FlagAddressControl = kernelLnsFlagLNS_ADDR_CONTROL  // write FF 03
 	FlagPFC            = kernelLnsFlagLNS_PFC           // write a one-byte PPP protocol
 	FlagUDPChecksum    = kernelLnsFlagLNS_UDP_CHECKSUM  // write the outer UDP checksum

@@ -9,13 +9,12 @@ import (
 )
 
 // eligible says whether XDP can forward a session. The others are left to the
-// slow path as a whole: data sequence numbers need one place that counts (RFC
-// 2661 section 5.4), and only what goes over IPv4 in the main table is understood.
+// slow path as a whole: only what goes over IPv4 in the main table is understood.
 func (c *Config) eligible(r *session.Record) bool {
 	if len(r.Prefixes6) > 0 && !c.IPv6 {
 		return false
 	}
-	return !r.Framing.Sequence && r.VRF == 0 && (r.Address.Is4() || len(r.Prefixes6) > 0) &&
+	return r.VRF == 0 && (r.Address.Is4() || len(r.Prefixes6) > 0) &&
 		r.Local.Addr().Is4() && r.Peer.Addr().Is4()
 }
 
@@ -61,6 +60,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 	}
 	if r.Framing.Length {
 		p.Flags |= maps.FlagLength
+	}
+	if r.Framing.Sequence {
+		p.Flags |= maps.FlagSequence | maps.FlagNumbered
 	}
 	if r.Framing.AddressControl {
 		p.Flags |= maps.FlagAddressControl
