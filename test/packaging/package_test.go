@@ -72,16 +72,16 @@ func TestRPM(t *testing.T) {
 		files[f[len(f)-1]] = f[:len(f)-1]
 	}
 	for path, want := range map[string][]string{
-		"/usr/sbin/lnsd":                        {"-rwxr-xr-x"},
-		"/usr/bin/lnsctl":                       {"-rwxr-xr-x"},
-		"/usr/bin/lacsim":                       {"-rwxr-xr-x"},
-		"/usr/lib/systemd/system/lnsd.service":  {"-rw-r--r--"},
-		"/usr/lib/sysusers.d/lnsd.conf":         {"-rw-r--r--"},
-		"/usr/lib/tmpfiles.d/lnsd.conf":         {"-rw-r--r--"},
-		"/etc/lnsd/startup-config":              {"-rw-r-----", "cn"},
-		"/etc/lnsd/chap-secrets":                {"-rw-r-----", "cn"},
-		"/usr/share/man/man8/lnsd.8.gz":         {"-rw-r--r--"},
-		"/usr/share/zsh/site-functions/_lnsctl": {"-rw-r--r--"},
+		"/usr/sbin/lnsd":                                     {"-rwxr-xr-x"},
+		"/usr/bin/lnsctl":                                    {"-rwxr-xr-x"},
+		"/usr/bin/lacsim":                                    {"-rwxr-xr-x"},
+		"/usr/lib/systemd/system/lnsd.service":               {"-rw-r--r--"},
+		"/usr/lib/sysusers.d/lnsd.conf":                      {"-rw-r--r--"},
+		"/usr/lib/tmpfiles.d/lnsd.conf":                      {"-rw-r--r--"},
+		"/etc/lnsd/startup-config":                           {"-rw-r-----", "cn"},
+		"/etc/lnsd/chap-secrets":                             {"-rw-r-----", "cn"},
+		"/usr/share/man/man8/lnsd.8.gz":                      {"-rw-r--r--"},
+		"/usr/share/zsh/site-functions/_lnsctl":              {"-rw-r--r--"},
 		"/usr/share/doc/lnsd/examples/freeradius/dictionary": {"-rw-r--r--"},
 	} {
 		if got := files[path]; !slices.Equal(got, want) {
