@@ -84,7 +84,7 @@ static __noinline enum lns_reason downlink6(struct frame *f)
 	if (!reason)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)
-		count_flow6(down.slot, 0, down.len);
+		count_flow6(down.slot, 0, down.len, hop.now);
 	return reason;
 }
 

@@ -251,6 +251,52 @@ struct {
 	__type(value, struct lns_exit);
 } lns_egress SEC(".maps");
 
+/* Entries of lns_doors and lns_hops. */
+#define LNS_DOORS 64
+#define LNS_HOPS 1024
+
+/*
+ * Part of lns_ingress by the lower bits of the device's number, looked at first:
+ * a frame of nearly every port is found here without a hash lookup. Written by the
+ * daemon, through shared memory.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LNS_DOORS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_door);
+} lns_doors SEC(".maps");
+
+/*
+ * Answers of route lookups by a hash of what was asked. Written and read by XDP,
+ * per CPU. An answer is used again within the tick of the kernel's clock in which
+ * it was given, as long as lns_hints allows it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LNS_HOPS);
+	__type(key, __u32);
+	__type(value, struct lns_hop);
+} lns_hops SEC(".maps");
+
+/* The question of a route lookup under way, per CPU: the stack has no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lns_question);
+} lns_questions SEC(".maps");
+
+/* One value, written by the daemon through shared memory, read per packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_hint);
+} lns_hints SEC(".maps");
+
 /*
  * Devices to redirect to: those that the program is attached to, by interface
  * index. Written by the daemon; the kernel drops an entry with its device.

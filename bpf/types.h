@@ -89,6 +89,13 @@ struct lns_port {
 };
 _Static_assert(sizeof(struct lns_port) == 16, "lns_port");
 
+/* Value of lns_doors: an entry of lns_ingress. device 0: none. */
+struct lns_door {
+	struct lns_where where; /* the last written, the first cleared */
+	struct lns_port port;
+};
+_Static_assert(sizeof(struct lns_door) == 24, "lns_door");
+
 /* A tag to write; protocol (host order) 0 means none. */
 struct lns_tag {
 	__u16 protocol;
@@ -102,6 +109,41 @@ struct lns_exit {
 	struct lns_tag tags[LNS_TAGS];
 };
 _Static_assert(sizeof(struct lns_exit) == 12, "lns_exit");
+
+/* Value of lns_hops, on each CPU: the answer to a route lookup. */
+struct lns_hop {
+	__u64 tick; /* CLOCK_MONOTONIC at the lookup in ns, of tick resolution; 0: not to be used again */
+	/* What was asked. */
+	__u32 generation; /* of lns_hints */
+	__u32 ifindex;
+	__u8 destination[4];
+	__u8 tos;
+	__u8 l2_len; /* of the Ethernet header and tags to write */
+	__u16 mtu;   /* of the route */
+	__u8 macs[12]; /* destination and source, as in a frame */
+	struct lns_exit exit;
+	__u8 pad[16];
+};
+_Static_assert(sizeof(struct lns_hop) == 64, "lns_hop");
+
+/* Value of lns_questions: memory of a struct bpf_fib_lookup. */
+struct lns_question {
+	__u64 words[8];
+};
+_Static_assert(sizeof(struct lns_question) == sizeof(struct bpf_fib_lookup), "lns_question");
+
+/* Value of lns_hints: what spares forwarding a lookup. */
+struct lns_hint {
+	/* Answers of route lookups may be used again until then: CLOCK_MONOTONIC
+	 * in ns, 0 for not at all. */
+	__u64 trust_until;
+	__u32 generation; /* another one voids all answers */
+	__u32 pad;
+	/* A bit for each address in lns_locals, see LOCAL_MIX. */
+	__u64 locals;
+	struct lns_local local; /* one entry of lns_locals, or zero */
+};
+_Static_assert(sizeof(struct lns_hint) == 32, "lns_hint");
 
 /* State of a slot. Anything but LNS_OPEN punts the session's packets. */
 enum lns_state {

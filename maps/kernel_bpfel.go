@@ -39,6 +39,12 @@ const (
 	kernelLnsCauseLNS_CAUSES          kernelLnsCause = 5
 )
 
+type kernelLnsDoor struct {
+	_     structs.HostLayout
+	Where kernelLnsWhere
+	Port  kernelLnsPort
+}
+
 type kernelLnsExit struct {
 	_      structs.HostLayout
 	Device uint32
@@ -108,6 +114,29 @@ const (
 	kernelLnsHairpinLNS_HAIRPIN_CORE  kernelLnsHairpin = 2
 )
 
+type kernelLnsHint struct {
+	_          structs.HostLayout
+	TrustUntil uint64
+	Generation uint32
+	Pad        uint32
+	Locals     uint64
+	Local      kernelLnsLocal
+}
+
+type kernelLnsHop struct {
+	_           structs.HostLayout
+	Tick        uint64
+	Generation  uint32
+	Ifindex     uint32
+	Destination [4]uint8
+	Tos         uint8
+	L2Len       uint8
+	Mtu         uint16
+	Macs        [12]uint8
+	Exit        kernelLnsExit
+	Pad         [16]uint8
+}
+
 type kernelLnsHost struct {
 	_    structs.HostLayout
 	Vrf  uint32
@@ -168,6 +197,11 @@ type kernelLnsPrefix6 struct {
 	Prefixlen uint32
 	Vrf       uint32
 	Addr      [16]uint8
+}
+
+type kernelLnsQuestion struct {
+	_     structs.HostLayout
+	Words [8]uint64
 }
 
 type kernelLnsRange struct {
@@ -382,8 +416,11 @@ const (
 	kernelMapLnsCounters  = "lns_counters"
 	kernelMapLnsCounters6 = "lns_counters6"
 	kernelMapLnsDevices   = "lns_devices"
+	kernelMapLnsDoors     = "lns_doors"
 	kernelMapLnsEgress    = "lns_egress"
 	kernelMapLnsFilters   = "lns_filters"
+	kernelMapLnsHints     = "lns_hints"
+	kernelMapLnsHops      = "lns_hops"
 	kernelMapLnsHosts     = "lns_hosts"
 	kernelMapLnsIngress   = "lns_ingress"
 	kernelMapLnsLacs      = "lns_lacs"
@@ -392,6 +429,7 @@ const (
 	kernelMapLnsLive      = "lns_live"
 	kernelMapLnsLocals    = "lns_locals"
 	kernelMapLnsNets6     = "lns_nets6"
+	kernelMapLnsQuestions = "lns_questions"
 	kernelMapLnsRates     = "lns_rates"
 	kernelMapLnsReasons   = "lns_reasons"
 	kernelMapLnsRoutes    = "lns_routes"
@@ -459,8 +497,11 @@ type kernelMapSpecs struct {
 	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
+	LnsDoors     *ebpf.MapSpec `ebpf:"lns_doors"`
 	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
 	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
+	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
+	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
 	LnsLacs      *ebpf.MapSpec `ebpf:"lns_lacs"`
@@ -469,6 +510,7 @@ type kernelMapSpecs struct {
 	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
 	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
 	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
+	LnsQuestions *ebpf.MapSpec `ebpf:"lns_questions"`
 	LnsRates     *ebpf.MapSpec `ebpf:"lns_rates"`
 	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
@@ -512,8 +554,11 @@ type kernelMaps struct {
 	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
+	LnsDoors     *ebpf.Map `ebpf:"lns_doors"`
 	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
 	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
+	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
+	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
 	LnsLacs      *ebpf.Map `ebpf:"lns_lacs"`
@@ -522,6 +567,7 @@ type kernelMaps struct {
 	LnsLive      *ebpf.Map `ebpf:"lns_live"`
 	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
 	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
+	LnsQuestions *ebpf.Map `ebpf:"lns_questions"`
 	LnsRates     *ebpf.Map `ebpf:"lns_rates"`
 	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
@@ -539,8 +585,11 @@ func (m *kernelMaps) Close() error {
 		m.LnsCounters,
 		m.LnsCounters6,
 		m.LnsDevices,
+		m.LnsDoors,
 		m.LnsEgress,
 		m.LnsFilters,
+		m.LnsHints,
+		m.LnsHops,
 		m.LnsHosts,
 		m.LnsIngress,
 		m.LnsLacs,
@@ -549,6 +598,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsLive,
 		m.LnsLocals,
 		m.LnsNets6,
+		m.LnsQuestions,
 		m.LnsRates,
 		m.LnsReasons,
 		m.LnsRoutes,

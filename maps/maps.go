@@ -87,6 +87,8 @@ type Maps struct {
 	shapers  mapped[kernelLnsShaping]
 	current  mapped[uint64] // of lns_filters
 	tunnels  mapped[kernelLnsTunnel]
+	doors    mapped[kernelLnsDoor]
+	hints    mapped[kernelLnsHint]
 
 	mu      sync.Mutex // held while maps are changed
 	routes  map[uint32]routeKeys
@@ -227,7 +229,16 @@ func (m *Maps) begin() (err error) {
 	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
 		return err
 	}
+	if m.doors, err = newMapped[kernelLnsDoor](m.objs.LnsDoors); err != nil {
+		return err
+	}
+	if m.hints, err = newMapped[kernelLnsHint](m.objs.LnsHints); err != nil {
+		return err
+	}
 	if m.reused {
+		if err := m.clearHints(); err != nil {
+			return err
+		}
 		if err := errors.Join(m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
 			return err
 		}
@@ -267,7 +278,7 @@ func (m *Maps) Close() error {
 		}
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
-		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close())
+		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

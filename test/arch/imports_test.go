@@ -55,6 +55,7 @@ var rules = map[string]rule{
 	"maps":              {outside: []string{"github.com/cilium/ebpf", "golang.org/x/sys/unix"}},
 	"cli":               {local: []string{"control/api"}, outside: []string{"github.com/spf13/cobra", "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/term"}},
 	"cmd":               {local: []string{""}, outside: []string{""}},
+	"packaging/pages":   {local: []string{"cli", "control/config"}, outside: []string{"github.com/cpuguy83/go-md2man/v2", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"test":              {local: []string{""}, outside: []string{""}},
 }
 
