@@ -89,6 +89,8 @@ static __always_inline enum lns_reason check_downlink(const struct frame *f, str
 		return LNS_PUNT_VRF;
 	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
+	if (s->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	if (has_options(f->ip))
 		return LNS_PUNT_OPTIONS;
 	if (!ipv4_checksum_valid(f->ip))

@@ -47,6 +47,8 @@ static __always_inline enum lns_reason check_downlink6(const struct ipv6hdr *ip,
 		return LNS_PUNT_VRF;
 	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
+	if (s->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	if (has_hop_by_hop(ip))
 		return LNS_PUNT_OPTIONS;
 	if (is_link_scope(&ip->saddr))

@@ -32,6 +32,8 @@ static __always_inline enum lns_reason find_other(const struct iphdr *ip, struct
 		return reason;
 	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
+	if (s->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	down->len = bpf_ntohs(ip->tot_len);
 	if (down->len > s->mtu)
 		return LNS_PUNT_TOO_BIG;

@@ -170,6 +170,41 @@ struct {
 } lns_shapers SEC(".maps");
 
 /*
+ * Access lists by the index that sessions know them by, to the list in lns_lists
+ * that is in force; 0 is none, which denies everything. Written by the daemon, one
+ * word at a time: a packet sees an old list or a new one, never half of each.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LNS_FILTERS + 1); /* index 0 is not used */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64); /* arrays take no less room */
+} lns_filters SEC(".maps");
+
+/*
+ * The lists themselves. Written by the daemon where no entry of lns_filters leads
+ * to, nor did when a packet that is under way came in. 2.1 MB.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LNS_LISTS);
+	__type(key, __u32);
+	__type(value, struct lns_list);
+} lns_lists SEC(".maps");
+
+/*
+ * Packets that each rule decided on, LNS_RULE_COUNTS to a list. Written by XDP;
+ * zeroed by the daemon with its list. Per CPU: one list may serve every session.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LNS_LISTS * LNS_RULE_COUNTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} lns_rule_hits SEC(".maps");
+
+/*
  * Packets and bytes by enum lns_reason. Written by XDP, read by the daemon;
  * never reset. Per CPU: every packet of every session counts here.
  */

@@ -111,6 +111,8 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 		count_drop(up->slot, 1, LNS_CAUSE_POLICY);
 		return LNS_DROP_HAIRPIN;
 	}
+	if (up->session->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	if (has_options(ip))
 		return LNS_PUNT_OPTIONS;
 	if (is_martian(ip->daddr))

@@ -60,6 +60,8 @@ static __always_inline enum lns_reason check_inner6(const struct lns_session *s,
 	}
 	if (link || is_link_scope(&ip->saddr))
 		return LNS_PUNT_LINK_LOCAL;
+	if (s->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	if (has_hop_by_hop(ip))
 		return LNS_PUNT_OPTIONS;
 	if (is_martian6(&ip->daddr))

@@ -38,6 +38,7 @@ var rules = map[string]rule{
 	"control/l2tp":    {forbidStd: impure},
 	"control/ppp":     {outside: []string{"golang.org/x/crypto/md4"}, forbidStd: impure},
 	"control/pool":    {forbidStd: impure},
+	"control/acl":     {forbidStd: impure},
 	"control/session": {local: []string{"control/l2tp", "control/ppp", "control/pool"}, forbidStd: impure},
 	"control/engine": {
 		local:     []string{"control/session", "control/l2tp", "control/ppp", "control/pool"},
@@ -45,15 +46,16 @@ var rules = map[string]rule{
 		forbidStd: []string{"net", "net/http", "os/exec", "syscall"},
 	},
 	"control/udp":       adapter(nil, "golang.org/x/sys/unix"),
-	"control/tun":       adapter([]string{"control/l2tp"}, "golang.org/x/sys/unix", "github.com/cilium/ebpf", "github.com/vishvananda/netlink", "golang.org/x/time/rate"),
-	"control/dataplane": adapter([]string{"maps"}, "github.com/vishvananda/netlink", "golang.org/x/sys/unix", "github.com/cilium/ebpf"),
+	"control/tun":       adapter([]string{"control/l2tp", "control/acl"}, "golang.org/x/sys/unix", "github.com/cilium/ebpf", "github.com/vishvananda/netlink", "golang.org/x/time/rate"),
+	"control/dataplane": adapter([]string{"maps", "control/acl"}, "github.com/vishvananda/netlink", "golang.org/x/sys/unix", "github.com/cilium/ebpf"),
 	"control/radius":    adapter([]string{"control/ppp"}, "layeh.com/radius", "golang.org/x/sys/unix"),
 	"control/secrets":   adapter([]string{"control/ppp"}),
-	"control/config":    adapter(nil),
+	"control/config":    adapter([]string{"control/acl"}),
 	"control/api":       adapter(nil, "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys/unix"),
 	"maps":              {outside: []string{"github.com/cilium/ebpf", "golang.org/x/sys/unix"}},
 	"cli":               {local: []string{"control/api"}, outside: []string{"github.com/spf13/cobra", "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/term"}},
 	"cmd":               {local: []string{""}, outside: []string{""}},
+	"packaging/pages":   {local: []string{"cli", "control/config"}, outside: []string{"github.com/cpuguy83/go-md2man/v2", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"test":              {local: []string{""}, outside: []string{""}},
 }
 
