@@ -1,12 +1,14 @@
 package radius
 
 import (
+	"cmp"
 	"time"
 
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2866"
 	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/rfc4372"
 
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -30,7 +32,7 @@ func (q *requests) account(s *server, id byte, r *request) ([]byte, error) {
 	if rec.Kind == acctOn || rec.Kind == acctOff {
 		q.nas()
 	} else {
-		q.subscriber(rec)
+		q.subscriber(rec, cmp.Or(r.user, rec.User))
 	}
 	if rec.Kind == session.AcctStop || rec.Kind == session.AcctInterim {
 		q.usage(rec)
@@ -45,9 +47,9 @@ func (q *requests) account(s *server, id byte, r *request) ([]byte, error) {
 }
 
 // subscriber appends who the record is about and what was granted.
-func (q *requests) subscriber(rec *session.AcctRecord) {
+func (q *requests) subscriber(rec *session.AcctRecord, user string) {
 	a := q.attrs
-	a.text(rfc2865.UserName_Type, rec.User)
+	a.text(rfc2865.UserName_Type, user)
 	q.identity(rec.Ref, &rec.Call)
 	a.address(rfc2865.FramedIPAddress_Type, 0, rec.Address)
 	for _, p := range rec.Routes {
@@ -60,8 +62,11 @@ func (q *requests) subscriber(rec *session.AcctRecord) {
 	for _, c := range rec.Class {
 		a.raw(rfc2865.Class_Type, c)
 	}
+	if len(rec.CUI) > 0 {
+		a.raw(rfc4372.ChargeableUserIdentity_Type, rec.CUI[:min(len(rec.CUI), maxValue)])
+	}
 	authentic := rfc2866.AcctAuthentic_Value_RADIUS
-	if q.cfg.LocalAuthentic {
+	if q.cfg.LocalAuthentic || rec.Local {
 		authentic = rfc2866.AcctAuthentic_Value_Local
 	}
 	a.number(rfc2866.AcctAuthentic_Type, uint32(authentic))

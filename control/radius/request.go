@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -37,10 +38,11 @@ func (q *requests) access(s *server, id byte, r *request) ([]byte, error) {
 	// and the prefix of the packet cannot be prepared for a collision.
 	var zero [16]byte
 	a.raw(rfc2869.MessageAuthenticator_Type, zero[:])
-	if auth.User == "" || len(auth.User) > maxValue {
-		return nil, fmt.Errorf("user name of %d bytes", len(auth.User))
+	user := cmp.Or(r.user, auth.User)
+	if user == "" || len(user) > maxValue {
+		return nil, fmt.Errorf("user name of %d bytes", len(user))
 	}
-	a.text(rfc2865.UserName_Type, auth.User)
+	a.text(rfc2865.UserName_Type, user)
 	if err := q.credentials(auth, &p); err != nil {
 		return nil, err
 	}

@@ -123,6 +123,10 @@ func (s *Session) claim(p *Profile) Claim {
 	if c.Pool == "" {
 		c.Pool = s.cfg.Pool
 	}
+	if p.Local && p.Services != nil && p.Services.Garden != "" {
+		// Nobody has checked who this is: it must not take the place of who is up.
+		c.Duplicates = AllowDuplicates
+	}
 	if p.User != s.user {
 		c.Alias = p.User
 	}
@@ -193,11 +197,12 @@ func (s *Session) callInfo() CallInfo {
 // account makes an accounting record without counters.
 func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	r := &AcctRecord{
-		Ref: s.setup.Ref, Kind: kind, At: at, User: s.accountingUser(), Method: s.method,
+		Ref: s.setup.Ref, Kind: kind, At: at, User: s.accountingUser(), Login: s.user, Method: s.method,
 		Address: s.address, Call: s.callInfo(),
 	}
 	if s.auth != nil {
-		r.Routes, r.Class = s.auth.Profile.Routes, s.auth.Profile.Class
+		p := &s.auth.Profile
+		r.Routes, r.Class, r.CUI, r.Local = p.Routes, p.Class, p.CUI, p.Local
 	}
 	if kind != AcctStart {
 		r.Duration = at.Sub(s.accountSince())
