@@ -202,6 +202,15 @@ func (p *Prefixes) Take(user string, now time.Time) (_ netip.Prefix, ok bool) {
 	return netip.Prefix{}, false
 }
 
+// Last returns the prefix that is, or was last, the user's, and whether it is in use.
+func (p *Prefixes) Last(user string) (_ netip.Prefix, used bool) {
+	k := p.last[user]
+	if k == nil {
+		return netip.Prefix{}, false
+	}
+	return p.prefix(k.index), k.used
+}
+
 // nextFresh finds an index that was never given out.
 func (p *Prefixes) nextFresh() (uint64, bool) {
 	for p.fresh < p.size {

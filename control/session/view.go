@@ -77,17 +77,20 @@ type TransportView struct {
 	OutOfWindow          uint64
 }
 
-// PoolView is one address pool as shown to an operator.
+// PoolView is one pool of addresses, or of IPv6 prefixes, as shown to an operator.
 type PoolView struct {
-	Name                 string
-	Prefixes             []netip.Prefix
+	Name     string
+	Prefixes []netip.Prefix
+	// Length is that of the prefixes given out; 0 in a pool of IPv4 addresses.
+	Length               int
 	Size, Used, Reserved int
 }
 
-// LeaseView is one address that is in use, or reserved for a user.
+// LeaseView is one address, or one prefix, that is in use or reserved for a user.
 type LeaseView struct {
 	Pool    string
 	Address netip.Addr
+	Prefix  netip.Prefix // of a pool of prefixes, instead of Address
 	InUse   bool
 	Ref     Ref
 	User    string
