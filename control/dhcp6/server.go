@@ -66,12 +66,19 @@ func New(cfg *Config, g Grant, random func([]byte)) *Server {
 	return s
 }
 
-// Bound lists what the client has at now.
-func (s *Server) Bound(now time.Time) []netip.Prefix {
-	var out []netip.Prefix
+// Lease is an address, of 128 bits, or a delegated prefix that the client has.
+type Lease struct {
+	Prefix netip.Prefix
+	// Until is when it ends unless the client renews it.
+	Until time.Time
+}
+
+// Leases lists what the client has, or had until its time ended.
+func (s *Server) Leases() []Lease {
+	var out []Lease
 	for _, l := range s.leases {
-		if l.bound && now.Unix() < l.until {
-			out = append(out, l.prefix)
+		if l.bound {
+			out = append(out, Lease{l.prefix, time.Unix(l.until, 0)})
 		}
 	}
 	return out

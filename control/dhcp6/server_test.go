@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -232,18 +231,23 @@ func TestExchanges(t *testing.T) {
 }
 
 // An offer binds nothing, what is given lasts as long as its lifetime.
-func TestBound(t *testing.T) {
+func TestLeases(t *testing.T) {
 	s := server(oneLink())
 	s.Receive(start, ask(typeSolicit).from(alice).ia(optIAPD, 1).b, true)
-	if got := s.Bound(start); len(got) != 0 {
+	if got := s.Leases(); len(got) != 0 {
 		t.Errorf("after the offer: %v", got)
 	}
 	s.Receive(start, ask(typeRequest).from(alice).to(duid()).ia(optIAPD, 1).b, true)
-	if got := s.Bound(start.Add(time.Hour)); !slices.Equal(got, []netip.Prefix{pfx("2001:db8:100::/56")}) {
-		t.Errorf("bound %v", got)
+	if got := s.Leases(); len(got) != 1 || got[0].Prefix != pfx("2001:db8:100::/56") || !got[0].Until.Equal(start.Add(2*time.Hour)) {
+		t.Errorf("leases %v", got)
 	}
-	if got := s.Bound(start.Add(2 * time.Hour)); len(got) != 0 {
-		t.Errorf("after its time: %v", got)
+	s.Receive(start.Add(time.Hour), ask(typeRenew).from(alice).to(duid()).ia(optIAPD, 1).b, true)
+	if got := s.Leases(); len(got) != 1 || !got[0].Until.Equal(start.Add(3*time.Hour)) {
+		t.Errorf("renewed %v", got)
+	}
+	s.Receive(start, ask(typeRelease).from(alice).to(duid()).ia(optIAPD, 1, "2001:db8:100::/56").b, true)
+	if got := s.Leases(); len(got) != 0 {
+		t.Errorf("released %v", got)
 	}
 }
 
@@ -263,12 +267,12 @@ func TestDecliningEverythingEnds(t *testing.T) {
 	given := 0
 	for range 100 {
 		s.Receive(start, ask(typeRequest).from(alice).to(duid()).ia(optIANA, 1).b, true)
-		bound := s.Bound(start)
+		bound := s.Leases()
 		if len(bound) == 0 {
 			break
 		}
 		given++
-		s.Receive(start, ask(typeDecline).from(alice).to(duid()).ia(optIANA, 1, bound[0].String()).b, true)
+		s.Receive(start, ask(typeDecline).from(alice).to(duid()).ia(optIANA, 1, bound[0].Prefix.String()).b, true)
 	}
 	if given != madeUp || len(s.leases) > madeUp+1 {
 		t.Errorf("%d addresses given, %d leases kept", given, len(s.leases))
@@ -290,7 +294,8 @@ func FuzzServer(f *testing.F) {
 				t.Fatalf("our own answer %x: %v", answer, err)
 			}
 		}
-		for _, p := range s.Bound(start) {
+		for _, l := range s.Leases() {
+			p := l.Prefix
 			if !pfx("2001:db8:1::/64").Contains(p.Addr()) && p != pfx("2001:db8:100::/56") {
 				t.Fatalf("gave away %v", p)
 			}

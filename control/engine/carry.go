@@ -21,10 +21,18 @@ func (s *Shard) carry(c *call) {
 			c.tun.t.SendSLI(s.now, c.call, m, &s.tout)
 		}
 		claim, decided := s.claim(c)
+		claim6, decided6 := s.claim6(c)
 		refused := s.authenticate()
 		s.ops = append(s.ops, o.Program...)
 		for _, r := range o.Account {
 			s.account(r)
+		}
+		for i := range o.Interceptions {
+			s.e.ports.Auditor.Intercepted(o.Interceptions[i])
+		}
+		keep := false
+		for _, r := range o.Changed {
+			keep = s.changed(c, r) || keep
 		}
 		for _, r := range o.HangUp {
 			if !s.shutdown { // then the StopCCN ends all calls at once
@@ -40,8 +48,12 @@ func (s *Shard) carry(c *call) {
 		case done:
 			s.forget(c)
 			return
+		case keep:
+			c.settled(c.s.Settle(s.now, true, s.e.ports.Forwarder, o))
 		case decided:
 			c.s.Claimed(s.now, claim, o)
+		case decided6: // never together with the other claim, which comes before the NCPs
+			c.s.Claimed6(s.now, &claim6, o)
 		case refused != nil:
 			c.s.Authenticated(s.now, refused, o)
 		default:
@@ -56,6 +68,14 @@ func (s *Shard) carry(c *call) {
 func (s *Shard) claim(c *call) (r session.ClaimResult, decided bool) {
 	for i := range s.sout.Claim { // there is one at most
 		r, decided = s.dir.claim(c.s.Slot(), &s.sout.Claim[i], s.now)
+	}
+	return r, decided
+}
+
+// claim6 is claim for IPv6.
+func (s *Shard) claim6(c *call) (r session.ClaimResult6, decided bool) {
+	for i := range s.sout.Claim6 { // there is one at most
+		r, decided = s.dir.claim6(c.s.Slot(), &s.sout.Claim6[i], s.now)
 	}
 	return r, decided
 }
@@ -131,6 +151,8 @@ func (s *Shard) note(c *call, e *session.Event) {
 		s.warn(gateProgram, "forwarding path refused", append(s.sessionFields(c), zap.Error(e.Err))...)
 	case session.Down:
 		s.noteDown(c, e)
+	case session.Altered:
+		s.noteAltered(c, e)
 	}
 }
 
@@ -140,6 +162,14 @@ var claimCounters = [...]counter{
 	session.PoolEmpty:     poolExhausted,
 	session.NoSuchPool:    poolExhausted,
 	session.BadAddress:    addressInUse,
+}
+
+func (s *Shard) noteAltered(c *call, e *session.Event) {
+	s.counts.add(sessionsChanged)
+	s.log.Info("session changed", append(s.sessionFields(c), zap.String("what", e.Detail), zap.String("by", e.By))...)
+	if e.LeftGarden && c.s.Policy().Duplicates == session.KickOld {
+		s.dir.kickOthers(c.s.Slot())
+	}
 }
 
 func (s *Shard) noteDown(c *call, e *session.Event) {

@@ -30,6 +30,8 @@ const (
 	addressInUse
 	duplicateLogins
 	sessionsKicked
+	sessionsChanged
+	changesRefused
 	authRequests
 	authRejected
 	authUnavailable
@@ -44,6 +46,7 @@ const (
 	packetsNoSession
 	packetsWrongPeer
 	packetsUser
+	packetsLink6
 	packetsWithheld
 	answersLate
 	counters
@@ -68,6 +71,8 @@ var counterNames = [counters]string{
 	addressInUse:      "address_in_use",
 	duplicateLogins:   "duplicate_logins_refused",
 	sessionsKicked:    "duplicate_logins_kicked",
+	sessionsChanged:   "session_changes",
+	changesRefused:    "session_changes_refused",
 	authRequests:      "auth_requests",
 	authRejected:      "auth_rejected",
 	authUnavailable:   "auth_unavailable",
@@ -82,6 +87,7 @@ var counterNames = [counters]string{
 	packetsNoSession:  "packets_unknown_session",
 	packetsWrongPeer:  "packets_wrong_peer",
 	packetsUser:       "packets_user_unexpected",
+	packetsLink6:      "packets_ipv6_link",
 	packetsWithheld:   "packets_withheld",
 	answersLate:       "answers_late",
 }

@@ -99,7 +99,7 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 
 // admit tells the link that the peer is who it says, and what IPCP is to offer.
 func (s *Session) admit(now time.Time, r *AuthResult, out *Out) {
-	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer()}
+	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer(), IPv6: s.offer6()}
 	if s.method == AuthMSCHAPv2 {
 		v.Message = r.MSCHAPSuccess
 	}
@@ -122,6 +122,11 @@ func (s *Session) claim(p *Profile) Claim {
 	c := Claim{User: s.user, Duplicates: s.cfg.Duplicates, VRF: s.cfg.VRF, Address: p.Address, Pool: p.Pool}
 	if c.Pool == "" {
 		c.Pool = s.cfg.Pool
+	}
+	c.NoAddress = p.IPv6 != nil && p.IPv6.Only
+	c.Optional = p.Pool == "" && s.wants6()
+	if p.User != s.user {
+		c.Alias = p.User
 	}
 	return c
 }
@@ -179,7 +184,7 @@ func (s *Session) accountingUser() string {
 func (s *Session) callInfo() CallInfo {
 	t := s.setup.Tunnel
 	return CallInfo{
-		AcctSessionID: s.setup.AcctSessionID,
+		AcctSessionID: s.acctSessionID(),
 		CalledNumber:  s.call.called, CallingNumber: s.call.calling, CallSerial: s.call.serial,
 		TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed, PhysicalChannel: s.call.physicalChannel,
 		LAC: t.Peer, LNS: t.Local, LACName: t.LACName, LNSName: t.LNSName,
@@ -196,8 +201,11 @@ func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	if s.auth != nil {
 		r.Routes, r.Class = s.auth.Profile.Routes, s.auth.Profile.Class
 	}
+	if s.told6 {
+		r.IPv6 = s.six.network
+	}
 	if kind != AcctStart {
-		r.Duration = at.Sub(s.upSince)
+		r.Duration = at.Sub(s.accountSince())
 	}
 	return r
 }

@@ -32,7 +32,7 @@ const (
 	stateCall    state = iota // accepted, not connected yet
 	stateLCP                  // LCP is negotiated
 	stateAuth                 // the peer proves its identity
-	stateNCP                  // IPCP is negotiated, then the forwarding path programmed
+	stateNCP                  // the NCPs are negotiated, then the forwarding path programmed
 	stateUp                   // packets flow, accounting runs
 	stateClosing              // the way out, see teardown.go
 	stateDone
@@ -67,18 +67,25 @@ type Session struct {
 	link *ppp.Link
 	held [][]byte // PPP frames that overtook the ICCN
 
-	state    state
-	install  install
-	ipv4     bool // IPCP is open
-	callGone bool
-	pumping  bool
-	started  bool // an Accounting Start is out
-	asking   bool // an AuthRequest or the Claim after it is out
-	method   AuthMethod
-	verified bool
-	ns       uint16 // of data messages, when they are sequenced
-	framing  Framing
-	mtu      uint16
+	state   state
+	install install
+	ipv4    bool // IPCP is open
+	six     *six // nil before IPV6CP has opened
+	// updating: a record for other families than before is being installed; stale:
+	// one more is to follow.
+	updating, stale bool
+	told6           bool // the accountant knows of the prefixes
+	callGone        bool
+	pumping         bool
+	started         bool // has been up
+	// accounted is true between an Accounting Start and its Stop.
+	accounted bool
+	asking    bool // an AuthRequest or the Claim after it is out
+	method    AuthMethod
+	verified  bool
+	ns        uint16 // of data messages, when they are sequenced
+	framing   Framing
+	mtu       uint16
 
 	user    string // as the peer said it
 	address netip.Addr
@@ -95,7 +102,9 @@ type Session struct {
 	seenUp   uint64
 	seenPeer time.Duration
 	base     Counters // of earlier installs of the same session
-	end      *End     // set once the session is closing
+	segment  *segment
+	changing *changing // a change of what was granted, under way
+	end      *End      // set once the session is closing
 	ended    time.Time
 }
 
@@ -129,6 +138,12 @@ func (s *Session) User() string { return s.accountingUser() }
 // IsUp reports whether the forwarding path confirmed the session and it is not
 // closing.
 func (s *Session) IsUp() bool { return s.state == stateUp }
+
+// IsChanging reports whether a change of what was granted is under way.
+func (s *Session) IsChanging() bool { return s.changing != nil }
+
+// IsEnding reports whether the session is on its way out.
+func (s *Session) IsEnding() bool { return s.state >= stateClosing }
 
 // CallUp tells the session that its call is connected; p holds the AVPs of the
 // ICRQ and the ICCN and is not kept.
@@ -225,17 +240,17 @@ func (s *Session) pump(now time.Time, out *Out) {
 	}
 	p.Reset()
 	s.pumping = false
-	s.noteEnd(now)
+	s.noteEnd(now, out)
 }
 
 // noteEnd begins the way out as soon as the link knows that it ends: the account
 // stops there, and a call that goes down meanwhile does not become the reason.
-func (s *Session) noteEnd(now time.Time) {
+func (s *Session) noteEnd(now time.Time, out *Out) {
 	if s.link == nil || s.state >= stateClosing {
 		return
 	}
 	if c, text := s.link.Cause(); c != ppp.CauseNone {
-		s.begin(now, endOfLink(c, text))
+		s.begin(now, endOfLink(c, text), out)
 	}
 }
 
@@ -263,15 +278,14 @@ func (s *Session) linkEvent(now time.Time, e *ppp.Event, out *Out) {
 		s.askAuth(now, e.Auth, out)
 	case ppp.IPv4Up:
 		s.ipv4 = true
-		s.program(now, out)
+		s.refresh(now, out)
 	case ppp.IPv4Down:
-		// Only the packets stop; the link and the accounting go on, and IPCP may
-		// open again (RFC 1661 section 3.7).
 		s.ipv4 = false
-		if s.state < stateClosing && (s.install == installing || s.install == installed) {
-			s.state = stateNCP
-			s.remove(out)
-		}
+		s.refresh(now, out)
+	case ppp.IPv6Up:
+		s.ipv6Up(now, e.IPv6, out)
+	case ppp.IPv6Down:
+		s.ipv6Down(now, out)
 	case ppp.LinkDown:
 		s.linkDown(now, e, out)
 	}
@@ -318,11 +332,17 @@ func (s *Session) Record() Record {
 		Ref: s.setup.Ref, Slot: s.setup.Slot,
 		Local: s.setup.Tunnel.Local, Peer: s.setup.Tunnel.Peer,
 		PeerTunnelID: s.setup.Tunnel.PeerID, PeerSessionID: s.setup.PeerSessionID,
-		VRF: s.cfg.VRF, Address: s.address, Framing: s.framing, NextNs: s.ns, MTU: s.mtu,
-		User: s.accountingUser(), AcctSessionID: s.setup.AcctSessionID, UpSince: s.upSince,
+		VRF: s.cfg.VRF, Framing: s.framing, NextNs: s.ns, MTU: s.mtu,
+		User: s.accountingUser(), AcctSessionID: s.acctSessionID(), UpSince: s.upSince,
 	}
 	if s.auth != nil {
-		r.Routes = s.auth.Profile.Routes
+		r.Services = s.auth.Profile.Services
+	}
+	if s.ipv4 {
+		r.Address, r.Routes = s.address, s.auth.Profile.Routes
+	}
+	if s.six.ready() {
+		r.Prefixes6 = s.six.network.All()
 	}
 	if s.link != nil {
 		r.LocalMagic = s.link.Negotiated().LocalMagic
@@ -339,8 +359,23 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 		s.removed(now, p, out)
 		return
 	}
-	if s.install != installing || s.state >= stateClosing {
+	// A path that gave the session up in favour of the other one says what it had
+	// counted.
+	s.base = s.base.Add(p.Final)
+	if s.state >= stateClosing {
 		return // it is being removed again already
+	}
+	if s.install == installed && s.updating {
+		s.updated(now, p, out)
+		return
+	}
+	if s.install == installed && s.changing != nil && s.changing.phase != applied {
+		s.reprogrammed(now, p, out)
+		s.catchUp(now, out)
+		return
+	}
+	if s.install != installing {
+		return
 	}
 	if p.Err != nil {
 		s.install = absent
@@ -351,13 +386,21 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 	s.install = installed
 	s.state = stateUp
 	if s.started {
-		return // IPCP had been down for a while
+		// The NCPs had been down for a while.
+		s.joined(now, out)
+		s.catchUp(now, out)
+		return
 	}
-	s.started = true
+	s.started, s.told6 = true, s.six.ready()
 	s.setupBy = time.Time{}
 	s.startTimers(now)
-	out.Account = append(out.Account, s.account(AcctStart, now))
+	if s.mayAccount() {
+		s.openAccount(now, out)
+	}
+	s.audit(netip.AddrPort{}, s.auth.Profile.Services.intercept(), "authentication", now, out)
 	out.Events = append(out.Events, Event{Kind: Up})
+	s.joined(now, out)
+	s.catchUp(now, out)
 }
 
 // removed takes the answer to a removal.
@@ -379,12 +422,13 @@ func (s *Session) removed(now time.Time, p *Programmed, out *Out) {
 		if s.link == nil { // else LinkDown is still to come
 			s.finish(out)
 		}
-	case s.ipv4:
+	case s.served():
 		s.program(now, out)
 	}
 }
 
 func (s *Session) remove(out *Out) {
-	s.install = removing
+	s.interrupt(out)
+	s.install, s.updating, s.stale = removing, false, false
 	out.Program = append(out.Program, ProgramOp{Remove: true, Record: s.Record()})
 }

@@ -3,6 +3,8 @@ package session
 import (
 	"net/netip"
 	"time"
+
+	"github.com/lnsd/lnsd/control/dhcp6"
 )
 
 // View is a session as shown to an operator.
@@ -19,7 +21,9 @@ type View struct {
 	Address      netip.Addr
 	Routes       []netip.Prefix
 	// IPv6 is nil for a session without.
-	IPv6       *Network6
+	IPv6 *Network6
+	// Leases6 is what a DHCPv6 client of the subscriber has.
+	Leases6    []dhcp6.Lease
 	DNS        [2]netip.Addr
 	VRF        uint32
 	LAC        netip.AddrPort
@@ -37,10 +41,13 @@ type View struct {
 	SessionTimeout  time.Duration
 	IdleTimeout     time.Duration
 	InterimInterval time.Duration
-	Framing         Framing
-	MRU, MTU        uint16
-	LocalMagic      uint32
-	PeerMagic       uint32
+	// Services are what is done to the packets, nil for nothing. Who shows them
+	// leaves the interception out for those who may not intercept.
+	Services   *Services
+	Framing    Framing
+	MRU, MTU   uint16
+	LocalMagic uint32
+	PeerMagic  uint32
 	// FastPath is true when the session is installed in the XDP maps.
 	FastPath bool
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"net/netip"
+	"reflect"
 	"time"
 
 	"github.com/lnsd/lnsd/control/ppp"
@@ -110,7 +111,8 @@ func (a *Acct) Account(r *session.AcctRecord) bool {
 		if r.Cause == 0 {
 			a.w.T.Errorf("Stop of %s without a cause", id)
 		}
-		if a.w.Forward.has(r.Ref) {
+		// One that moves into a garden or out of it stays installed.
+		if a.w.Forward.has(r.Ref) && r.Cause != session.CauseNASRequest {
 			a.w.T.Errorf("Stop of %s while it is installed", id)
 		}
 	default:
@@ -125,29 +127,42 @@ func (a *Acct) Open() int { return a.Starts - len(a.Stops) }
 
 // Forward is the forwarding path.
 type Forward struct {
-	w        *World
-	records  map[session.Ref]session.Record
-	bySlot   map[uint32]session.Ref
-	byAddr   map[netip.Addr]session.Ref
-	byIDs    map[[2]uint16]session.Ref
-	traffic  map[uint32]session.Counters
+	w       *World
+	records map[session.Ref]session.Record
+	bySlot  map[uint32]session.Ref
+	byAddr  map[netip.Addr]session.Ref
+	byNet   map[netip.Prefix]session.Ref
+	byIDs   map[[2]uint16]session.Ref
+	traffic map[uint32]session.Counters
+	// totals are what passed for sessions in all, gardened those that were in a
+	// garden without an account.
+	totals   map[session.Ref]session.Counters
+	gardened map[session.Ref]bool
 	Delay    time.Duration
-	Capacity int     // 0: no limit
-	Fail     float64 // probability that an operation fails
-	Stalled  bool
-	stalled  []session.Programmed
-	inFlight int
+	// accountGarden says that gardens are accounted.
+	accountGarden bool
+	Capacity      int     // 0: no limit
+	Fail          float64 // probability that an operation fails
+	// RefuseSlot is the slot of which no services are taken.
+	RefuseSlot uint32
+	Stalled    bool
+	stalled    []session.Programmed
+	inFlight   int
 }
 
 func newForward(w *World) *Forward {
 	return &Forward{
 		w: w, records: make(map[session.Ref]session.Record), bySlot: make(map[uint32]session.Ref),
-		byAddr: make(map[netip.Addr]session.Ref), byIDs: make(map[[2]uint16]session.Ref),
-		traffic: make(map[uint32]session.Counters),
+		byAddr: make(map[netip.Addr]session.Ref), byNet: make(map[netip.Prefix]session.Ref), byIDs: make(map[[2]uint16]session.Ref),
+		traffic: make(map[uint32]session.Counters), totals: make(map[session.Ref]session.Counters),
+		gardened: make(map[session.Ref]bool),
 	}
 }
 
-var errFull = errors.New("map is full")
+var (
+	errFull    = errors.New("map is full")
+	errRefused = errors.New("refused")
+)
 
 // Apply implements engine.Forwarder.
 func (f *Forward) Apply(ops []session.ProgramOp) {
@@ -185,16 +200,25 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 		p.Err = errors.New("injected failure")
 		return p
 	}
+	if !op.Remove && r.Slot == f.RefuseSlot && r.Services != nil {
+		p.Err = errRefused
+		return p
+	}
 	if op.Remove {
 		if !f.has(r.Ref) {
 			return p // an install that failed
 		}
 		p.Final = f.traffic[r.Slot]
+		installed := f.records[r.Ref]
+		f.leaveNetwork(&installed)
 		delete(f.records, r.Ref)
 		delete(f.bySlot, r.Slot)
-		delete(f.byAddr, r.Address)
 		delete(f.byIDs, idsOf(r.Ref))
 		delete(f.traffic, r.Slot)
+		return p
+	}
+	if old, ok := f.records[r.Ref]; ok {
+		p.Final = f.replace(&old, r)
 		return p
 	}
 	if f.Capacity > 0 && len(f.records) >= f.Capacity {
@@ -205,22 +229,72 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 	return p
 }
 
+// replace changes the services of a session, or its families of addresses. Into a garden and out of it packets take
+// another path, which counts from zero.
+func (f *Forward) replace(old, r *session.Record) (final session.Counters) {
+	same := *r
+	same.Services, same.AcctSessionID, same.NextNs = old.Services, old.AcctSessionID, old.NextNs
+	same.Address, same.Routes, same.Prefixes6 = old.Address, old.Routes, old.Prefixes6
+	if !reflect.DeepEqual(&same, old) {
+		f.w.T.Errorf("%v changes from %+v to %+v", r.Ref, old, r)
+	}
+	if gardenOf(old.Services) != gardenOf(r.Services) {
+		final = f.traffic[r.Slot]
+		delete(f.traffic, r.Slot)
+	}
+	f.leaveNetwork(old)
+	f.joinNetwork(r)
+	f.records[r.Ref] = *r
+	f.noteGarden(r)
+	return final
+}
+
+func (f *Forward) noteGarden(r *session.Record) {
+	if gardenOf(r.Services) != "" && !f.accountGarden {
+		f.gardened[r.Ref] = true
+	}
+}
+
 func (f *Forward) install(r *session.Record) {
 	t := f.w.T
 	if other, taken := f.bySlot[r.Slot]; taken {
 		t.Errorf("slot %d of %v is held by %v", r.Slot, r.Ref, other)
 	}
-	if other, taken := f.byAddr[r.Address]; taken {
-		t.Errorf("address %v of %v is held by %v", r.Address, r.Ref, other)
-	}
 	if other, taken := f.byIDs[idsOf(r.Ref)]; taken {
 		t.Errorf("ids of %v are held by %v", r.Ref, other)
 	}
-	if !r.Address.Is4() || r.Slot == 0 || r.MTU < 576 || r.PeerTunnelID == 0 || r.PeerSessionID == 0 {
+	if !r.Address.Is4() && len(r.Prefixes6) == 0 || r.Slot == 0 || r.MTU < 576 || r.PeerTunnelID == 0 || r.PeerSessionID == 0 {
 		t.Errorf("incomplete record %+v", r)
 	}
-	f.records[r.Ref], f.bySlot[r.Slot], f.byAddr[r.Address] = *r, r.Ref, r.Ref
+	f.records[r.Ref], f.bySlot[r.Slot] = *r, r.Ref
+	f.joinNetwork(r)
 	f.byIDs[idsOf(r.Ref)] = r.Ref
+	f.noteGarden(r)
+}
+
+// joinNetwork and leaveNetwork keep who has which address and prefix.
+func (f *Forward) joinNetwork(r *session.Record) {
+	if other, taken := f.byAddr[r.Address]; taken && r.Address.IsValid() {
+		f.w.T.Errorf("address %v of %v is held by %v", r.Address, r.Ref, other)
+	}
+	if r.Address.IsValid() {
+		f.byAddr[r.Address] = r.Ref
+	}
+	for _, p := range r.Prefixes6 {
+		for q, other := range f.byNet {
+			if q.Overlaps(p) && other != r.Ref {
+				f.w.T.Errorf("prefix %v of %v is held by %v, as %v", p, r.Ref, other, q)
+			}
+		}
+		f.byNet[p] = r.Ref
+	}
+}
+
+func (f *Forward) leaveNetwork(r *session.Record) {
+	delete(f.byAddr, r.Address)
+	for _, p := range r.Prefixes6 {
+		delete(f.byNet, p)
+	}
 }
 
 func idsOf(r session.Ref) [2]uint16 { return [2]uint16{r.TunnelID, r.SessionID} }
@@ -235,9 +309,11 @@ func (f *Forward) Pass(a netip.Addr, up, down uint64) {
 		return
 	}
 	slot := f.records[ref].Slot
-	f.traffic[slot] = f.traffic[slot].Add(session.Counters{
+	passed := session.Counters{
 		UpPackets: up, UpBytes: 100 * up, DownPackets: down, DownBytes: 1000 * down, LastSeen: f.w.Now,
-	})
+	}
+	f.traffic[slot] = f.traffic[slot].Add(passed)
+	f.totals[ref] = f.totals[ref].Add(passed)
 }
 
 func (f *Forward) has(r session.Ref) bool { _, ok := f.records[r]; return ok }
