@@ -134,4 +134,10 @@ type AuthServerView struct {
 	RTT50, RTT99 time.Duration
 	// MessageAuthenticator is true once the server has sent a valid one.
 	MessageAuthenticator bool
+	// Group is the server group that it serves; Priority and Weight are its place in
+	// it: the lowest priority that is up is used, and shared by weight.
+	Group            string
+	Priority, Weight int
+	// StatusSent and StatusAnswers count Status-Server packets (RFC 5997).
+	StatusSent, StatusAnswers uint64
 }
