@@ -27,6 +27,7 @@ type Config struct {
 	PPP        PPP
 	DNS        DNS
 	RADIUS     RADIUS
+	AAA        AAA
 	Pools      []Pool
 	Sessions   Sessions
 	Limits     Limits

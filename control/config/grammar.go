@@ -45,7 +45,7 @@ func (c Command) Usage() string {
 
 // Commands returns the table of configuration commands.
 func Commands() []Command {
-	return []Command{
+	commands := []Command{
 		{Name: "set", Help: "Give a setting its value.", run: (*builder).set, Args: []Arg{
 			{Name: "NAME", Type: "setting", Help: "Name of the setting."},
 			{Name: "VALUE", Type: "value", Help: "Its value; in quotes if it has blanks."},
@@ -60,6 +60,7 @@ func Commands() []Command {
 			{Name: "KEY VALUE", Type: "policy", Help: "What the policy says; the command may be repeated.", Rest: true},
 		}},
 	}
+	return append(commands, aaaCommands()...)
 }
 
 // LACKey is one row of the table of what a lac command can say.

@@ -29,6 +29,7 @@ func (c *Config) render(hide bool) string {
 			w.WriteString("pool " + quoted(p.Name) + " add " + prefix.String() + "\n")
 		}
 	}
+	c.AAA.render(&w, hide)
 	for i := range c.LACs {
 		c.LACs[i].render(&w, hide)
 	}

@@ -99,7 +99,7 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 
 // admit tells the link that the peer is who it says, and what IPCP is to offer.
 func (s *Session) admit(now time.Time, r *AuthResult, out *Out) {
-	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer()}
+	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer(), IPv6: s.offer6()}
 	if s.method == AuthMSCHAPv2 {
 		v.Message = r.MSCHAPSuccess
 	}
@@ -127,6 +127,8 @@ func (s *Session) claim(p *Profile) Claim {
 		// Nobody has checked who this is: it must not take the place of who is up.
 		c.Duplicates = AllowDuplicates
 	}
+	c.NoAddress = p.IPv6 != nil && p.IPv6.Only
+	c.Optional = p.Pool == "" && s.wants6()
 	if p.User != s.user {
 		c.Alias = p.User
 	}
@@ -203,6 +205,9 @@ func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	if s.auth != nil {
 		p := &s.auth.Profile
 		r.Routes, r.Class, r.CUI, r.Local = p.Routes, p.Class, p.CUI, p.Local
+	}
+	if s.told6 {
+		r.IPv6 = s.six.network
 	}
 	if kind != AcctStart {
 		r.Duration = at.Sub(s.accountSince())
