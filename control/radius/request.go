@@ -100,7 +100,7 @@ func (q *requests) identity(ref session.Ref, call *session.CallInfo) {
 	a := q.attrs
 	q.nas()
 	a.number(rfc2865.NASPort_Type, session.NASPort(ref, call.PhysicalChannel))
-	a.number(rfc2865.NASPortType_Type, uint32(rfc2865.NASPortType_Value_Virtual))
+	a.number(rfc2865.NASPortType_Type, q.cfg.NASPortType)
 	q.nasPortID(ref, call)
 	a.number(rfc2865.ServiceType_Type, uint32(rfc2865.ServiceType_Value_FramedUser))
 	a.number(rfc2865.FramedProtocol_Type, uint32(rfc2865.FramedProtocol_Value_PPP))
