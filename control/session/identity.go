@@ -190,7 +190,7 @@ func (s *Session) callInfo() CallInfo {
 // account makes an accounting record without counters.
 func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	r := &AcctRecord{
-		Ref: s.setup.Ref, Kind: kind, At: at, User: s.accountingUser(), Method: s.method,
+		Ref: s.setup.Ref, Slot: s.setup.Slot, Kind: kind, At: at, User: s.accountingUser(), Method: s.method,
 		Address: s.address, Call: s.callInfo(),
 	}
 	if s.auth != nil {
