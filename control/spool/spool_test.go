@@ -288,10 +288,11 @@ func TestBound(t *testing.T) {
 	v.set(true, false)
 	s.Start(v.take)
 	fill := func(kind session.AcctKind, counter string) uint64 {
+		before := s.count("acct_spool_bytes")
 		for n := range 1000 {
 			s.Account(record(kind, n))
 		}
-		until(t, "refused", func() bool { return s.count(counter) > 0 })
+		until(t, "refused", func() bool { return s.count(counter) > 0 && s.count("acct_spool_bytes") > before })
 		return s.count("acct_spool_bytes")
 	}
 	interim := fill(session.AcctInterim, "acct_spool_interim_refused")
