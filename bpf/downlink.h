@@ -9,6 +9,8 @@
 #include "l2tp.h"
 #include "mss6.h"
 #include "nexthop.h"
+#include "sequence.h"
+#include "service.h"
 
 /* A downlink packet of a known session. */
 struct downlink {
@@ -19,15 +21,15 @@ struct downlink {
 };
 
 /* Longest headers from the outer IPv4 to the PPP protocol: IPv4, UDP, L2TP with
- * Length, FF 03 and a two-byte protocol. */
-#define OUTER_MAX (sizeof(struct iphdr) + sizeof(struct udphdr) + 8 + 4)
+ * Length, Ns and Nr, FF 03 and a two-byte protocol. */
+#define OUTER_MAX (sizeof(struct iphdr) + sizeof(struct udphdr) + 12 + 4)
 
 /* Bytes from the outer IPv4 header to the PPP protocol. */
 static __always_inline __u32 outer_len(__u32 flags)
 {
 	return sizeof(struct iphdr) + sizeof(struct udphdr) + /* flags and ids */ 6 +
-	       bytes_if(flags, LNS_LENGTH, 2) + bytes_if(flags, LNS_ADDR_CONTROL, 2) + 2 -
-	       bytes_if(flags, LNS_PFC, 1);
+	       bytes_if(flags, LNS_LENGTH, 2) + bytes_if(flags, LNS_SEQUENCE, 4) +
+	       bytes_if(flags, LNS_ADDR_CONTROL, 2) + 2 - bytes_if(flags, LNS_PFC, 1);
 }
 
 /* The slot of the subscriber whose own address addr (network order) is. */
@@ -85,7 +87,7 @@ static __always_inline enum lns_reason check_downlink(const struct frame *f, str
 
 	if (s->vrf)
 		return LNS_PUNT_VRF;
-	if (s->flags & LNS_SEQUENCE)
+	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
 	if (has_options(f->ip))
 		return LNS_PUNT_OPTIONS;
@@ -158,18 +160,25 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_sessio
 	ip->check = ~sum_ipv4(ip);
 }
 
-/* Writes the L2TP header from pos on and returns what follows it; message is the
- * L2TP message's length. The caller has made sure of room for the longest. */
-static __always_inline void *write_l2tp(void *pos, const struct lns_session *s, __u32 message)
+/* Writes the L2TP header of the session in slot from pos on and returns what
+ * follows it; message is the L2TP message's length. The caller has made sure of
+ * room for the longest. */
+static __always_inline void *write_l2tp(void *pos, const struct lns_session *s, __u32 slot,
+					__u32 message)
 {
 	enum lns_flag flags = s->flags;
 	__u16 *word = pos;
 
-	*word++ = bpf_htons(L2TP_VERSION | (flags & LNS_LENGTH ? L2TP_LENGTH : 0));
+	*word++ = bpf_htons(L2TP_VERSION | (flags & LNS_LENGTH ? L2TP_LENGTH : 0) |
+			    (flags & LNS_SEQUENCE ? L2TP_SEQUENCE : 0));
 	if (flags & LNS_LENGTH)
 		*word++ = bpf_htons(message);
 	*word++ = bpf_htons(s->peer_tunnel_id);
 	*word++ = bpf_htons(s->peer_session_id);
+	if (flags & LNS_SEQUENCE) {
+		*word++ = bpf_htons(next_ns(slot));
+		*word++ = 0; /* Nr is reserved in data messages (section 3.1) */
+	}
 	return word;
 }
 
@@ -191,7 +200,7 @@ static __always_inline void write_ppp(void *pos, enum lns_flag flags, __u8 proto
 /* Writes IPv4, UDP and L2TP headers, and returns what follows them; total is the
  * length of the IPv4 packet. The UDP checksum is left zero. */
 static __always_inline void *write_headers(struct iphdr *ip, const struct lns_session *s,
-					   __u32 total, __u8 tos)
+					   __u32 slot, __u32 total, __u8 tos)
 {
 	struct udphdr *udp = (void *)(ip + 1);
 	__u32 datagram = total - sizeof(*ip);
@@ -201,7 +210,7 @@ static __always_inline void *write_headers(struct iphdr *ip, const struct lns_se
 	udp->dest = bpf_htons(s->peer_port);
 	udp->len = bpf_htons(datagram);
 	udp->check = 0;
-	return write_l2tp(udp + 1, s, datagram - sizeof(*udp));
+	return write_l2tp(udp + 1, s, slot, datagram - sizeof(*udp));
 }
 
 /*
@@ -232,7 +241,7 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 	} else {
 		decrement_ttl(inner);
 	}
-	write_ppp(write_headers(ip, s, outer + len, tos), s->flags, protocol);
+	write_ppp(write_headers(ip, s, slot, outer + len, tos), s->flags, protocol);
 	if (s->clamp_mss && protocol == PPP_IPV6)
 		clamp_mss6(ctx, at + outer, s->clamp_mss);
 	else if (s->clamp_mss)
@@ -305,6 +314,8 @@ static __always_inline enum lns_reason downlink(const struct frame *f)
 		reason = check_downlink(f, &down);
 	if (!reason)
 		reason = route_outer(f, &down, &hop);
+	if (!reason)
+		reason = serve_down(f->ctx, down.session, down.slot, f->l2_len, down.len);
 	if (!reason)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)

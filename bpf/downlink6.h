@@ -45,7 +45,7 @@ static __always_inline enum lns_reason check_downlink6(const struct ipv6hdr *ip,
 
 	if (s->vrf)
 		return LNS_PUNT_VRF;
-	if (s->flags & LNS_SEQUENCE)
+	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
 	if (has_hop_by_hop(ip))
 		return LNS_PUNT_OPTIONS;
@@ -77,6 +77,8 @@ static __noinline enum lns_reason downlink6(struct frame *f)
 		reason = check_downlink6(ip, &down);
 	if (!reason)
 		reason = route_outer(f, &down, &hop);
+	if (!reason)
+		reason = serve_down(f->ctx, down.session, down.slot, f->l2_len, down.len);
 	if (!reason)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)

@@ -62,7 +62,7 @@ __noinline int write_echo(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 	lcp = (void *)ip + outer;
 	if ((void *)(lcp + 1) > packet_end(ctx) || (void *)ip + OUTER_MAX > packet_end(ctx))
 		return -1;
-	word = write_headers(ip, s, outer + len, s->outer_tos);
+	word = write_headers(ip, s, slot, outer + len, s->outer_tos);
 	word[0] = bpf_htons(PPP_ADDRESS << 8 | PPP_CONTROL);
 	word[1] = bpf_htons(PPP_LCP);
 	lcp->code = LCP_ECHO_REPLY;

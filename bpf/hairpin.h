@@ -10,6 +10,7 @@
 #define LNS_HAIRPIN_H
 
 #include "downlink.h"
+#include "service.h"
 
 /* Whether the policy forbids a packet from one subscriber to destination. Asked
  * before routing, which is no part of the rule; costs nothing where all is allowed. */
@@ -29,7 +30,7 @@ static __always_inline enum lns_reason find_other(const struct iphdr *ip, struct
 		return LNS_PUNT_FOREIGN;
 	if (reason)
 		return reason;
-	if (s->flags & LNS_SEQUENCE)
+	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
 	down->len = bpf_ntohs(ip->tot_len);
 	if (down->len > s->mtu)
@@ -39,11 +40,11 @@ static __always_inline enum lns_reason find_other(const struct iphdr *ip, struct
 }
 
 /* Judges a decapsulated packet, of a session in the main routing table, whose
- * route leads to none of our ports. SYN segments obey the MSS of from, its session,
- * too; tos is that of the packet that it came in. */
+ * route leads to none of our ports. SYN segments obey the MSS of from, its session
+ * in slot, too; tos is that of the packet that it came in. */
 static __always_inline enum lns_reason send_across(const struct frame *f, const struct iphdr *ip,
-						   const struct lns_session *from, __u8 tos,
-						   struct nexthop *hop)
+						   const struct lns_session *from, __u32 slot,
+						   __u8 tos, struct nexthop *hop)
 {
 	struct crossing crossing = {
 		.max_mss = from->clamp_mss,
@@ -60,6 +61,11 @@ static __always_inline enum lns_reason send_across(const struct frame *f, const 
 		return reason;
 	__builtin_memset(hop, 0, sizeof(*hop)); /* the route that led here */
 	reason = route_outer(f, &down, hop);
+	if (reason)
+		return reason;
+	reason = serve_up(f->ctx, from, slot, ip, down.len);
+	if (!reason)
+		reason = serve_down(f->ctx, down.session, down.slot, at, down.len);
 	if (reason)
 		return reason;
 	reason = send_down(f->ctx, at, &down, hop, &crossing);

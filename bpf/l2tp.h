@@ -37,8 +37,8 @@ static __always_inline __u32 bytes_if(__u32 flags, __u32 flag, __u32 bytes)
 
 /*
  * Reads the header of an L2TP message up to the PPP frame, and narrows the
- * cursor to the message's Length. Only the ids are wanted: sequence numbers of
- * data count where a session requires them, and those are punted.
+ * cursor to the message's Length. Only the ids are wanted: sequence numbers count
+ * where a session requires them, see judge_sequence.
  *
  * The places of the fields are computed from the flags, without a branch for
  * each optional one: eight paths in one, to run and for the verifier to walk.

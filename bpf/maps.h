@@ -9,9 +9,9 @@
  *
  * Memory of a session, all allocated at load: lns_calls and lns_hosts 64 + 16
  * bytes each (element and bucket, the buckets rounded up to a power of two),
- * lns_sessions 64, lns_counters 128, lns_lines 16: 368 bytes, 368 MiB for 2^20
- * sessions. IPv6, where it is on, takes 72 + 16 bytes in lns_nets6 and 32 in
- * lns_counters6: 488. A routed prefix takes some 100 bytes more, when it is
+ * lns_sessions 64, lns_counters 128, lns_lines 16, lns_sequences 8, lns_shapers 128:
+ * 504 bytes, 504 MiB for 2^20 sessions. IPv6, where it is on, takes 72 + 16 bytes in
+ * lns_nets6 and 32 in lns_counters6: 624. A routed prefix takes some 100 bytes more, when it is
  * installed.
  */
 #ifndef LNS_MAPS_H
@@ -144,6 +144,30 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lns_line);
 } lns_lines SEC(".maps");
+
+/*
+ * Data sequence numbers by slot. Counted by XDP and by the daemon, with atomic
+ * operations; set by the daemon while the slot is in no other map.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_sequence);
+} lns_sequences SEC(".maps");
+
+/*
+ * Rates by slot. The daemon writes what a direction is granted, the program what it
+ * has taken; the daemon zeroes both while the slot is in no other map.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_shaping);
+} lns_shapers SEC(".maps");
 
 /*
  * Packets and bytes by enum lns_reason. Written by XDP, read by the daemon;

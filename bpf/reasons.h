@@ -33,7 +33,7 @@ enum lns_reason {
 	LNS_PUNT_UNKNOWN,     /* data for a session that is not installed */
 	LNS_PUNT_CLOSED,      /* session that is being changed */
 	LNS_PUNT_VRF,         /* session outside the main routing table */
-	LNS_PUNT_SEQUENCE,    /* session that uses data sequence numbers */
+	LNS_PUNT_SEQUENCE,    /* data sequence numbers that are counted elsewhere */
 	LNS_PUNT_PPP_CONTROL, /* LCP, authentication, NCPs */
 	LNS_PUNT_PPP_OTHER,   /* other network protocol, or IPv6 where it is not on */
 	LNS_PUNT_FRAGMENT,    /* fragment of an outer datagram */
@@ -67,6 +67,8 @@ enum lns_reason {
 	LNS_DROP_CONTROL_RATE, /* too many other control messages of this LAC */
 	LNS_DROP_SETUP_RATE,   /* too many PPP frames of this LAC's new sessions */
 	LNS_DROP_PPP_RATE,     /* too many PPP frames of this session */
+	LNS_DROP_THROTTLE,     /* beyond the session's rate */
+	LNS_DROP_LATE,         /* data message that a later one has overtaken */
 
 	LNS_REASONS,
 };

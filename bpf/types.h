@@ -15,7 +15,7 @@
  * that a daemon never continues with pinned maps it would misread.
  */
 enum lns_layout {
-	LNS_LAYOUT = 2,
+	LNS_LAYOUT = 3,
 };
 
 /* Key of lns_calls: the ids that we assigned and the peer puts in its headers
@@ -112,7 +112,7 @@ enum lns_state {
 /* Flags of a session. */
 enum lns_flag {
 	LNS_LENGTH = 1 << 0,       /* write the L2TP Length field */
-	LNS_SEQUENCE = 1 << 1,     /* sequence numbers in use: all data is punted */
+	LNS_SEQUENCE = 1 << 1,     /* sequence numbers in use, both ways */
 	LNS_ADDR_CONTROL = 1 << 2, /* write FF 03 before the PPP protocol */
 	LNS_PFC = 1 << 3,          /* write a one-byte PPP protocol */
 	LNS_UDP_CHECKSUM = 1 << 4, /* write the outer UDP checksum */
@@ -130,6 +130,8 @@ enum lns_flag {
 	LNS_ROUTED6 = 1 << 17,     /* lns_routes6 has prefixes of this session */
 	LNS_COPY_DSCP = 1 << 18,   /* outer DSCP is that of the inner packet */
 	LNS_ECN = 1 << 19,         /* ECN through the tunnel, both ways */
+	LNS_NUMBERED = 1 << 21,    /* lns_sequences counts for LNS_SEQUENCE; else all
+				    * data is punted */
 };
 
 /*
@@ -170,7 +172,7 @@ enum lns_hairpin {
 enum lns_cause {
 	LNS_CAUSE_PEER = 0,   /* not from the session's peer, or not to its local end */
 	LNS_CAUSE_SOURCE,     /* inner source is not the subscriber's */
-	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IP, or LNS_DROP_ECN */
+	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IP, or ECN or Ns forbids it */
 	LNS_CAUSE_OUTPUT,     /* rewritten, and then could not be sent */
 	LNS_CAUSE_POLICY,     /* to another subscriber, which is not allowed */
 	LNS_CAUSES,
@@ -210,6 +212,44 @@ struct lns_line {
 	__u64 ppp;       /* gate of frames to the daemon, as in lns_rates */
 };
 _Static_assert(sizeof(struct lns_line) == 16, "lns_line");
+
+/*
+ * Value of lns_sequences: a session's data sequence numbers. The lower half of a
+ * word is what is on the wire, the upper one counts its rounds.
+ */
+struct lns_sequence {
+	__u32 send;   /* next number to send */
+	__u32 expect; /* one above the highest received */
+};
+_Static_assert(sizeof(struct lns_sequence) == 8, "lns_sequence");
+
+/* Time in lns_shapers runs in ticks: ns shifted left by this, modulo 2^64. */
+#define LNS_TICK_SHIFT 10
+
+/* The longest that a shaper can be ahead of the clock, in ticks: some 17 s. What
+ * seems to be further ahead is in the past. */
+#define LNS_TICKS_MOST (1ULL << 44)
+
+/*
+ * One direction of a throttled session: a cache line. The first two words are the
+ * daemon's, the others the program's, so that a change of rate forgets nothing.
+ */
+struct lns_shaper {
+	__u64 cost;  /* of a byte, in ticks / 65536 */
+	__u64 depth; /* how far ahead of the clock packets may be, ticks */
+	__u64 full;  /* the tick at which what has passed will be made up for */
+	__u64 dropped_packets;
+	__u64 dropped_bytes;
+	__u64 pad[3];
+};
+_Static_assert(sizeof(struct lns_shaper) == 64, "lns_shaper");
+
+/* Value of lns_shapers. */
+struct lns_shaping {
+	struct lns_shaper up;
+	struct lns_shaper down;
+};
+_Static_assert(sizeof(struct lns_shaping) == 128, "lns_shaping");
 
 /* Value of lns_tunnels, by our tunnel id. One word, written as one. */
 struct lns_tunnel {

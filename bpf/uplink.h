@@ -13,6 +13,7 @@
 #include "echo.h"
 #include "ecn.h"
 #include "hairpin.h"
+#include "service.h"
 #include "shield.h"
 
 /* An uplink packet of a known session. */
@@ -41,6 +42,7 @@ static __always_inline int from_peer(const struct lns_session *s, const struct i
 static __always_inline enum lns_reason find_session(struct frame *f, const struct udphdr *udp,
 						    struct uplink *up)
 {
+	__u32 l2tp = distance(packet_start(f->ctx), f->at.pos);
 	enum lns_reason reason = take_l2tp(&f->at, &up->call);
 	struct lns_session *s;
 	__u32 *slot;
@@ -63,9 +65,16 @@ static __always_inline enum lns_reason find_session(struct frame *f, const struc
 	}
 	if (s->vrf)
 		return LNS_PUNT_VRF;
-	if (s->flags & LNS_SEQUENCE)
+	if (!(s->flags & LNS_SEQUENCE))
+		return LNS_CONTINUE;
+	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
-	return LNS_CONTINUE;
+	/* Before it is known what the frame is, since what is punted has its place
+	 * in the sequence too. */
+	reason = judge_sequence(f->ctx, up->slot, l2tp);
+	if (reason)
+		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
+	return reason;
 }
 
 /* Whether addr is the subscriber's own or lies in a prefix routed to it. A
@@ -203,10 +212,12 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 	}
 	if (!reason)
 		reason = route_inner(f, &up, &hop);
+	if (reason == LNS_PUNT_FOREIGN)
+		reason = send_across(f, up.ip, up.session, up.slot, up.tos, &hop);
+	else if (!reason)
+		reason = serve_up(f->ctx, up.session, up.slot, up.ip, up.len);
 	if (!reason)
 		reason = send_up(f->ctx, &up, &hop);
-	else if (reason == LNS_PUNT_FOREIGN)
-		reason = send_across(f, up.ip, up.session, up.tos, &hop);
 	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
 		usage = bpf_map_lookup_elem(&lns_counters, &up.slot);
 		if (usage)

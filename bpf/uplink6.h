@@ -9,6 +9,7 @@
 #include "ipv6.h"
 #include "mss6.h"
 #include "nexthop.h"
+#include "service.h"
 
 /* Whether addr is in the subscriber's own /64 or in a prefix delegated to it, and
  * not in another's /64 within that. */
@@ -129,9 +130,11 @@ static __noinline enum lns_reason uplink6(struct frame *f)
 	reason = check_inner6(s, slot, ip, tos);
 	if (!reason)
 		reason = route_inner6(f, ip, &hop);
+	len = ipv6_len(ip);
+	if (!reason)
+		reason = serve_up(f->ctx, s, slot, ip, len);
 	if (reason)
 		return reason;
-	len = ipv6_len(ip);
 	if (send_up6(f->ctx, s, ip, len, tos, &hop)) {
 		count_drop(slot, 1, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;

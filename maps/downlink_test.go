@@ -71,7 +71,7 @@ func downlinkCases() []testCase {
 			with: func(w *world, t *testing.T) { closeSlot(t, w, 7) }},
 		{name: "a slot that holds another session takes the slow path", in: good, reason: "punt_closed",
 			with: changeSlot(func(p *Policy) { p.Address[3]++ })},
-		{name: "sequenced data takes the slow path", in: good, reason: "punt_sequence",
+		{name: "data that is numbered elsewhere takes the slow path", in: good, reason: "punt_sequence",
 			with: replaceSession(func(s *Session) { s.Policy.Flags |= FlagSequence })},
 		{name: "another routing table's subscriber is not found", in: good, reason: "pass_not_ours",
 			with: replaceSession(func(s *Session) { s.Policy.Vrf = 5 })},

@@ -126,7 +126,7 @@ func TestEchoFraming(t *testing.T) {
 		for variant := range 8 {
 			for _, offset := range []int{-1, 0, 1, 40} {
 				for _, ppp := range [][]byte{longLCP, longLCP[2:]} {
-					d := l2tpData{variant&1 != 0, variant&2 != 0, variant&4 != 0, offset, ppp}
+					d := l2tpData{variant&1 != 0, variant&2 != 0, variant&4 != 0, offset, ppp, 9}
 					verdict, out := w.run(t, "lac0", fromPeer(d.message(request)))
 					if verdict != xdpRedirect {
 						t.Fatalf("%+v: verdict %s", d, xdpNames[verdict])

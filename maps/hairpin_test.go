@@ -72,7 +72,7 @@ func hairpinCases() []testCase {
 		{name: "a spoofed source does not get across", reason: "drop_source", slot: dropped(7, "up", CauseSource), with: facing(nil),
 			in: uplinkFrame(header{src: neighbour, dst: neighbour, protocol: 17}.packet(nil))},
 		{name: "an address without a session is the slow path's", in: uplinkFrame(toAnother(header{dst: withoutSession}, 9)), reason: "punt_foreign", with: facing(nil)},
-		{name: "a session that numbers its data takes the slow path", in: uplinkFrame(toAnother(header{}, 9)), reason: "punt_sequence",
+		{name: "data that is numbered elsewhere takes the slow path", in: uplinkFrame(toAnother(header{}, 9)), reason: "punt_sequence",
 			with: facing(func(s *Session) { s.Policy.Flags |= FlagSequence })},
 		{name: "a session of another routing table is not reached", in: uplinkFrame(toAnother(header{}, 9)), reason: "punt_foreign",
 			with: facing(func(s *Session) { s.Policy.Vrf = 5 })},

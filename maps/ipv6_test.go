@@ -101,7 +101,7 @@ func uplink6Refused() []testCase {
 		{name: "without IPv6 it is another protocol", in: from(header6{next: 17}), reason: "punt_ppp_other",
 			with: replaceSession(func(*Session) {})},
 		{name: "IPv6CP is the daemon's", in: fromPeer(l2tpData{offset: -1, ppp: []byte{0x80, 0x57}}.message(data(8))), reason: "punt_ppp_control"},
-		{name: "sequenced data takes the slow path", in: from(header6{next: 17}), reason: "punt_sequence",
+		{name: "data that is numbered elsewhere takes the slow path", in: from(header6{next: 17}), reason: "punt_sequence",
 			with: replaceSession6(func(s *Session) { s.Policy.Flags |= FlagSequence })},
 		{name: "a stranger is not the peer", in: put16(from(header6{next: 17}), atUDP, 17011), reason: "drop_peer", slot: dropped(7, "up", CausePeer)},
 	}
@@ -190,7 +190,7 @@ func downlink6Cases() []testCase {
 			with: func(w *world, t *testing.T) { closeSlot(t, w, 7) }},
 		{name: "a slot that holds another session takes the slow path", in: good, reason: "punt_closed",
 			with: changeSlot(func(p *Policy) { p.Net6[7]++ })},
-		{name: "sequenced data takes the slow path", in: good, reason: "punt_sequence",
+		{name: "data that is numbered elsewhere takes the slow path", in: good, reason: "punt_sequence",
 			with: replaceSession6(func(s *Session) { s.Policy.Flags |= FlagSequence })},
 		{name: "a session outside the main table takes the slow path", in: good, reason: "punt_vrf",
 			with: func(w *world, t *testing.T) {

@@ -81,6 +81,7 @@ const (
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
 	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
+	kernelLnsFlagLNS_NUMBERED      kernelLnsFlag = 2097152
 )
 
 type kernelLnsFlow struct {
@@ -116,7 +117,7 @@ type kernelLnsHost struct {
 type kernelLnsLayout uint32
 
 const (
-	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 2
+	kernelLnsLayoutLNS_LAYOUT kernelLnsLayout = 3
 )
 
 type kernelLnsLine struct {
@@ -215,8 +216,16 @@ const (
 	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 43
 	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 44
 	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 45
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 46
+	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 46
+	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 47
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 48
 )
+
+type kernelLnsSequence struct {
+	_      structs.HostLayout
+	Send   uint32
+	Expect uint32
+}
 
 type kernelLnsSession struct {
 	_             structs.HostLayout
@@ -238,6 +247,22 @@ type kernelLnsSession struct {
 	Magic         uint32
 	OuterTos      uint8
 	Pad           [11]uint8
+}
+
+type kernelLnsShaper struct {
+	_              structs.HostLayout
+	Cost           uint64
+	Depth          uint64
+	Full           uint64
+	DroppedPackets uint64
+	DroppedBytes   uint64
+	Pad            [3]uint64
+}
+
+type kernelLnsShaping struct {
+	_    structs.HostLayout
+	Up   kernelLnsShaper
+	Down kernelLnsShaper
 }
 
 type kernelLnsShare6 struct {
@@ -311,7 +336,9 @@ const (
 	kernelMapLnsReasons   = "lns_reasons"
 	kernelMapLnsRoutes    = "lns_routes"
 	kernelMapLnsRoutes6   = "lns_routes6"
+	kernelMapLnsSequences = "lns_sequences"
 	kernelMapLnsSessions  = "lns_sessions"
+	kernelMapLnsShapers   = "lns_shapers"
 	kernelMapLnsTunnels   = "lns_tunnels"
 	kernelProgLnsXdp      = "lns_xdp"
 	kernelVarHairpin      = "hairpin"
@@ -383,7 +410,9 @@ type kernelMapSpecs struct {
 	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
+	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
+	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
 }
 
@@ -431,7 +460,9 @@ type kernelMaps struct {
 	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
+	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
+	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
 	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
 }
 
@@ -453,7 +484,9 @@ func (m *kernelMaps) Close() error {
 		m.LnsReasons,
 		m.LnsRoutes,
 		m.LnsRoutes6,
+		m.LnsSequences,
 		m.LnsSessions,
+		m.LnsShapers,
 		m.LnsTunnels,
 	)
 }

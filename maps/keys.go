@@ -46,6 +46,16 @@ func (k keys) without(o keys) keys {
 	}
 }
 
+// equal reports whether k and o are the same keys, in any order.
+func (k keys) equal(o keys) bool {
+	more, less := k.without(o), o.without(k)
+	return more.empty() && less.empty()
+}
+
+func (k keys) empty() bool {
+	return len(k.calls)+len(k.hosts)+len(k.nets6)+len(k.routes.v4)+len(k.routes.v6) == 0
+}
+
 // addKeys enters all of k, or nothing: no key may be there already.
 func (m *Maps) addKeys(slot uint32, k keys) error {
 	var done keys

@@ -83,6 +83,8 @@ type Maps struct {
 	usage    mapped[kernelLnsUsage]
 	shares   mapped[kernelLnsShare6]
 	lines    mapped[kernelLnsLine]
+	numbers  mapped[Sequence]
+	shapers  mapped[kernelLnsShaping]
 	tunnels  mapped[kernelLnsTunnel]
 
 	mu     sync.Mutex // held while maps are changed
@@ -141,6 +143,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
 		kernelMapLnsCounters: cfg.Sessions + 1,
 		kernelMapLnsLines:    cfg.Sessions + 1,
+		kernelMapLnsShapers:  cfg.Sessions + 1,
+
+		kernelMapLnsSequences: cfg.Sessions + 1,
 	}
 	if cfg.IPv6 {
 		sizes[kernelMapLnsNets6] = cfg.Sessions
@@ -207,6 +212,12 @@ func (m *Maps) begin() (err error) {
 	if m.lines, err = newMapped[kernelLnsLine](m.objs.LnsLines); err != nil {
 		return err
 	}
+	if m.numbers, err = newMapped[Sequence](m.objs.LnsSequences); err != nil {
+		return err
+	}
+	if m.shapers, err = newMapped[kernelLnsShaping](m.objs.LnsShapers); err != nil {
+		return err
+	}
 	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
 		return err
 	}
@@ -249,7 +260,8 @@ func (m *Maps) Close() error {
 			errs = append(errs, a.link.Close())
 		}
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(), m.tunnels.close())
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
+		m.numbers.close(), m.shapers.close(), m.tunnels.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

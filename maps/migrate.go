@@ -12,13 +12,12 @@ import (
 
 // previousLayout is the one that Open goes on from besides its own.
 //
-// From layout 1 to 2 sessions got fields that were zero padding before, and mean
-// what was done before when they are zero; keys stayed as they were. So those maps
-// are shared with the old program, which goes on forwarding until Attach puts the
-// new one into its place. What is not the same size is made anew: lns_live, which
-// the daemon fills, and lns_reasons, whose counts begin again. Maps that layout 1
-// did not have, such as those of IPv6, are made as at a first start.
-const previousLayout kernelLnsLayout = 1
+// From layout 2 to 3 sessions and their keys stayed as they were, so those maps are
+// shared with the old program, which goes on forwarding until Attach puts the new one
+// into its place. What is not the same size is made anew: lns_live, which the daemon
+// fills, and lns_reasons, whose counts begin again. Maps that layout 2 did not have
+// are made as at a first start.
+const previousLayout kernelLnsLayout = 2
 
 // outgrown are the maps of previousLayout that don't fit any more.
 var outgrown = [...]string{kernelMapLnsReasons, kernelMapLnsLive}

@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// layout1 is in the test itself, which also runs where the sources are not.
+// layout2 is in the test itself, which also runs where the sources are not.
 //
-//go:embed testdata/layout1.o
-var layout1 []byte
+//go:embed testdata/layout2.o
+var layout2 []byte
 
 // previous is the program of the layout before, kept as it was built, as a daemon
 // of its time would have left it: loaded, pinned, attached.
@@ -29,12 +29,13 @@ type previous struct {
 
 func loadPrevious(t *testing.T, w *world, cfg Config) *previous {
 	t.Helper()
-	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(layout1))
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(layout2))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, size := range map[string]uint32{"lns_calls": cfg.Sessions, "lns_hosts": cfg.Sessions,
-		"lns_routes": cfg.Routes, "lns_sessions": cfg.Sessions + 1, "lns_counters": cfg.Sessions + 1} {
+		"lns_routes": cfg.Routes, "lns_sessions": cfg.Sessions + 1, "lns_counters": cfg.Sessions + 1,
+		"lns_lines": cfg.Sessions + 1} {
 		spec.Maps[name].MaxEntries = size
 	}
 	for name, m := range spec.Maps {
@@ -48,8 +49,16 @@ func loadPrevious(t *testing.T, w *world, cfg Config) *previous {
 		t.Fatal(err)
 	}
 	p := &previous{c, t}
-	p.put("lns_live", uint32(0), [2]uint32{1, 0})
+	p.live(uint32(previousLayout))
 	return p
+}
+
+// live writes a layout number, the first word of lns_live.
+func (p *previous) live(layout uint32) {
+	p.t.Helper()
+	facts := make([]byte, p.Maps["lns_live"].ValueSize())
+	binary.NativeEndian.PutUint32(facts, layout)
+	p.put("lns_live", uint32(0), facts)
 }
 
 func (p *previous) put(name string, key, value any) {
@@ -221,7 +230,7 @@ func TestMigrate(t *testing.T) {
 	if layout, err := pinnedLayout(cfg.PinPath); err != nil || layout != kernelLnsLayoutLNS_LAYOUT {
 		t.Errorf("layout %d, %v", layout, err)
 	}
-	// An old record has no magic number to answer with.
+	// The record has no magic number to answer with.
 	w.wire(t, "core0x", "lac0x", downlinkFrame(toSubscriber(9)), toPeer(session.Policy, toSubscriber(9)))
 	verdict, _ := w.run(t, "lac0", lcp(request))
 	if verdict != xdpPass {
@@ -239,7 +248,7 @@ func TestMigrationRefused(t *testing.T) {
 	old := loadPrevious(t, w, cfg)
 	defer old.Close()
 	for _, layout := range []uint32{uint32(kernelLnsLayoutLNS_LAYOUT) + 1, 77} {
-		old.put("lns_live", uint32(0), [2]uint32{layout, 0})
+		old.live(layout)
 		_, err := Open(cfg)
 		if !errors.Is(err, ErrIncompatible) || !strings.Contains(err.Error(), "--cleanup") {
 			t.Errorf("layout %d: %v", layout, err)

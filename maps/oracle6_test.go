@@ -137,7 +137,7 @@ func TestSlowPathIsOracle6(t *testing.T) {
 		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags|FlagIPv6|FlagRouted6, s.Policy.ClampMss, s.Policy.OuterTos
 
 		ppp := [][]byte{longPPP6, {0x00, 0x57}, {0xFF, 0x03, 0x57}, {0x57}}[r.IntN(4)]
-		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, max(r.IntN(40)-20, -1), ppp}
+		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, max(r.IntN(40)-20, -1), ppp, uint16(r.Uint32())}
 		us := ours[r.IntN(len(ours))]
 		up := mutate(r, marked(fromPeer(d.message(randomInner6(r, us, server6))), byte(r.Uint32())))
 		if againstModel(t, w, "lac0", up, func() ([]byte, bool) { return modelUp6(s, up) }) {

@@ -259,7 +259,7 @@ func TestSlowPathIsOracle(t *testing.T) {
 		// Only flags, MSS and TOS differ, which one packet at a time can see at once.
 		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags, s.Policy.ClampMss, s.Policy.OuterTos
 
-		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(40) - 20, allPPP[r.IntN(len(allPPP))]}
+		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(40) - 20, allPPP[r.IntN(len(allPPP))], uint16(r.Uint32())}
 		d.offset = max(d.offset, -1)
 		up := mutate(r, marked(fromPeer(d.message(randomInner(r, subscriber, server))), byte(r.Uint32())))
 		if againstModel(t, w, "lac0", up, func() ([]byte, bool) { return modelUp(s.Policy, up) }) {

@@ -161,8 +161,9 @@ func toSubscriber(n int) []byte {
 // fields, pad is the offset padding, ppp what stands before the packet.
 type l2tpData struct {
 	length, sequence, priority bool
-	offset                     int // -1: no Offset Size field
-	ppp                        []byte
+	offset                     int    // -1: no Offset Size field
+	ppp                        []byte // with its number, where sequence says so
+	ns                         uint16
 }
 
 var (
@@ -182,7 +183,7 @@ func (d l2tpData) message(payload []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, 0x5678)
 	if d.sequence {
 		flags |= 0x0800
-		b = append(b, 0, 9, 0, 0)
+		b = append(binary.BigEndian.AppendUint16(b, d.ns), 0, 0)
 	}
 	if d.offset >= 0 {
 		flags |= 0x0200
@@ -223,7 +224,10 @@ func routed(packet []byte) []byte {
 func toCore(inner []byte) []byte { return ether(gwMAC, coreMAC, 0x0800, routed(inner)) }
 
 // toPeer is the frame that carries a downlink packet to the session's peer.
-func toPeer(p Policy, inner []byte) []byte {
+func toPeer(p Policy, inner []byte) []byte { return toPeerAs(p, 0, inner) }
+
+// toPeerAs is the same with a sequence number, for a session that has them.
+func toPeerAs(p Policy, ns uint16, inner []byte) []byte {
 	var ppp []byte
 	if p.Flags&FlagAddressControl != 0 {
 		ppp = append(ppp, 0xFF, 0x03)
@@ -239,20 +243,29 @@ func toPeer(p Policy, inner []byte) []byte {
 	outer := session.Framing{
 		DSCP: session.DSCP{Copy: p.Flags&FlagCopyDSCP != 0, Value: p.OuterTos >> 2}, ECN: p.Flags&FlagECN != 0,
 	}
-	return carriedWith(p, outer.TOS(inner), ppp)
+	return carriedAs(p, outer.TOS(inner), ns, ppp)
 }
 
 // carried is the frame that carries a frame of PPP itself to the session's peer.
 func carried(p Policy, ppp []byte) []byte { return carriedWith(p, p.OuterTos, ppp) }
 
 // carriedWith is the frame that carries a PPP frame to the session's peer with a TOS.
-func carriedWith(p Policy, tos byte, ppp []byte) []byte {
+func carriedWith(p Policy, tos byte, ppp []byte) []byte { return carriedAs(p, tos, 0, ppp) }
+
+// carriedAs is the same with a sequence number, for a session that has them.
+func carriedAs(p Policy, tos byte, ns uint16, ppp []byte) []byte {
 	message := binary.BigEndian.AppendUint16(nil, 0x0002)
 	if p.Flags&FlagLength != 0 {
 		message = []byte{0x40, 0x02, 0, 0}
 	}
+	if p.Flags&FlagSequence != 0 {
+		message[0] |= 0x08
+	}
 	message = binary.BigEndian.AppendUint16(message, p.PeerTunnelId)
 	message = binary.BigEndian.AppendUint16(message, p.PeerSessionId)
+	if p.Flags&FlagSequence != 0 {
+		message = append(binary.BigEndian.AppendUint16(message, ns), 0, 0)
+	}
 	message = append(message, ppp...)
 	if p.Flags&FlagLength != 0 {
 		binary.BigEndian.PutUint16(message[2:], uint16(len(message)))

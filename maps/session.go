@@ -14,13 +14,14 @@ import (
 
 // Policy is what the kernel holds of a session: ids, addresses (network order),
 // ports and lengths (host order), flags. State, Net6 and the flags FlagRouted,
-// FlagIPv6 and FlagRouted6 are set by this package.
+// FlagIPv6, FlagRouted6 and those of throttling are set by this package.
 type Policy = kernelLnsSession
 
 // Flags of a Policy.
 const (
 	FlagLength         = kernelLnsFlagLNS_LENGTH        // write the L2TP Length field
-	FlagSequence       = kernelLnsFlagLNS_SEQUENCE      // sequenced data: left to the slow path
+	FlagSequence       = kernelLnsFlagLNS_SEQUENCE      // data has sequence numbers
+	FlagNumbered       = kernelLnsFlagLNS_NUMBERED      // counted in Sequence; else its data is left to the slow path
 	FlagAddressControl = kernelLnsFlagLNS_ADDR_CONTROL  // write FF 03
 	FlagPFC            = kernelLnsFlagLNS_PFC           // write a one-byte PPP protocol
 	FlagUDPChecksum    = kernelLnsFlagLNS_UDP_CHECKSUM  // write the outer UDP checksum
@@ -44,6 +45,9 @@ type Session struct {
 	// link, delegated ones, single addresses. The first /64 is found fastest,
 	// and nothing within it can be another session's.
 	Prefixes6 []netip.Prefix
+	// Up limits what the subscriber sends, Down what it receives. They can't be
+	// read back.
+	Up, Down Limit
 }
 
 // Install puts a session into its slot, or replaces what is there, keeping its
@@ -64,10 +68,11 @@ func (m *Maps) Install(s Session) error {
 	if err != nil {
 		return fmt.Errorf("install: slot %d: %w", s.Slot, err)
 	}
+	limits := [2]Limit{s.Up, s.Down}
 	if m.isOpen(s.Slot) {
-		err = m.replace(s.Slot, s.Policy, routes)
+		err = m.replace(s.Slot, s.Policy, routes, limits)
 	} else {
-		err = m.installNew(s.Slot, s.Policy, routes)
+		err = m.installNew(s.Slot, s.Policy, routes, limits)
 	}
 	if err != nil {
 		return fmt.Errorf("install: slot %d: %w", s.Slot, err)
@@ -88,7 +93,13 @@ func (s *Session) prepare() (routeKeys, error) {
 		return routeKeys{}, err
 	}
 	p.State, p.Net6 = kernelLnsStateLNS_CLOSED, net
-	p.Flags &^= FlagRouted | FlagIPv6 | FlagRouted6
+	p.Flags &^= FlagRouted | FlagIPv6 | FlagRouted6 | flagThrottleUp | flagThrottleDown
+	if s.Up.Bits > 0 {
+		p.Flags |= flagThrottleUp
+	}
+	if s.Down.Bits > 0 {
+		p.Flags |= flagThrottleDown
+	}
 	if len(routes.v4) > 0 {
 		p.Flags |= FlagRouted
 	}
@@ -104,12 +115,14 @@ func (s *Session) prepare() (routeKeys, error) {
 // installNew fills a slot that no key leads to. The state is opened last, so
 // that a process that dies on the way leaves a slot that forwards nothing and
 // that the next one sweeps.
-func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys) error {
+func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys, limits [2]Limit) error {
 	m.usage.values[slot] = kernelLnsUsage{}
 	if m.cfg.IPv6 {
 		m.shares.values[slot] = kernelLnsShare6{}
 	}
 	m.lines.values[slot] = kernelLnsLine{}
+	m.shapers.values[slot] = kernelLnsShaping{}
+	m.setLimits(slot, limits)
 	m.sessions.values[slot] = p
 	if err := m.addKeys(slot, keysOf(p, routes)); err != nil {
 		return err
@@ -123,10 +136,16 @@ func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys) error {
 }
 
 // replace changes a slot in use. It is closed meanwhile, so that no packet sees
-// one half of the old policy and one of the new.
-func (m *Maps) replace(slot uint32, p Policy, routes routeKeys) error {
+// one half of the old policy and one of the new; but not where services alone
+// change, so that a new rate punts nothing.
+func (m *Maps) replace(slot uint32, p Policy, routes routeKeys, limits [2]Limit) error {
 	old := m.sessions.values[slot]
 	was, will := keysOf(old, m.routes[slot]), keysOf(p, routes)
+	if onlyServices(old, p) && was.equal(will) {
+		m.setLimits(slot, limits)
+		atomic.StoreUint32((*uint32)(&m.sessions.values[slot].Flags), uint32(p.Flags))
+		return nil
+	}
 	m.setState(slot, kernelLnsStateLNS_CLOSED)
 	defer m.setState(slot, kernelLnsStateLNS_OPEN)
 	if err := m.grace.wait(); err != nil {
@@ -142,8 +161,18 @@ func (m *Maps) replace(slot uint32, p Policy, routes routeKeys) error {
 		m.remember(slot, before)
 		return errors.Join(err, m.removeKeys(added))
 	}
+	m.setLimits(slot, limits)
 	m.sessions.values[slot] = p
 	return m.removeKeys(was.without(will))
+}
+
+// onlyServices reports whether a policy differs from another in services alone, or
+// not at all.
+func onlyServices(old, p Policy) bool {
+	p.State = old.State
+	old.Flags &^= serviceFlags
+	p.Flags &^= serviceFlags
+	return p == old
 }
 
 // Remove takes sessions out and returns what each has counted, to the last

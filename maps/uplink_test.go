@@ -41,7 +41,7 @@ func uplinkFraming() []testCase {
 	for bits := range 16 {
 		for _, offset := range []int{-1, 0, 1, 2, 3, 200} {
 			for _, ppp := range allPPP {
-				d := l2tpData{bits&1 != 0, bits&2 != 0, bits&4 != 0, offset, ppp}
+				d := l2tpData{bits&1 != 0, bits&2 != 0, bits&4 != 0, offset, ppp, 9}
 				frame := fromPeer(d.message(inner))
 				if bits&8 != 0 { // padding that only the lengths tell
 					frame = append(frame, data(9)...)
@@ -209,7 +209,7 @@ func stateCases() []testCase {
 			with: func(w *world, t *testing.T) { closeSlot(t, w, 7) }},
 		{name: "a slot that holds another session takes the slow path", in: good, reason: "punt_closed",
 			with: changeSlot(func(p *Policy) { p.SessionId++ })},
-		{name: "sequenced data takes the slow path", in: good, reason: "punt_sequence",
+		{name: "data that is numbered elsewhere takes the slow path", in: good, reason: "punt_sequence",
 			with: replaceSession(func(s *Session) { s.Policy.Flags |= FlagSequence })},
 		{name: "a session outside the main table takes the slow path", in: good, reason: "punt_vrf",
 			with: replaceSession(func(s *Session) { s.Policy.Vrf = 5 })},

@@ -15,6 +15,7 @@ import (
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/pool"
+	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/tun"
 	"github.com/lnsd/lnsd/control/udp"
 )
@@ -68,7 +69,10 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
-	if d.slow, err = tun.Open(slowPathConfig(c), func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
+	slow := slowPathConfig(c)
+	// Asked for sessions alone, of which there are none before the fast path is open.
+	slow.Sequences = func(slot uint32) session.Sequence { return d.fast.Sequence(slot) }
+	if d.slow, err = tun.Open(slow, func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.slow.Close)

@@ -19,6 +19,7 @@ import (
 type fastPath interface {
 	path
 	Installed(slot uint32) bool
+	Sequence(slot uint32) session.Sequence
 	engine.Gate
 	// AllowLACs gives the sources that tunnels may be asked for from; none for any.
 	AllowLACs([]netip.Prefix) error

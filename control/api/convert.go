@@ -48,7 +48,7 @@ func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
 			AddressControl: v.Framing.AddressControl, CompressProtocol: v.Framing.CompressProtocol,
 		},
 		Mru: uint32(v.MRU), Mtu: uint32(v.MTU), LocalMagic: v.LocalMagic, PeerMagic: v.PeerMagic,
-		FastPath: v.FastPath, Now: stamp(now),
+		FastPath: v.FastPath, Ipv6: v.IPv6 != nil, Now: stamp(now),
 	}
 }
 

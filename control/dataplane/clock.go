@@ -32,9 +32,11 @@ func (c *clock) measure() {
 
 func (c *clock) counters(u *maps.Usage) session.Counters {
 	out := session.Counters{
-		UpPackets: u.Up.Packets, UpBytes: u.Up.Bytes, UpDropped: u.Up.Dropped(),
-		DownPackets: u.Down.Packets, DownBytes: u.Down.Bytes, DownDropped: u.Down.Dropped(),
-		UpPackets6: u.IPv6.UpPackets, UpBytes6: u.IPv6.UpBytes,
+		UpPackets: u.Up.Packets, UpBytes: u.Up.Bytes,
+		DownPackets: u.Down.Packets, DownBytes: u.Down.Bytes,
+		UpDropped:   u.Up.Dropped() + u.ThrottledUp.Packets,
+		DownDropped: u.Down.Dropped() + u.ThrottledDown.Packets,
+		UpPackets6:  u.IPv6.UpPackets, UpBytes6: u.IPv6.UpBytes,
 		DownPackets6: u.IPv6.DownPackets, DownBytes6: u.IPv6.DownBytes,
 	}
 	if last := max(u.Up.LastSeen, u.Down.LastSeen); last != 0 {

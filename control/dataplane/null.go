@@ -23,6 +23,9 @@ func (n *Null) Apply(ops []session.ProgramOp) {
 // Counters returns zero: no packet takes this path.
 func (n *Null) Counters(uint32) session.Counters { return session.Counters{} }
 
+// Sequence returns the zero value: nothing is counted here.
+func (n *Null) Sequence(uint32) session.Sequence { return session.Sequence{} }
+
 // Counts returns nothing.
 func (n *Null) Counts() []session.Count { return nil }
 

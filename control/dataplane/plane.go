@@ -104,6 +104,16 @@ func (p *Plane) Apply(ops []session.ProgramOp) { p.worker.apply(ops) }
 // system call.
 func (p *Plane) Counters(slot uint32) session.Counters { return p.worker.counters(slot) }
 
+// Sequence returns the data sequence numbers that XDP counts for the session in a
+// slot, whether it is installed or not; they are valid until Close.
+func (p *Plane) Sequence(slot uint32) session.Sequence {
+	n := p.maps.Sequence(slot)
+	if n == nil {
+		return session.Sequence{}
+	}
+	return session.Sequence{Send: &n.Send, Expect: &n.Expect}
+}
+
 // Installed reports whether the session in a slot is in the maps.
 func (p *Plane) Installed(slot uint32) bool { return p.worker.isInstalled(slot) }
 

@@ -2,20 +2,32 @@ package dataplane
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/maps"
 )
 
 // eligible says whether XDP can forward a session. The others are left to the
-// slow path as a whole: data sequence numbers need one place that counts (RFC
-// 2661 section 5.4), and only what goes over IPv4 in the main table is understood.
+// slow path as a whole: only what goes over IPv4 in the main table is understood.
 func (c *Config) eligible(r *session.Record) bool {
 	if len(r.Prefixes6) > 0 && !c.IPv6 {
 		return false
 	}
-	return !r.Framing.Sequence && r.VRF == 0 && (r.Address.Is4() || len(r.Prefixes6) > 0) &&
+	return r.VRF == 0 && (r.Address.Is4() || len(r.Prefixes6) > 0) &&
 		r.Local.Addr().Is4() && r.Peer.Addr().Is4()
+}
+
+// defaultBurst is how long a pause may be made up for where a rate names no burst.
+const defaultBurst = 100 * time.Millisecond
+
+// limit turns a rate into what the maps hold.
+func limit(r session.Rate) maps.Limit {
+	l := maps.Limit{Bits: r.Bits, Burst: defaultBurst}
+	if r.Limited() && r.Burst > 0 {
+		l.Burst = time.Duration(min(float64(r.Burst)*8/float64(r.Bits), maps.MaxBurst.Seconds()) * float64(time.Second))
+	}
+	return l
 }
 
 // entry turns a record into what the maps hold.
@@ -49,6 +61,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 	if r.Framing.Length {
 		p.Flags |= maps.FlagLength
 	}
+	if r.Framing.Sequence {
+		p.Flags |= maps.FlagSequence | maps.FlagNumbered
+	}
 	if r.Framing.AddressControl {
 		p.Flags |= maps.FlagAddressControl
 	}
@@ -62,6 +77,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		p.Flags |= maps.FlagDontFragment
 	}
 	s := maps.Session{Slot: r.Slot, Policy: p, Prefixes6: r.Prefixes6}
+	if v := r.Services; v != nil {
+		s.Up, s.Down = limit(v.Up), limit(v.Down)
+	}
 	for _, route := range r.Routes {
 		if route.IsValid() && route.Addr().Is4() {
 			s.Routes = append(s.Routes, netip.PrefixFrom(route.Addr(), route.Bits()).Masked())

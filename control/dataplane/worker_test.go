@@ -169,13 +169,13 @@ func TestFullMapIsAnError(t *testing.T) {
 func TestWhatXDPCantServeIsLeftToTheSlowPath(t *testing.T) {
 	f := &fakeTable{capacity: 10}
 	w, answers := newTestWorker(t, f, 10)
-	sequenced := add(1)
-	sequenced.Record.Framing.Sequence = true
+	none := add(1)
+	none.Record.Address = netip.Addr{}
 	vrf := add(2)
 	vrf.Record.VRF = 7
 	v6 := add(3)
 	v6.Record.Address = netip.MustParseAddr("2001:db8::1")
-	w.apply([]session.ProgramOp{sequenced, vrf, v6})
+	w.apply([]session.ProgramOp{none, vrf, v6})
 	for _, a := range answers(3) {
 		if a.Err != nil || w.isInstalled(a.Slot) {
 			t.Errorf("%+v, installed %v", a, w.isInstalled(a.Slot))
@@ -188,7 +188,7 @@ func TestWhatXDPCantServeIsLeftToTheSlowPath(t *testing.T) {
 	w.apply([]session.ProgramOp{add(4)})
 	answers(1)
 	changed := add(4)
-	changed.Record.Framing.Sequence = true
+	changed.Record.VRF = 7
 	w.apply([]session.ProgramOp{changed})
 	if a := answers(1)[0]; a.Err != nil || w.isInstalled(4) {
 		t.Errorf("%+v, installed %v", a, w.isInstalled(4))

@@ -77,8 +77,10 @@ type AcctRecord struct {
 	Method  AuthMethod
 	Address netip.Addr
 	Routes  []netip.Prefix
-	Class   [][]byte
-	Call    CallInfo
+	// IPv6 is nil for a session without.
+	IPv6  *Network6
+	Class [][]byte
+	Call  CallInfo
 	// Duration is how long the session has been up. Stop and Interim only.
 	Duration time.Duration
 	Counters Counters

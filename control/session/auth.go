@@ -97,6 +97,8 @@ type Profile struct {
 	SessionTimeout, IdleTimeout time.Duration
 	// InterimInterval is the period of interim accounting; 0 is the default.
 	InterimInterval time.Duration
+	// IPv6 is what is granted of IPv6; nil: the configuration's defaults hold.
+	IPv6 *Profile6
 	// Services are what is done to the session's packets; nil for nothing.
 	Services *Services
 	// Class holds every Class attribute, in order, for accounting.

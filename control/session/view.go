@@ -18,15 +18,17 @@ type View struct {
 	Method       AuthMethod
 	Address      netip.Addr
 	Routes       []netip.Prefix
-	DNS          [2]netip.Addr
-	VRF          uint32
-	LAC          netip.AddrPort
-	LACName      string
-	Calling      string
-	Called       string
-	CallSerial   uint32
-	TxSpeed      uint32
-	RxSpeed      uint32
+	// IPv6 is nil for a session without.
+	IPv6       *Network6
+	DNS        [2]netip.Addr
+	VRF        uint32
+	LAC        netip.AddrPort
+	LACName    string
+	Calling    string
+	Called     string
+	CallSerial uint32
+	TxSpeed    uint32
+	RxSpeed    uint32
 
 	AcctSessionID string
 	// Opened is when the call came up; UpSince when the network layer did.

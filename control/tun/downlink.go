@@ -178,18 +178,23 @@ func (d *downlink) refuse(packet []byte) reason {
 
 // begin comes before a session's data messages, end after them. Where a session has
 // several addresses its packets may come by several queues; if they carry sequence
-// numbers, they have to leave in the order of these.
+// numbers, they have to leave in the order of these, and soon, when others number
+// messages of the session too.
 func (d *downlink) begin(e *entry) {
-	if e.framing.Sequence && len(d.p.down) > 1 {
+	if d.ordered(e) {
 		e.order.Lock()
 	}
 }
 
 func (d *downlink) end(e *entry) {
-	if e.framing.Sequence && len(d.p.down) > 1 {
+	if d.ordered(e) {
 		d.send.Flush()
 		e.order.Unlock()
 	}
+}
+
+func (d *downlink) ordered(e *entry) bool {
+	return e.framing.Sequence && (len(d.p.down) > 1 || d.p.shared)
 }
 
 // header queues a datagram of session e with a TOS and writes the start of its data
@@ -202,7 +207,7 @@ func (d *downlink) header(e *entry, protocol uint16, tos byte, n int) []byte {
 	}
 	var ns uint16
 	if e.framing.Sequence {
-		ns = e.nextNs()
+		ns = e.next()
 	}
 	f := e.framing
 	head := l2tp.AppendDataHeader(room[:0], e.peerTunnel, e.peerSession, f.Length, f.Sequence, ns, e.ppp+n)

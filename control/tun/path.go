@@ -61,6 +61,9 @@ type Config struct {
 	Forwarding bool
 	// Isolate drops packets from one subscriber to another.
 	Isolate bool
+	// Sequences finds where the session of a slot is numbered by others besides;
+	// nil, or its zero value, when nobody else does.
+	Sequences func(slot uint32) session.Sequence
 }
 
 // Path is the slow path. Its methods may be called from any goroutine, Run from
@@ -73,6 +76,7 @@ type Path struct {
 	ipv6     bool
 	address6 netip.Addr
 	isolate  bool
+	shared   bool // the sequences of sessions are others' too
 	offload  bool
 	queues   []*queue
 	table    *table
@@ -96,7 +100,8 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 	if cfg.MTU == 0 {
 		cfg.MTU = 1500
 	}
-	p := &Path{log: log, offload: cfg.Offload, isolate: cfg.Isolate, table: newTable(cfg.MaxSlot)}
+	p := &Path{log: log, offload: cfg.Offload, isolate: cfg.Isolate,
+		table: newTable(cfg.MaxSlot, cfg.Sequences), shared: cfg.Sequences != nil}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("slow path: %w", err), p.Close())

@@ -3,9 +3,56 @@ package tun
 import (
 	"encoding/binary"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 
 	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/session"
 )
+
+// sequence is the data sequence numbers of a session (RFC 2661 section 5.4).
+type sequence struct {
+	session.Sequence            // shared with who else forwards for the session
+	order            sync.Mutex // see downlink.begin
+	// heard is one above the highest number received here, used by the uplink alone.
+	heard uint32
+}
+
+// newSequence returns a sequence at place, or, where that is none, one of its own.
+func newSequence(place session.Sequence, next uint16) *sequence {
+	s := &sequence{Sequence: place}
+	if place.Send == nil {
+		own := new([2]atomic.Uint32)
+		s.Send, s.Expect = &own[0], &own[1]
+	}
+	s.Send.Store(uint32(next))
+	s.Expect.Store(0)
+	return s
+}
+
+// next takes the next number to send.
+func (s *sequence) next() uint16 { return uint16(s.Send.Add(1) - 1) }
+
+// late reports whether ns was passed already: packets that arrive out of order
+// are dropped, a gap is loss. As in section 5.8, the 32768 values below the next
+// expected one are the past.
+//
+// What was passed up by XDP has been judged there, and others may have been
+// forwarded since: it is held against nothing but what was heard here.
+func (s *sequence) late(ns uint16) bool {
+	now := s.Expect.Load() // never behind heard
+	at := now + uint32(int16(ns-uint16(now)))
+	if d := int32(at - s.heard); d < 0 && d > -1<<16 {
+		return true
+	}
+	s.heard = at + 1
+	for now := s.Expect.Load(); int32(s.heard-now) > 0; now = s.Expect.Load() {
+		if s.Expect.CompareAndSwap(now, s.heard) {
+			break
+		}
+	}
+	return false
+}
 
 // Sender sends datagrams: Send copies b into a batch, Flush hands the batch to
 // the network. It is used by one goroutine.
@@ -56,5 +103,5 @@ func (s *sequenced) number(peer netip.AddrPort, b []byte) (ns uint16, at int, ok
 	if h.Flags&l2tp.FlagLength != 0 {
 		at += 2
 	}
-	return e.nextNs(), at, true
+	return e.next(), at, true
 }

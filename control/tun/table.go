@@ -27,11 +27,12 @@ type entry struct {
 	mtu          int
 	mss          uint16
 	outer        session.Framing // for its TOS
+	firstNs      uint16          // where its sequence begins
 	*liveCounter                 // outlives the entry, see table.counters
 }
 
-// liveCounter is what a session has counted, and its data sequence numbers (RFC
-// 2661 section 5.4), which go on when a session's record is replaced.
+// liveCounter is what a session has counted, and its data sequence numbers, which
+// go on when a session's record is replaced.
 type liveCounter struct {
 	upPackets, upBytes, upDropped       atomic.Uint64
 	downPackets, downBytes, downDropped atomic.Uint64
@@ -40,9 +41,7 @@ type liveCounter struct {
 
 	lastSeen atomic.Int64 // Unix nanoseconds, 0 never
 
-	order    sync.Mutex    // see downlink.begin
-	sendNs   atomic.Uint32 // next to send
-	expectNs atomic.Uint32 // one above the highest received
+	*sequence // nil without sequence numbers
 }
 
 func (c *liveCounter) up(bytes int, now int64) {
@@ -79,19 +78,6 @@ func (c *liveCounter) read() session.Counters {
 		s.LastSeen = time.Unix(0, t)
 	}
 	return s
-}
-
-func (c *liveCounter) nextNs() uint16 { return uint16(c.sendNs.Add(1) - 1) }
-
-// late reports whether ns was passed already: packets that arrive out of order
-// are dropped, a gap is loss (RFC 2661 section 5.4). As in section 5.8, the 32768
-// values below the next expected one are the past.
-func (c *liveCounter) late(ns uint16) bool {
-	if int16(ns-uint16(c.expectNs.Load())) < 0 {
-		return true
-	}
-	c.expectNs.Store(uint32(ns) + 1)
-	return false
 }
 
 // prefix4 is an IPv4 prefix in host order.
@@ -151,10 +137,17 @@ type table struct {
 	// bySlot holds the counters of the session that had the slot last, kept
 	// after its end until the slot is given to another.
 	bySlot []atomic.Pointer[liveCounter]
+	// places finds where the sessions of a slot count.
+	places func(slot uint32) session.Sequence
 }
 
-func newTable(maxSlot uint32) *table {
+// newTable returns an empty table. places may be nil: then the slow path counts alone.
+func newTable(maxSlot uint32, places func(slot uint32) session.Sequence) *table {
+	if places == nil {
+		places = func(uint32) session.Sequence { return session.Sequence{} }
+	}
 	return &table{
+		places:    places,
 		byID:      map[uint32]*entry{},
 		byAddress: map[uint32]*entry{},
 		byRoute:   map[prefix4]*entry{},
@@ -186,6 +179,9 @@ func (t *table) install(e *entry, slot uint32) (old *entry) {
 		t.unlink(k, old)
 	}
 	t.byID[k] = e
+	if e.framing.Sequence && e.sequence == nil {
+		e.sequence = newSequence(t.places(slot), e.firstNs)
+	}
 	if e.address != 0 {
 		t.byAddress[e.address] = e
 	}
@@ -285,12 +281,12 @@ func newEntry(r *session.Record) *entry {
 		mtu:         int(r.MTU),
 		mss:         r.ClampMSS,
 		outer:       r.Framing,
+		firstNs:     r.NextNs,
 		liveCounter: &liveCounter{},
 	}
 	e.prefixes6 = prefixes6Of(r.Prefixes6)
 	e.overhead = e.framing.Overhead(l2tp.ProtocolIPv4)
 	e.ppp = e.overhead - len(l2tp.AppendDataHeader(nil, 0, 0, r.Framing.Length, r.Framing.Sequence, 0, 0))
-	e.sendNs.Store(uint32(r.NextNs))
 	if r.Address.Is4() {
 		e.address = number(r.Address)
 	}

@@ -2,6 +2,7 @@ package tun
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lnsd/lnsd/control/session"
@@ -90,6 +91,43 @@ func TestMask(t *testing.T) {
 	for bits, want := range map[uint8]uint32{0: 0, 1: 0x80000000, 24: 0xFFFFFF00, 32: 0xFFFFFFFF} {
 		if got := mask(0xFFFFFFFF, bits); got != want {
 			t.Errorf("/%d: %#x, want %#x", bits, got, want)
+		}
+	}
+}
+
+// TestSequenceShared: XDP judges what it passes up, forwards more meanwhile, and goes
+// on from what the slow path has heard.
+func TestSequenceShared(t *testing.T) {
+	var send, expect atomic.Uint32
+	s := newSequence(session.Sequence{Send: &send, Expect: &expect}, 7)
+	if n := s.next(); n != 7 || send.Load() != 8 {
+		t.Errorf("sent %d, next %d", n, send.Load())
+	}
+	send.Add(2) // by XDP
+	if n := s.next(); n != 10 {
+		t.Errorf("sent %d", n)
+	}
+	steps := []struct {
+		forwarded uint32 // what XDP expects before the message comes here
+		ns        uint16
+		late      bool
+		then      uint32
+	}{
+		{0, 3, false, 4},                      // XDP has not begun
+		{0, 3, true, 4},                       // a copy
+		{9, 6, false, 9},                      // overtaken on its way here
+		{9, 6, true, 9},                       // its copy
+		{9, 5, true, 9},                       // behind it
+		{9, 9, false, 10},                     // not seen by XDP
+		{70010, 70009 & 0xFFFF, false, 70010}, // a round later
+		{70010, 70008 & 0xFFFF, true, 70010},
+		{0, 70020 & 0xFFFF, false, 70021},
+		{0x9000_0000, 0xFFFF, false, 0x9000_0000}, // after a long time in XDP
+	}
+	for i, c := range steps {
+		expect.Store(max(c.forwarded, expect.Load()))
+		if got := s.late(c.ns); got != c.late || expect.Load() != c.then {
+			t.Errorf("step %d: late %v, %d is expected; want %v, %d", i, got, expect.Load(), c.late, c.then)
 		}
 	}
 }

@@ -105,6 +105,29 @@ func TestTrafficThroughXDP(t *testing.T) {
 	r.waitEmpty()
 }
 
+// So it is with data sequence numbers: XDP and the daemon, which sends PPP's own
+// frames, count in one place, and lacsim drops what comes late.
+func TestSequencedTraffic(t *testing.T) {
+	r := newRig(t, options{config: "set echo_timeout 1"})
+	r.reflect()
+	p := r.lacsim(append(traffic("--traffic-per-session", "200", "--hops", "1"), "--sequence", "--length-bit", "--sessions", "10")...)
+	r.waitUp(10)
+	shown := r.settled()
+	moved := r.counters()
+	report := r.finish(p, time.Minute, true)
+	compare(t, shown, report)
+	// The first packets resolve the neighbours.
+	if report.Control.Strays != 0 || moved["xdp_drop_late"] != 0 || moved["slow_up_late"] != 0 {
+		t.Errorf("late are %d messages to the LAC, %d and %d from it",
+			report.Control.Strays, moved["xdp_drop_late"], moved["slow_up_late"])
+	}
+	if moved["xdp_punt_sequence"] != 0 || moved["xdp_sent_up"] < 9*report.Traffic.Sent/10 || moved["xdp_sent_down"] < 9*report.Traffic.Received/10 {
+		t.Errorf("XDP sent %d packets of %d up and %d of %d down, and left %d", moved["xdp_sent_up"], report.Traffic.Sent,
+			moved["xdp_sent_down"], report.Traffic.Received, moved["xdp_punt_sequence"])
+	}
+	r.waitEmpty()
+}
+
 // The slow path alone carries the same traffic with the same counters.
 func TestTrafficThroughSlowPath(t *testing.T) {
 	r := newRig(t, options{config: "set xdp_mode none"})

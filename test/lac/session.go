@@ -34,6 +34,7 @@ type session struct {
 	// sequence is whether we send data sequence numbers, ns the next one.
 	sequence bool
 	ns       uint16
+	expect   uint16 // one above the highest number received
 
 	flow flow
 
@@ -131,8 +132,16 @@ func (s *session) begin() {
 // data takes a data message.
 func (s *session) data(h l2tp.Header, body []byte) {
 	// We follow the LNS's choice, unless we demanded sequence numbers (RFC 2661
-	// section 5.4).
-	s.sequence = h.Flags&l2tp.FlagSequence != 0 || s.t.w.cfg.Framing.Sequence
+	// section 5.4), and take nothing that comes late or twice.
+	numbered := h.Flags&l2tp.FlagSequence != 0
+	s.sequence = numbered || s.t.w.cfg.Framing.Sequence
+	if numbered {
+		if int16(h.Ns-s.expect) < 0 {
+			s.t.w.stats.strays++
+			return
+		}
+		s.expect = h.Ns + 1
+	}
 	protocol, payload, ok := ppp.ParseFrame(body)
 	switch {
 	case !ok:
