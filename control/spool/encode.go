@@ -24,12 +24,26 @@ func appendRecord(b []byte, r *session.AcctRecord) []byte {
 	b = wire.AppendUint(b, uint64(r.Method))
 	b = wire.AppendAddr(b, r.Address)
 	b = wire.AppendList(b, r.Routes, wire.AppendPrefix)
+	b = appendIPv6(b, r.IPv6)
 	b = wire.AppendList(b, r.Class, wire.AppendBytes)
 	b = appendCall(b, &r.Call)
 	b = wire.AppendInt(b, int64(r.Duration))
 	b = appendCounters(b, &r.Counters)
 	b = wire.AppendUint(b, uint64(r.Cause))
 	return wire.AppendString(b, r.Tunnel)
+}
+
+func appendIPv6(b []byte, n *session.Network6) []byte {
+	b = wire.AppendBool(b, n != nil)
+	if n == nil {
+		return b
+	}
+	b = wire.AppendBytes(b, n.InterfaceID[:])
+	b = wire.AppendList(b, n.Prefixes, wire.AppendPrefix)
+	b = wire.AppendList(b, n.Delegated, wire.AppendPrefix)
+	b = wire.AppendList(b, n.Addresses, wire.AppendAddr)
+	b = wire.AppendList(b, n.Routes, wire.AppendPrefix)
+	return wire.AppendList(b, n.DNS, wire.AppendAddr)
 }
 
 func appendCall(b []byte, c *session.CallInfo) []byte {
@@ -70,6 +84,7 @@ func parseRecord(b []byte) (*session.AcctRecord, error) {
 	rec.Method = session.AuthMethod(r.U8())
 	rec.Address = r.Addr()
 	rec.Routes = wire.ReadList(r, r.Prefix)
+	rec.IPv6 = readIPv6(r)
 	rec.Class = wire.ReadList(r, r.Bytes)
 	rec.Call = readCall(r)
 	rec.Duration = time.Duration(r.Int())
@@ -77,6 +92,20 @@ func parseRecord(b []byte) (*session.AcctRecord, error) {
 	rec.Cause = session.TerminateCause(r.U8())
 	rec.Tunnel = r.String()
 	return rec, r.Err()
+}
+
+func readIPv6(r *wire.Reader) *session.Network6 {
+	if !r.Bool() {
+		return nil
+	}
+	n := &session.Network6{}
+	r.Fixed(n.InterfaceID[:])
+	n.Prefixes = wire.ReadList(r, r.Prefix)
+	n.Delegated = wire.ReadList(r, r.Prefix)
+	n.Addresses = wire.ReadList(r, r.Addr)
+	n.Routes = wire.ReadList(r, r.Prefix)
+	n.DNS = wire.ReadList(r, r.Addr)
+	return n
 }
 
 func readCall(r *wire.Reader) (c session.CallInfo) {

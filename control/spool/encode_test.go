@@ -23,7 +23,15 @@ func full() *session.AcctRecord {
 		At: time.Unix(1_700_000_000, 5).UTC(), User: "user@example.org", Method: session.AuthCHAP,
 		Address: netip.MustParseAddr("10.0.0.1"),
 		Routes:  []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
-		Class:   [][]byte{{0, 1, 2}, []byte("second")},
+		IPv6: &session.Network6{
+			InterfaceID: [8]byte{1, 2, 3, 4, 5, 6, 7, 8},
+			Prefixes:    []netip.Prefix{netip.MustParsePrefix("2001:db8:1::/64")},
+			Delegated:   []netip.Prefix{netip.MustParsePrefix("2001:db8:100::/56")},
+			Addresses:   []netip.Addr{netip.MustParseAddr("2001:db8:2::1")},
+			Routes:      []netip.Prefix{netip.MustParsePrefix("2001:db8:3::/48")},
+			DNS:         []netip.Addr{netip.MustParseAddr("2001:db8::53")},
+		},
+		Class: [][]byte{{0, 1, 2}, []byte("second")},
 		Call: session.CallInfo{
 			AcctSessionID: "0123456789abcdef", CalledNumber: "100", CallingNumber: "200", CallSerial: 6,
 			TxSpeed: 7, RxSpeed: 8, PhysicalChannel: 9,
