@@ -25,6 +25,7 @@ func (s *Shard) carry(c *call) {
 		s.ops = append(s.ops, o.Program...)
 		for _, r := range o.Account {
 			s.account(r)
+			s.accountLink(c.tun, r)
 		}
 		for _, r := range o.HangUp {
 			if !s.shutdown { // then the StopCCN ends all calls at once
@@ -151,6 +152,7 @@ func (s *Shard) noteDown(c *call, e *session.Event) {
 		return
 	}
 	s.counts.add(sessionsFailed)
+	s.accountFailure(c, e)
 	s.warn(gateSetup, "session not established", fields...)
 }
 

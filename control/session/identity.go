@@ -201,3 +201,11 @@ func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	}
 	return r
 }
+
+// FailureRecord says that the session never came up (RFC 2867 section 3.6), for
+// those who account for links.
+func (s *Session) FailureRecord(at time.Time, cause TerminateCause) *AcctRecord {
+	r := s.account(AcctLinkReject, at)
+	r.Duration, r.Cause = 0, cause
+	return r
+}
