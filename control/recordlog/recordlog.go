@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -52,7 +53,11 @@ type Log struct {
 	sizes    map[uint64]int64
 	total    int64
 	file     *os.File
+	lock     *os.File
 }
+
+// ErrInUse says that another process has the folder open.
+var ErrInUse = errors.New("recordlog: in use by another process")
 
 // Open opens the folder, made when missing. Read what is there by Scan before the
 // first Append; Damaged records end the segment they are in.
@@ -60,11 +65,38 @@ func Open(dir string) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("recordlog: %w", err)
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("recordlog: %w", err)
-	}
 	l := &Log{dir: dir, sizes: make(map[uint64]int64)}
+	if err := l.acquire(); err != nil {
+		return nil, err
+	}
+	if err := l.list(); err != nil {
+		return nil, errors.Join(fmt.Errorf("recordlog: %w", err), l.lock.Close())
+	}
+	return l, nil
+}
+
+// acquire keeps other processes out until this one closes the log or dies.
+func (l *Log) acquire() error {
+	f, err := os.OpenFile(filepath.Join(l.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("recordlog: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("%w: %s", ErrInUse, l.dir)
+		}
+		return errors.Join(err, f.Close())
+	}
+	l.lock = f
+	return nil
+}
+
+// list finds the segments that are there.
+func (l *Log) list() error {
+	entries, err := os.ReadDir(l.dir)
+	if err != nil {
+		return err
+	}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), suffix)
 		n, err := strconv.ParseUint(name, 16, 64)
@@ -73,14 +105,14 @@ func Open(dir string) (*Log, error) {
 		}
 		info, err := e.Info()
 		if err != nil {
-			return nil, fmt.Errorf("recordlog: %w", err)
+			return err
 		}
 		l.segments = append(l.segments, n)
 		l.sizes[n] = info.Size()
 		l.total += info.Size()
 	}
 	slices.Sort(l.segments)
-	return l, nil
+	return nil
 }
 
 func (l *Log) path(segment uint64) string {
@@ -291,12 +323,16 @@ func (r *Reader) Close() error {
 	return err
 }
 
-// Close closes the log; what was written stays.
+// Close closes the log and lets other processes have it; what was written stays.
 func (l *Log) Close() error {
-	if l.file == nil {
-		return nil
+	var err error
+	if l.file != nil {
+		err = errors.Join(l.file.Sync(), l.file.Close())
+		l.file = nil
 	}
-	err := errors.Join(l.file.Sync(), l.file.Close())
-	l.file = nil
+	if l.lock != nil {
+		err = errors.Join(err, l.lock.Close())
+		l.lock = nil
+	}
 	return err
 }

@@ -2,6 +2,7 @@ package recordlog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,6 +44,7 @@ func read(t *testing.T, dir string) (records []record, whole bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer l.Close()
 	whole = true
 	for _, s := range l.Segments() {
 		ok, err := l.Scan(s, func(p Position, kind byte, payload []byte) error {
@@ -66,6 +68,10 @@ func TestRecordsOutliveTheProcess(t *testing.T) {
 		t.Fatalf("%v, whole %v", got, whole)
 	}
 	l, _ := Open(dir)
+	defer l.Close()
+	if _, err := Open(dir); !errors.Is(err, ErrInUse) {
+		t.Errorf("opened twice: %v", err)
+	}
 	r := l.NewReader()
 	defer r.Close()
 	for i, want := range []string{"one", "", "three", "four"} {

@@ -84,8 +84,13 @@ type AcctRecord struct {
 	// Duration is how long the session has been up. Stop and Interim only.
 	Duration time.Duration
 	Counters Counters
+	// Base is what the session had counted when this account began, none of which
+	// is in Counters.
+	Base Counters
 	// Cause is set in what ends or rejects only.
 	Cause TerminateCause
+	// Throttled tells a session with a limited rate.
+	Throttled bool
 	// Tunnel is the accounting id of the tunnel, in records of tunnels and links.
 	Tunnel string
 }

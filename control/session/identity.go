@@ -198,6 +198,12 @@ func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	}
 	if s.auth != nil {
 		r.Routes, r.Class = s.auth.Profile.Routes, s.auth.Profile.Class
+		if v := s.auth.Profile.Services; v != nil {
+			r.Throttled = v.Up.Limited() || v.Down.Limited()
+		}
+	}
+	if s.segment != nil {
+		r.Base = s.segment.base
 	}
 	if kind != AcctStart {
 		r.Duration = at.Sub(s.accountSince())

@@ -43,7 +43,11 @@ func full() *session.AcctRecord {
 			UpPackets: 13, UpBytes: 14, DownPackets: 15, DownBytes: 16, UpDropped: 17, DownDropped: 18,
 			UpPackets6: 19, UpBytes6: 20, DownPackets6: 21, DownBytes6: 22, LastSeen: time.Unix(1_700_000_001, 0).UTC(),
 		},
-		Cause: session.CauseUserRequest, Tunnel: "fedcba9876543210",
+		Base: session.Counters{
+			UpPackets: 23, UpBytes: 24, DownPackets: 25, DownBytes: 26, UpDropped: 27, DownDropped: 28,
+			UpPackets6: 29, UpBytes6: 30, DownPackets6: 31, DownBytes6: 32, LastSeen: time.Unix(1_700_000_002, 0).UTC(),
+		},
+		Cause: session.CauseUserRequest, Throttled: true, Tunnel: "fedcba9876543210",
 	}
 }
 
@@ -70,6 +74,28 @@ func TestGolden(t *testing.T) {
 	if now := appendRecord(nil, full()); !bytes.Equal(now, b) {
 		t.Errorf("written as %x, not %x: a change needs a new version", now, b)
 	}
+}
+
+// A field that is added to a record must be kept, too, or be named here.
+func TestEveryFieldIsKept(t *testing.T) {
+	var look func(name string, v reflect.Value)
+	look = func(name string, v reflect.Value) {
+		if name == "Counters.PeerSeen" || name == "Base.PeerSeen" { // means nothing to a later process
+			return
+		}
+		if v.IsZero() {
+			t.Errorf("%s is not in the test's record; is it encoded?", name)
+		}
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		if v.Kind() == reflect.Struct && strings.HasPrefix(v.Type().PkgPath(), "github.com/lnsd") {
+			for i := range v.NumField() {
+				look(strings.TrimPrefix(name+"."+v.Type().Field(i).Name, "."), v.Field(i))
+			}
+		}
+	}
+	look("", reflect.ValueOf(full()))
 }
 
 func TestEmptyRecord(t *testing.T) {

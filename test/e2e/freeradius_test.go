@@ -50,7 +50,9 @@ func (r *rig) freeradius(users string) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.radius = p
 	r.t.Cleanup(func() {
+		_ = p.Signal(syscall.SIGCONT)
 		_ = p.Stop(syscall.SIGTERM, 10*time.Second)
 		if r.t.Failed() {
 			r.t.Logf("FreeRADIUS printed:\n%s", tail(p.Log(), 3000))
