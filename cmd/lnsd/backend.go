@@ -22,7 +22,7 @@ type backend struct {
 var _ api.Backend = (*backend)(nil)
 
 func newBackend(d *daemon, current *live, stop stopper) *backend {
-	return &backend{d: d, current: current, stopper: stop, rates: newRates(d.volume)}
+	return &backend{d: d, current: current, stopper: stop, rates: newRates(d.volume, current.dumpSpeed)}
 }
 
 func (b *backend) Status(ctx context.Context) (api.Status, error) {

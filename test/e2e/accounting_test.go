@@ -32,6 +32,7 @@ func TestAccountingOutlivesKillAndOutage(t *testing.T) {
 	r.waitUp(sessions)
 	time.Sleep(2 * time.Second) // the traffic lasts for one
 
+	r.repeats = true // what was sent until now waits in the server's socket
 	if err := r.radius.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

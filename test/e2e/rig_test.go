@@ -35,6 +35,8 @@ type rig struct {
 	lnsd *netlab.Process
 	// radius is FreeRADIUS, where a case has it.
 	radius *netlab.Process
+	// repeats: records may arrive twice, see onceEach.
+	repeats bool
 }
 
 // options vary a rig; the zero value is XDP on, users in chap-secrets.
