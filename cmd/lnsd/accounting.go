@@ -24,10 +24,9 @@ import (
 //
 // Parts that are not configured are nil.
 type accounting struct {
-	log    *zap.Logger
-	spool  *spool.Spool
-	usage  *usage.Writer
-	client *radius.Client
+	log   *zap.Logger
+	spool *spool.Spool
+	usage *usage.Writer
 	// recovered is how many accounts of an earlier process were closed.
 	recovered int
 	started   atomic.Bool
