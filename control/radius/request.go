@@ -2,6 +2,7 @@ package radius
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -107,6 +108,7 @@ func (q *requests) identity(ref session.Ref, call *session.CallInfo) {
 	a.text(rfc2865.CalledStationID_Type, call.CalledNumber)
 	a.text(rfc2865.CallingStationID_Type, call.CallingNumber)
 	q.connectInfo(call)
+	q.line(call.Line)
 	q.tunnel(call)
 }
 
@@ -153,6 +155,28 @@ func (q *requests) connectInfo(call *session.CallInfo) {
 		a.values = strconv.AppendUint(append(a.values, '/'), uint64(call.RxSpeed), 10)
 	}
 	a.add(rfc2869.ConnectInfo_Type, start)
+}
+
+// line appends what the LAC said of the access line: the AVPs' types and units are
+// those of the attributes (RFC 5515 section 5, RFC 4679 section 3.3).
+func (q *requests) line(l *session.AccessLine) {
+	if l == nil {
+		return
+	}
+	a := q.attrs
+	a.vendorText(vendorADSL, 1, l.CircuitID)
+	a.vendorText(vendorADSL, 2, l.RemoteID)
+	for i, v := range l.Values {
+		if v != 0 {
+			var b [4]byte
+			binary.BigEndian.PutUint32(b[:], v)
+			a.vendor(vendorADSL, byte(129+i), b[:])
+		}
+	}
+	a.vendorText(vendorADSL, 144, l.Loop)
+	if l.Interworking {
+		a.vendor(vendorADSL, 254)
+	}
 }
 
 // tunnel appends the tunnel attributes (RFC 2868 section 3, RFC 2867 section 4.1).

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
 )
 
@@ -185,13 +186,26 @@ func (s *Session) accountingUser() string {
 	return s.user
 }
 
+// accessLine is what there is to keep of a LAC's description of the line.
+func accessLine(l *l2tp.LineInfo) *AccessLine {
+	a := AccessLine{
+		CircuitID: l.CircuitID, RemoteID: l.RemoteID, Values: l.Values,
+		Loop: string(l.Loop), Interworking: l.Interworking,
+	}
+	if a == (AccessLine{}) {
+		return nil
+	}
+	return &a
+}
+
 func (s *Session) callInfo() CallInfo {
 	t := s.setup.Tunnel
 	return CallInfo{
 		AcctSessionID: s.acctSessionID(),
 		CalledNumber:  s.call.called, CallingNumber: s.call.calling, CallSerial: s.call.serial,
 		TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed, PhysicalChannel: s.call.physicalChannel,
-		LAC: t.Peer, LNS: t.Local, LACName: t.LACName, LNSName: t.LNSName,
+		Line: s.call.line,
+		LAC:  t.Peer, LNS: t.Local, LACName: t.LACName, LNSName: t.LNSName,
 		PeerTunnelID: t.PeerID, PeerSessionID: s.setup.PeerSessionID,
 	}
 }
