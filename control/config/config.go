@@ -28,6 +28,8 @@ type Config struct {
 	DNS        DNS
 	RADIUS     RADIUS
 	Pools      []Pool
+	IPv6       IPv6
+	Pools6     []Pool6
 	Sessions   Sessions
 	Limits     Limits
 	SlowPath   SlowPath
