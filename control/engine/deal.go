@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -49,7 +50,9 @@ func (s *Shard) change(ref session.Ref, d *deal) {
 		return
 	}
 	err := s.e.ports.Services.Check(d.change.Services(c.s.Services()))
-	if err == nil {
+	if err != nil {
+		err = fmt.Errorf("%w: %w", session.ErrNoService, err)
+	} else {
 		err = c.s.Change(d.change, d.by, &s.sout)
 	}
 	if err != nil {
@@ -220,7 +223,7 @@ func (e *Engine) End(ctx context.Context, x session.Selector, o session.ChangeOp
 		return 0, err
 	}
 	hurry := time.AfterFunc(farewell, func() {
-		quick := session.EndByOperator(o.Cause)
+		quick := o.End()
 		quick.Quick = true
 		for _, ref := range refs {
 			e.in.call(e.shardOf(ref.TunnelID), func(s *Shard) { s.end(ref, quick, nil) })
@@ -228,7 +231,7 @@ func (e *Engine) End(ctx context.Context, x session.Selector, o session.ChangeOp
 	})
 	defer hurry.Stop()
 	return e.await(ctx, func(done func(int, error)) {
-		e.StartEnd(refs, session.EndByOperator(o.Cause), done)
+		e.StartEnd(refs, o.End(), done)
 	})
 }
 

@@ -13,6 +13,10 @@ type End struct {
 	// Reason is a few words for the log, and for the subscriber in the
 	// Terminate-Request.
 	Reason string
+	// Message is what the subscriber is told instead, if not empty.
+	Message string
+	// Class is added to the Class attributes of the Accounting Stop.
+	Class [][]byte
 	// Quick sends one Terminate-Request and does not wait for its answer, for
 	// ends where the other side is likely gone or many must end at once.
 	Quick bool

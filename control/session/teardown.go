@@ -56,7 +56,7 @@ func (s *Session) close(now time.Time, e End, out *Out) {
 	}
 	s.begin(now, e, out)
 	if s.link != nil {
-		s.link.Close(now, e.Reason, &out.ppp)
+		s.link.Close(now, e.text(), &out.ppp)
 		s.pump(now, out)
 	}
 	if s.link == nil || e.Quick {
@@ -118,6 +118,14 @@ func (s *Session) finish(out *Out) {
 	}
 	out.Events = append(out.Events, Event{Kind: Down, End: *s.end, WasUp: s.started})
 	out.Done = true
+}
+
+// text is what the subscriber is told.
+func (e *End) text() string {
+	if e.Message != "" {
+		return e.Message
+	}
+	return e.Reason
 }
 
 // busyEnd ends a session for a lack that will pass: the LAC may try elsewhere.
