@@ -207,6 +207,7 @@ func (w *world) fill() {
 		w.allowOutput(dev)
 	}
 	w.must(w.m.AddLocal(local))
+	w.m.TrustHops(forever)
 	w.m.AddTunnel(subscriberSession().Policy.TunnelId, peer)
 }
 

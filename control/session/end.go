@@ -1,6 +1,8 @@
 package session
 
 import (
+	"time"
+
 	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
 )
@@ -20,6 +22,9 @@ type End struct {
 	// Quick sends one Terminate-Request and does not wait for its answer, for
 	// ends where the other side is likely gone or many must end at once.
 	Quick bool
+	// Patience is how long the subscriber has to acknowledge the end; 0 leaves it to
+	// PPP's own timers.
+	Patience time.Duration
 }
 
 // PPP Disconnect Cause codes and directions (RFC 3145 section 2.1).

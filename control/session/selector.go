@@ -1,6 +1,9 @@
 package session
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Selector names sessions by what identifies them. What is not zero must match, all
 // of it; an empty selector names none. User and AcctSessionID are compared byte by
@@ -80,6 +83,9 @@ func (s *Session) has6(p netip.Prefix) bool {
 }
 
 func (s *Session) interfaceID() [8]byte {
+	if s.six != nil && s.six.open {
+		return s.six.peer
+	}
 	if s.auth == nil || s.auth.Profile.IPv6 == nil {
 		return [8]byte{}
 	}
@@ -111,9 +117,13 @@ type ChangeOptions struct {
 	Class   [][]byte
 }
 
+// farewell is how long a subscriber has to acknowledge its end when somebody waits
+// for it.
+const farewell = time.Second
+
 // End is what an order to end sessions means for each.
 func (o *ChangeOptions) End() End {
 	e := EndByOperator(o.Cause)
-	e.Message, e.Class = o.Message, o.Class
+	e.Message, e.Class, e.Patience = o.Message, o.Class, farewell
 	return e
 }
