@@ -22,24 +22,25 @@ type subscribers struct {
 	radius  *radius.Client
 	secrets *secrets.Store
 
-	accounting bool
 	// acctID names the daemon's own Accounting-On and -Off, which RFC 2866 section
 	// 5.5 wants an Acct-Session-Id in.
 	acctID string
 	on     bool
 }
 
-func openSubscribers(c *config.Config, epoch uint32, done func(*session.AuthResult), log *zap.Logger) (*subscribers, error) {
-	s := &subscribers{acctID: fmt.Sprintf("%08x", epoch), accounting: c.RADIUS.Accounting}
+// openSubscribers connects to who answers to done about subscribers. accounted is told
+// what became of accounting records.
+func openSubscribers(c *config.Config, epoch uint32, done func(*session.AuthResult),
+	accounted func(*session.AcctRecord, error), log *zap.Logger) (*subscribers, error) {
+	s := &subscribers{acctID: fmt.Sprintf("%08x", epoch)}
 	if servers := c.RADIUS.Servers(); len(servers) > 0 {
-		client, err := radius.New(radiusConfig(c, servers, log), done)
+		cfg := radiusConfig(c, servers, log)
+		cfg.Accounted = accounted
+		client, err := radius.New(cfg, done)
 		if err != nil {
 			return nil, err
 		}
 		s.radius, s.on = client, c.RADIUS.AccountingOn && c.RADIUS.Accounting
-		if s.on {
-			client.On(s.acctID, time.Now())
-		}
 		return s, nil
 	}
 	store, err := openSecrets(c, done)
@@ -105,11 +106,12 @@ func (s *subscribers) authenticator() engine.Authenticator {
 	return s.secrets
 }
 
-func (s *subscribers) accountant() engine.Accountant {
-	if s.radius != nil && s.accounting {
-		return s.radius
+// announce tells the accounting server that we have started and that no session of
+// an earlier process goes on.
+func (s *subscribers) announce() {
+	if s.on {
+		s.radius.On(s.acctID, time.Now())
 	}
-	return noAccounting{}
 }
 
 // reload reads the subscribers' file again; with RADIUS there is none.
@@ -134,7 +136,7 @@ func (s *subscribers) servers() []session.AuthServerView {
 	return nil
 }
 
-// close delivers what is queued, as long as ctx lasts.
+// close ends the client. Accounting-Off says that all sessions have ended.
 func (s *subscribers) close(ctx context.Context) error {
 	if s.radius == nil {
 		return nil
@@ -144,8 +146,3 @@ func (s *subscribers) close(ctx context.Context) error {
 	}
 	return s.radius.Close(ctx)
 }
-
-// noAccounting is for servers without accounting.
-type noAccounting struct{}
-
-func (noAccounting) Account(*session.AcctRecord) bool { return true }

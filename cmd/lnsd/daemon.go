@@ -30,6 +30,7 @@ type daemon struct {
 	started time.Time
 
 	inboxes     *engine.Inboxes
+	accounting  *accounting
 	subscribers *subscribers
 	socket      *udp.Socket
 	slow        *tun.Path
@@ -52,14 +53,18 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 			d = nil
 		}
 	}()
-	epoch := uint32(d.started.Unix())
+	var epoch uint32
+	if d.accounting, epoch, err = openAccounting(c, d.started, log.Named("accounting")); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.accounting.close)
 	shards := c.Engine.Shards
 	if shards == 0 {
 		shards = runtime.GOMAXPROCS(0)
 	}
 	d.inboxes = engine.NewInboxes(shards)
 
-	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, log.Named("auth")); err != nil {
+	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
@@ -89,6 +94,9 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.engine.Drain(c.Engine.Drain)
+	if err = d.settle(); err != nil {
+		return d, err
+	}
 
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
@@ -119,7 +127,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Epoch:       epoch,
 	}, d.inboxes, engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
-		Accountant:    d.subscribers.accountant(),
+		Accountant:    d.accounting,
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
 		Gate:          d.fast,
 		Send:          senders,
@@ -206,10 +214,8 @@ const accountingGrace = 5 * time.Second
 func (d *daemon) closeSubscribers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), accountingGrace)
 	defer cancel()
-	if err := d.subscribers.close(ctx); err != nil {
-		return fmt.Errorf("accounting records were not delivered: %w", err)
-	}
-	return nil
+	d.accounting.drain(ctx)
+	return d.subscribers.close(ctx)
 }
 
 func ignoreClosed(err error) error {

@@ -25,6 +25,10 @@ type fastPath interface {
 	AllowLACs([]netip.Prefix) error
 	Modes() []dataplane.Mode
 	Counts() []session.Count
+	// Settle is called once, before anything else.
+	Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort) ([]dataplane.Left, error)
+	// Forget makes Close leave nothing behind.
+	Forget()
 	Close() error
 }
 
@@ -54,6 +58,7 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},
 
 		DontFragment: c.L2TP.OuterDF,
+		Persist:      true,
 	}
 	switch c.Sessions.Hairpin {
 	case config.HairpinDeny:

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 )
 
@@ -30,6 +31,17 @@ func (l *live) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.config.Show()
+}
+
+// dumpSpeed logs what is forwarded in a second, where that is asked for.
+func (l *live) dumpSpeed(t api.Traffic) {
+	l.mu.Lock()
+	on := l.config.Accounting.DumpSpeed
+	l.mu.Unlock()
+	if on {
+		l.d.log.Info("bandwidth", zap.Float64("up_mbit", t.UpBits/1e6), zap.Float64("down_mbit", t.DownBits/1e6),
+			zap.Float64("up_packets", t.UpPackets), zap.Float64("down_packets", t.DownPackets))
+	}
 }
 
 // hostname is the name we go by.

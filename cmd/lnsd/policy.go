@@ -35,6 +35,8 @@ func enginePolicy(c *config.Config, ipv6 bool) *engine.Policy {
 			SessionsPerTunnel: c.Limits.SessionsPerTunnel,
 		},
 		OneTunnelPerLAC: c.L2TP.OneTunnelPerLAC,
+
+		TunnelAccounting: c.RADIUS.TunnelAccounting,
 	}
 	if c.AllowsUnknown() {
 		p.Default = tunnelConfig(c, c.Unknown())

@@ -36,15 +36,12 @@ func legacySettings() map[string]legacySetting {
 	on := []string{"yes", "true", "on", "1"}
 	note := func(n string) legacySetting { return legacySetting{note: n} }
 	m := map[string]legacySetting{
-		"accounting_dir":              note(notHere + "; radius_accounting keeps the account"),
-		"account_all_origin":          {notHere, off},
 		"auth_tunnel_change_addr_src": {"is refused: a tunnel's addresses stay fixed for its life (RFC 2661 section 8.1)", off},
 		"bind_multi_address":          note("is not used: leave bind_address unset to receive on every address"),
 		"cleanup_interval":            note(notNeeded + ": every session has its own timers"),
 		"cli_bind_address":            note(notNeeded + ": lnsctl talks over the Unix socket (set socket)"),
 		"disable_lac_func":            {notHere, on},
 		"disable_no_spoof":            {"is not used: packets with a foreign source are always dropped", off},
-		"dump_speed":                  {"is not used: \"lnsctl uptime\" shows the speed", off},
 		"guest_account":               note("is not used: duplicate_users says what a second login does"),
 		"lock_pages":                  {notNeeded + ": LimitMEMLOCK and MemorySwapMax of the service do this", off},
 		"multi_hostname":              note(notHere + "; hostname sets the one name"),

@@ -42,7 +42,7 @@ type environment struct {
 // counts are the client's own counters; those of the servers are in their views.
 type counts struct {
 	accepts, rejects, challenges, unavailable, unusable, unsendable atomic.Uint64
-	acctAnswered, acctLost, interimRefused                          atomic.Uint64
+	acctAnswered, acctFailed, acctLost, interimRefused              atomic.Uint64
 	ignored                                                         atomic.Uint64
 }
 
@@ -179,11 +179,24 @@ func (c *Client) authFailed(r *request, err error) {
 	c.done(res)
 }
 
-func (c *Client) acctAnswered(*request, []byte) { c.counts.acctAnswered.Add(1) }
+func (c *Client) acctAnswered(r *request, _ []byte) {
+	c.counts.acctAnswered.Add(1)
+	if c.cfg.Accounted != nil {
+		c.cfg.Accounted(r.acct, nil)
+	}
+}
 
-// acctFailed is the end of a record that was not delivered. It goes to the log as
-// a whole: somebody may have to bill from it.
+// acctFailed is told of a record that was not delivered. Where nobody else takes
+// care of it, it goes to the log as a whole: somebody may have to bill from it.
 func (c *Client) acctFailed(r *request, err error) {
+	if c.cfg.Accounted != nil {
+		if !errors.Is(err, errNoAnswer) && !errors.Is(err, errClosing) {
+			err = fmt.Errorf("%w: %w", ErrUnsendable, err)
+		}
+		c.counts.acctFailed.Add(1)
+		c.cfg.Accounted(r.acct, err)
+		return
+	}
 	c.counts.acctLost.Add(1)
 	rec := r.acct
 	c.cfg.Log.Warn("accounting record lost", zap.Error(err),

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lnsd/lnsd/control/radius/policy"
+	"github.com/lnsd/lnsd/control/session"
 )
 
 // RequireMessageAuthenticator says whether a server's answers to an
@@ -97,6 +98,12 @@ type Config struct {
 	// LocalAuthentic says in accounting that subscribers were authenticated by
 	// ourselves and not by RADIUS (Acct-Authentic, RFC 2866 section 5.6).
 	LocalAuthentic bool
+
+	// Accounted, if given, is told what became of each accounting record that Account
+	// took, from a goroutine of the client's that must not be held up: nil when a
+	// server has confirmed it. Whether a record that was not delivered is lost is
+	// then the callee's to say. ErrUnsendable tells one that no repetition delivers.
+	Accounted func(*session.AcctRecord, error)
 
 	Log *zap.Logger
 }

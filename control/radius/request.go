@@ -160,6 +160,17 @@ func (q *requests) tunnel(call *session.CallInfo) {
 	if !call.LAC.IsValid() {
 		return
 	}
+	q.endpoints(call)
+	// The Call Serial Number is the id of the call that both ends know.
+	start := len(a.values)
+	a.values = strconv.AppendUint(a.values, uint64(call.CallSerial), 10)
+	a.add(rfc2867.AcctTunnelConnection_Type, start)
+	q.assignment(call)
+}
+
+// endpoints appends what kind of tunnel it is and where it begins and ends.
+func (q *requests) endpoints(call *session.CallInfo) {
+	a := q.attrs
 	// Tag zero in the first byte, the value in the other three.
 	a.number(rfc2868.TunnelType_Type, uint32(rfc2868.TunnelType_Value_L2TP))
 	medium := rfc2868.TunnelMediumType_Value_IPv4
@@ -169,12 +180,13 @@ func (q *requests) tunnel(call *session.CallInfo) {
 	a.number(rfc2868.TunnelMediumType_Type, uint32(medium))
 	q.endpoint(rfc2868.TunnelClientEndpoint_Type, call.LAC)
 	q.endpoint(rfc2868.TunnelServerEndpoint_Type, call.LNS)
-	// The Call Serial Number is the id of the call that both ends know.
+}
+
+// assignment appends the initiator's name for the tunnel, which is the id that it
+// assigned, and the names of both ends.
+func (q *requests) assignment(call *session.CallInfo) {
+	a := q.attrs
 	start := len(a.values)
-	a.values = strconv.AppendUint(a.values, uint64(call.CallSerial), 10)
-	a.add(rfc2867.AcctTunnelConnection_Type, start)
-	// The initiator's name for the tunnel is the id that it assigned.
-	start = len(a.values)
 	a.values = strconv.AppendUint(a.values, uint64(call.PeerTunnelID), 10)
 	a.add(rfc2868.TunnelAssignmentID_Type, start)
 	a.tagged(rfc2868.TunnelClientAuthID_Type, call.LACName)

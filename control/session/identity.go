@@ -195,11 +195,17 @@ func (s *Session) callInfo() CallInfo {
 // account makes an accounting record without counters.
 func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	r := &AcctRecord{
-		Ref: s.setup.Ref, Kind: kind, At: at, User: s.accountingUser(), Method: s.method,
+		Ref: s.setup.Ref, Slot: s.setup.Slot, Kind: kind, At: at, User: s.accountingUser(), Method: s.method,
 		Address: s.address, Call: s.callInfo(),
 	}
 	if s.auth != nil {
 		r.Routes, r.Class = s.auth.Profile.Routes, s.auth.Profile.Class
+		if v := s.auth.Profile.Services; v != nil {
+			r.Throttled = v.Up.Limited() || v.Down.Limited()
+		}
+	}
+	if s.segment != nil {
+		r.Base = s.segment.base
 	}
 	if s.told6 {
 		r.IPv6 = s.six.network
@@ -207,5 +213,13 @@ func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	if kind != AcctStart {
 		r.Duration = at.Sub(s.accountSince())
 	}
+	return r
+}
+
+// FailureRecord says that the session never came up (RFC 2867 section 3.6), for
+// those who account for links.
+func (s *Session) FailureRecord(at time.Time, cause TerminateCause) *AcctRecord {
+	r := s.account(AcctLinkReject, at)
+	r.Duration, r.Cause = 0, cause
 	return r
 }
