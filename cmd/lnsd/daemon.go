@@ -38,6 +38,8 @@ type daemon struct {
 	engine      *engine.Engine
 	listener    net.Listener
 
+	ipv6 bool // subscribers' IPv6 is carried
+
 	closers []func() error // in the order of opening
 }
 
@@ -74,7 +76,8 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
-	slow := slowPathConfig(c)
+	d.ipv6 = servesIPv6(c, d.subscribers)
+	slow := slowPathConfig(c, d.ipv6)
 	// Asked for sessions alone, of which there are none before the fast path is open.
 	slow.Sequences = func(slot uint32) session.Sequence { return d.fast.Sequence(slot) }
 	if d.slow, err = tun.Open(slow, func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
@@ -107,14 +110,19 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	if err != nil {
 		return nil, err
 	}
+	prefixes, err := prefixPools(c)
+	if err != nil {
+		return nil, err
+	}
 	senders := make([]engine.Sender, d.inboxes.Shards())
 	for i := range senders {
 		// Numbered data sessions share their Ns with the slow path's packets.
 		senders[i] = d.slow.Sequenced(d.socket.NewControlSender())
 	}
 	return engine.New(engine.Config{
-		Policy:      enginePolicy(c),
+		Policy:      enginePolicy(c, d.ipv6),
 		Pools:       pools,
+		Prefixes:    prefixes,
 		MaxSessions: uint32(c.Limits.Sessions),
 		Epoch:       epoch,
 	}, d.inboxes, engine.Ports{
@@ -163,7 +171,7 @@ func bindAddress(c *config.Config) netip.Addr {
 // does not need every processor of a large machine.
 const slowPathQueues = 4
 
-func slowPathConfig(c *config.Config) tun.Config {
+func slowPathConfig(c *config.Config, ipv6 bool) tun.Config {
 	t := tun.Config{
 		Name:       c.SlowPath.Device,
 		Address:    c.SlowPath.Address,
@@ -182,6 +190,10 @@ func slowPathConfig(c *config.Config) tun.Config {
 	}
 	for _, p := range c.Pools {
 		t.Pools = append(t.Pools, p.Prefixes...)
+	}
+	if ipv6 {
+		t.IPv6, t.Address6 = true, address6(c)
+		t.Pools = append(t.Pools, routes6(c)...)
 	}
 	return t
 }

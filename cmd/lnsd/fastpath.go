@@ -52,6 +52,7 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		Locals:      []netip.AddrPort{d.socket.LocalAddr()},
 		Interfaces:  c.XDP.Interfaces,
 		Ignore:      []string{d.slow.Name()},
+		IPv6:        d.ipv6,
 		UDPChecksum: c.L2TP.UDPChecksum,
 		LACSources:  lacSources(c),
 		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},

@@ -5,6 +5,7 @@ import "time"
 // finish checks what several settings say together.
 func (b *builder) finish() {
 	b.checkPools()
+	b.checkIPv6()
 	b.finishLACs()
 	b.checkRADIUS()
 	b.checkAAA()

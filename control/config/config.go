@@ -30,6 +30,8 @@ type Config struct {
 	AAA        AAA
 	Accounting Accounting
 	Pools      []Pool
+	IPv6       IPv6
+	Pools6     []Pool6
 	Sessions   Sessions
 	Limits     Limits
 	SlowPath   SlowPath

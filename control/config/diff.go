@@ -26,6 +26,9 @@ func Diff(from, to *Config) []Change {
 	if !reflect.DeepEqual(from.Pools, to.Pools) {
 		out = append(out, Change{"pool", Restart})
 	}
+	if !reflect.DeepEqual(from.Pools6, to.Pools6) {
+		out = append(out, Change{"pool6", Restart})
+	}
 	if !slices.EqualFunc(from.LACs, to.LACs, func(a, b LAC) bool {
 		return a.Name == b.Name && slices.Equal(a.Given, b.Given)
 	}) {

@@ -97,6 +97,7 @@ type Session struct {
 	// The session's own timers; zero when not set. setupBy serves until the
 	// session is up, retryAt while a removal failed.
 	setupBy, expireAt, idleAt, interimAt, retryAt time.Time
+	hurryAt                                       time.Time // the end waits no longer
 
 	// UpPackets and PeerSeen when last looked at.
 	seenUp   uint64
