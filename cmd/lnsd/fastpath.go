@@ -45,7 +45,7 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 	cfg := dataplane.Config{
 		PinPath:     c.XDP.PinPath,
 		MaxSessions: uint32(c.Limits.Sessions),
-		Locals:      []netip.AddrPort{d.socket.LocalAddr()},
+		Locals:      d.socket.LocalAddrs(),
 		Interfaces:  c.XDP.Interfaces,
 		Ignore:      []string{d.slow.Name()},
 		UDPChecksum: c.L2TP.UDPChecksum,
