@@ -11,6 +11,7 @@ import (
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/radius"
+	"github.com/lnsd/lnsd/control/radius/policy"
 	"github.com/lnsd/lnsd/control/secrets"
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -80,9 +81,7 @@ func radiusConfig(c *config.Config, servers []config.RADIUSServer, log *zap.Logg
 	if r.DeadTime == 0 {
 		r.DeadTime = time.Nanosecond // the client takes 0 for "not given"
 	}
-	if !c.Sessions.KillTimedOut {
-		r.ZeroSessionTimeout = radius.ZeroUnlimited
-	}
+	r.Policy = policy.Config{ZeroTimeoutRejects: c.Sessions.KillTimedOut, Presets: policy.Presets()}
 	rule := radius.RequireAuto
 	switch c.RADIUS.MessageAuthenticator {
 	case config.Yes:

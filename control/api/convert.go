@@ -26,6 +26,10 @@ func statusMessage(s Status, now time.Time) *lnsv1.StatusReply {
 }
 
 func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
+	var services session.Services
+	if v.Services != nil {
+		services = *v.Services
+	}
 	return &lnsv1.SessionInfo{
 		Sid: v.Slot, TunnelId: uint32(v.TunnelID), SessionId: uint32(v.SessionID),
 		PeerTunnelId: uint32(v.PeerTunnelID), PeerSessionId: uint32(v.PeerSessionID),
@@ -48,6 +52,7 @@ func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
 			AddressControl: v.Framing.AddressControl, CompressProtocol: v.Framing.CompressProtocol,
 		},
 		Mru: uint32(v.MRU), Mtu: uint32(v.MTU), LocalMagic: v.LocalMagic, PeerMagic: v.PeerMagic,
+		Throttled: services.Up.Limited() || services.Down.Limited(), Gardened: services.Garden != "",
 		FastPath: v.FastPath, Ipv6: v.IPv6 != nil, Now: stamp(now),
 	}
 }

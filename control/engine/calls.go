@@ -18,6 +18,10 @@ type call struct {
 	s    *session.Session
 	call *l2tp.Call
 	tun  *tunnel
+	// deal is the order that the session's change under way belongs to.
+	deal *deal
+	// mourners wait for the session's end.
+	mourners []func()
 }
 
 func (s *Shard) callOf(t *tunnel, c *l2tp.Call) *call {
@@ -174,6 +178,9 @@ func (s *Shard) forget(c *call) {
 	s.dir.close(c.s.Slot(), s.now)
 	c.tun.ids.Free(ref.SessionID, s.now)
 	c.tun.sessions--
+	for _, f := range c.mourners {
+		f()
+	}
 	s.closeIfEmpty(c.tun)
 	s.bury(c.tun)
 }

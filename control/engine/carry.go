@@ -26,6 +26,13 @@ func (s *Shard) carry(c *call) {
 		for _, r := range o.Account {
 			s.account(r)
 		}
+		for i := range o.Interceptions {
+			s.e.ports.Auditor.Intercepted(o.Interceptions[i])
+		}
+		keep := false
+		for _, r := range o.Changed {
+			keep = s.changed(c, r) || keep
+		}
 		for _, r := range o.HangUp {
 			if !s.shutdown { // then the StopCCN ends all calls at once
 				c.tun.t.HangUp(s.now, c.call, r, &s.tout)
@@ -40,6 +47,8 @@ func (s *Shard) carry(c *call) {
 		case done:
 			s.forget(c)
 			return
+		case keep:
+			c.settled(c.s.Settle(s.now, true, s.e.ports.Forwarder, o))
 		case decided:
 			c.s.Claimed(s.now, claim, o)
 		case refused != nil:
@@ -131,6 +140,8 @@ func (s *Shard) note(c *call, e *session.Event) {
 		s.warn(gateProgram, "forwarding path refused", append(s.sessionFields(c), zap.Error(e.Err))...)
 	case session.Down:
 		s.noteDown(c, e)
+	case session.Altered:
+		s.noteAltered(c, e)
 	}
 }
 
@@ -140,6 +151,14 @@ var claimCounters = [...]counter{
 	session.PoolEmpty:     poolExhausted,
 	session.NoSuchPool:    poolExhausted,
 	session.BadAddress:    addressInUse,
+}
+
+func (s *Shard) noteAltered(c *call, e *session.Event) {
+	s.counts.add(sessionsChanged)
+	s.log.Info("session changed", append(s.sessionFields(c), zap.String("what", e.Detail), zap.String("by", e.By))...)
+	if e.LeftGarden && c.s.Policy().Duplicates == session.KickOld {
+		s.dir.kickOthers(c.s.Slot())
+	}
 }
 
 func (s *Shard) noteDown(c *call, e *session.Event) {

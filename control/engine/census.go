@@ -8,6 +8,7 @@ type Census struct {
 	Tunnels, TunnelIDs, Sessions, Newcomers, Timers, Backlog int
 	Slots, Users, Addresses, Waiting, PoolUsed               int
 	Peers, LACs, Admitted, HalfOpen                          int
+	Aliases, Serials                                         int
 }
 
 // Census counts. The shards must not run meanwhile.
@@ -27,6 +28,7 @@ func (e *Engine) Census() Census {
 	c.Slots, c.Users, c.Addresses = d.slots.Used(), len(d.users), len(d.addrs)
 	c.Waiting, c.Peers, c.LACs = len(d.wanted), len(d.peers), len(d.lacs)
 	c.Admitted, c.HalfOpen = d.tunnels, d.halfOpen
+	c.Aliases, c.Serials = len(d.aliases), len(d.serials)
 	for _, p := range d.order {
 		c.PoolUsed += p.Used()
 	}

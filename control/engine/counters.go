@@ -30,6 +30,8 @@ const (
 	addressInUse
 	duplicateLogins
 	sessionsKicked
+	sessionsChanged
+	changesRefused
 	authRequests
 	authRejected
 	authUnavailable
@@ -68,6 +70,8 @@ var counterNames = [counters]string{
 	addressInUse:      "address_in_use",
 	duplicateLogins:   "duplicate_logins_refused",
 	sessionsKicked:    "duplicate_logins_kicked",
+	sessionsChanged:   "session_changes",
+	changesRefused:    "session_changes_refused",
 	authRequests:      "auth_requests",
 	authRejected:      "auth_rejected",
 	authUnavailable:   "auth_unavailable",

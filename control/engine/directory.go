@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,15 +18,19 @@ import (
 type directory struct {
 	notify func(notice)
 
-	mu     sync.Mutex
-	slots  *pool.Slots
-	table  []holding // by slot; grows with the highest slot in use
-	users  map[string]uint32
-	addrs  map[place]uint32
-	wanted map[place]uint32 // first of those that wait for an address
-	pools  map[string]*pool.Pool
-	order  []*pool.Pool // as configured
-	acct   uint32       // counts accounting ids
+	mu    sync.Mutex
+	slots *pool.Slots
+	table []holding // by slot; grows with the highest slot in use
+	users map[string]uint32
+	// aliases are the slots of those that the authenticator gave another name.
+	aliases map[string][]uint32
+	serials map[uint32]uint32 // slots by Ref.Serial
+	addrs   map[place]uint32
+	vrfs    map[uint32]struct{} // that addresses were ever claimed in
+	wanted  map[place]uint32    // first of those that wait for an address
+	pools   map[string]*pool.Pool
+	order   []*pool.Pool // as configured
+	acct    uint32       // counts accounting ids
 	// tunnels and half-open tunnels by source address, and tunnels by LAC.
 	peers    map[netip.Addr]peerCount
 	lacs     map[lacName]int
@@ -35,8 +40,9 @@ type directory struct {
 
 // holding is what a slot's session holds.
 type holding struct {
-	ref  session.Ref
-	user string
+	ref   session.Ref
+	user  string
+	alias string
 	// prev and next chain the sessions of one user; waiting chains those that
 	// wait for an address. 0 ends a chain, as no session has slot 0.
 	prev, next uint32
@@ -71,7 +77,7 @@ type lacName struct {
 func newDirectory(cfg Config, notify func(notice)) (*directory, error) {
 	d := &directory{
 		notify: notify, slots: pool.NewSlots(cfg.MaxSessions), table: make([]holding, 1),
-		users: make(map[string]uint32), addrs: make(map[place]uint32),
+		users: make(map[string]uint32), aliases: make(map[string][]uint32), vrfs: make(map[uint32]struct{}), serials: make(map[uint32]uint32), addrs: make(map[place]uint32),
 		wanted: make(map[place]uint32), pools: make(map[string]*pool.Pool),
 		peers: make(map[netip.Addr]peerCount), lacs: make(map[lacName]int),
 	}
@@ -126,6 +132,7 @@ func (d *directory) open(limit int) (slot, acct uint32, err error) {
 func (d *directory) enter(slot uint32, ref session.Ref) {
 	d.mu.Lock()
 	d.table[slot] = holding{ref: ref}
+	d.serials[ref.Serial] = slot
 	d.mu.Unlock()
 }
 
@@ -152,6 +159,11 @@ func (d *directory) claim(slot uint32, c *session.Claim, now time.Time) (r sessi
 		}
 	}
 	d.register(slot, c.User)
+	d.vrfs[c.VRF] = struct{}{}
+	if c.Alias != "" {
+		h.alias = c.Alias
+		d.aliases[c.Alias] = append(d.aliases[c.Alias], slot)
+	}
 	if c.Address.IsValid() {
 		return d.claimExact(slot, h, c, now)
 	}
@@ -250,6 +262,8 @@ func (d *directory) close(slot uint32, now time.Time) {
 		}
 		d.passOn(h.place, now)
 	}
+	d.unalias(slot, h.alias)
+	delete(d.serials, h.ref.Serial)
 	d.table[slot] = holding{}
 	d.slots.Free(slot)
 }
@@ -266,6 +280,18 @@ func (d *directory) unregister(h *holding) {
 	if h.next != 0 {
 		d.table[h.next].prev = h.prev
 	}
+}
+
+func (d *directory) unalias(slot uint32, alias string) {
+	if alias == "" {
+		return
+	}
+	rest := slices.DeleteFunc(d.aliases[alias], func(s uint32) bool { return s == slot })
+	if len(rest) == 0 {
+		delete(d.aliases, alias)
+		return
+	}
+	d.aliases[alias] = rest
 }
 
 // unwait takes the slot out of the chain of those that wait.

@@ -59,6 +59,12 @@ func New(cfg Config, in *Inboxes, ports Ports, log *zap.Logger) (*Engine, error)
 	if e.ports.Gate == nil {
 		e.ports.Gate = openGate{}
 	}
+	if e.ports.Services == nil {
+		e.ports.Services = anyService{}
+	}
+	if e.ports.Auditor == nil {
+		e.ports.Auditor = noAuditor{}
+	}
 	if e.now == nil {
 		e.now = time.Now
 	}

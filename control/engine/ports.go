@@ -54,15 +54,38 @@ type Sender interface {
 	Flush()
 }
 
-// Ports are what the engine is wired to. Send has one Sender for each shard; Gate
-// is nil where there is none.
+// ServiceChecker knows which services can be had: a filter or a garden must exist.
+type ServiceChecker interface {
+	// Check says why s, which may be nil, can't be had. It must not block.
+	Check(s *session.Services) error
+}
+
+// Auditor hears of every start and end of an interception. It must not block.
+type Auditor interface {
+	Intercepted(session.Interception)
+}
+
+// Ports are what the engine is wired to. Send has one Sender for each shard; Gate,
+// Services and Auditor are nil where there is none.
 type Ports struct {
 	Authenticator Authenticator
 	Accountant    Accountant
 	Forwarder     Forwarder
 	Gate          Gate
+	Services      ServiceChecker
+	Auditor       Auditor
 	Send          []Sender
 }
+
+// anyService takes every change as it comes; the forwarding path may still refuse.
+type anyService struct{}
+
+func (anyService) Check(*session.Services) error { return nil }
+
+// noAuditor is deaf.
+type noAuditor struct{}
+
+func (noAuditor) Intercepted(session.Interception) {}
 
 // openGate lets everything through.
 type openGate struct{}

@@ -12,13 +12,21 @@ import (
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2869"
 
+	"github.com/lnsd/lnsd/control/radius/policy"
 	"github.com/lnsd/lnsd/control/session"
 )
 
 // decodeTest decodes an answer with the given code and attributes.
 func decodeTest(cfg Config, q *session.AuthRequest, code radius.Code, attrs ...radius.AVP) (*session.AuthResult, []string) {
-	cfg = cfg.withDefaults()
-	return decodeReply(&cfg, q, respond(make([]byte, headerLen), code, testSecret, unsigned, attrs...))
+	return decodeReply(testTable(cfg), q, respond(make([]byte, headerLen), code, testSecret, unsigned, attrs...))
+}
+
+func testTable(cfg Config) *policy.Table {
+	t, err := policy.New(cfg.Policy)
+	if err != nil {
+		panic(err)
+	}
+	return t
 }
 
 func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
@@ -92,16 +100,16 @@ func TestAcceptRefused(t *testing.T) {
 		{"address of 5 bytes", "attribute 8 has 5 bytes", avp(8, 10, 0, 0, 1, 2)},
 		{"empty address", "attribute 8 has 0 bytes", avp(8)},
 		{"user chooses", "leaves the choice to the user", avp(8, 255, 255, 255, 255)},
-		{"address 0.0.0.0", "unusable Framed-IP-Address", avp(8, 0, 0, 0, 0)},
-		{"multicast address", "unusable Framed-IP-Address", avp(8, 224, 0, 0, 1)},
-		{"loopback address", "unusable Framed-IP-Address", avp(8, 127, 0, 0, 1)},
+		{"address 0.0.0.0", "attribute 8 is the unusable address", avp(8, 0, 0, 0, 0)},
+		{"multicast address", "attribute 8 is the unusable address", avp(8, 224, 0, 0, 1)},
+		{"loopback address", "attribute 8 is the unusable address", avp(8, 127, 0, 0, 1)},
 		{"netmask of 3 bytes", "attribute 9 has 3 bytes", avp(9, 255, 255, 255)},
 		{"timeout of 3 bytes", "attribute 27 has 3 bytes", avp(27, 0, 0, 1)},
 		{"timeout of 8 bytes", "attribute 27 has 8 bytes", avp(27, 0, 0, 0, 0, 0, 0, 0, 1)},
-		{"no time left", "Session-Timeout is 0", intAVP(27, 0)},
+		{"no time left", "attribute 27 is 0: no time left", intAVP(27, 0)},
 		{"idle timeout of 2 bytes", "attribute 28 has 2 bytes", avp(28, 0, 1)},
 		{"interim of 5 bytes", "attribute 85 has 5 bytes", avp(85, 0, 0, 0, 0, 1)},
-		{"DNS of 16 bytes", "attribute 26 has 16 bytes", vsa(311, 28, make([]byte, 16)...)},
+		{"DNS of 16 bytes", "attribute 26.311.28 has 16 bytes", vsa(311, 28, make([]byte, 16)...)},
 		{"service of 1 byte", "attribute 6 has 1 bytes", avp(6, 2)},
 		{"Login service", "attribute 6 asks for 1", intAVP(6, 1)},
 		{"SLIP", "attribute 7 asks for 2", intAVP(7, 2)},
@@ -127,7 +135,7 @@ func TestAcceptRefused(t *testing.T) {
 
 func TestZeroSessionTimeoutUnlimited(t *testing.T) {
 	cfg := testConfig(1)
-	cfg.ZeroSessionTimeout = ZeroUnlimited
+	cfg.Policy.ZeroTimeoutRejects = false
 	r, _ := decodeTest(cfg, &session.AuthRequest{}, radius.CodeAccessAccept, intAVP(27, 0))
 	if r.Verdict != session.Accept || r.Profile.SessionTimeout != 0 {
 		t.Errorf("got %+v", r)
@@ -136,7 +144,7 @@ func TestZeroSessionTimeoutUnlimited(t *testing.T) {
 
 func TestStrictPolicy(t *testing.T) {
 	cfg := testConfig(1)
-	cfg.Strict = true
+	cfg.Policy.Strict = true
 	for name, c := range map[string]struct {
 		attr radius.AVP
 		want session.Verdict
@@ -161,7 +169,7 @@ func TestStrictPolicy(t *testing.T) {
 func TestIgnoredAttributes(t *testing.T) {
 	_, ignored := decodeTest(testConfig(1), &session.AuthRequest{}, radius.CodeAccessAccept,
 		intAVP(27, 60), avp(200, 1), vsa(9, 1, 'x'), textAVP(rfc2865.FilterID_Type, "f"), intAVP(85, 10), textAVP(22, "0.0.0.0/0 0.0.0.0 1"), avp(24, 1))
-	want := []string{"200", "26.9.1", "11", "85: 10s is below 1m0s", "22: a default route cannot point to a subscriber"}
+	want := []string{"200", "26.9.1: no key=value", "11", "85: 10s is below 1m0s", "22: a default route cannot point to a subscriber"}
 	if !reflect.DeepEqual(ignored, want) {
 		t.Errorf("ignored %q, want %q", ignored, want)
 	}
@@ -221,8 +229,7 @@ func FuzzDecodeReply(f *testing.F) {
 		b := append(make([]byte, headerLen), attrs...)
 		b[0], b[2], b[3] = code, byte(len(b)>>8), byte(len(b))
 		before := bytes.Clone(b)
-		cfg := testConfig(1).withDefaults()
-		r, _ := decodeReply(&cfg, &session.AuthRequest{Ref: testRef, Method: session.AuthMethod(method)}, b)
+		r, _ := decodeReply(testTable(testConfig(1)), &session.AuthRequest{Ref: testRef, Method: session.AuthMethod(method)}, b)
 		switch {
 		case !bytes.Equal(b, before):
 			t.Fatal("the packet was changed")
@@ -251,7 +258,7 @@ func checkProfile(t *testing.T, r *session.AuthResult) {
 			t.Fatalf("route %v", route)
 		}
 	}
-	if p.InterimInterval != 0 && p.InterimInterval < minInterim || p.SessionTimeout < 0 || p.IdleTimeout < 0 {
+	if p.InterimInterval != 0 && p.InterimInterval < time.Minute || p.SessionTimeout < 0 || p.IdleTimeout < 0 {
 		t.Fatalf("times %v %v %v", p.InterimInterval, p.SessionTimeout, p.IdleTimeout)
 	}
 	if r.MSCHAPSuccess != "" && len(r.MSCHAPSuccess) != 42 {

@@ -90,7 +90,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 func BenchmarkExchange(b *testing.B) {
 	q := chapRequest("alice", "secret")
 	cfg := testConfig(1).withDefaults()
-	silence := &keptPort{}
+	silence, table := &keptPort{}, testTable(cfg)
 	var out effects
 	x := newExchange(&cfg, authentication, testRequests(&cfg).access, func(*socket) (port, error) { return silence, nil }, func() float64 { return 0.5 })
 	b.ReportAllocs()
@@ -101,7 +101,7 @@ func BenchmarkExchange(b *testing.B) {
 		out.reset()
 		if _, p, f := x.answer(start, r.socket, x.servers[0].addr, answer, &out); f != valid {
 			b.Fatal(f)
-		} else if res, _ := decodeReply(&cfg, q, p); res.Verdict != session.Accept {
+		} else if res, _ := decodeReply(table, q, p); res.Verdict != session.Accept {
 			b.Fatal(res)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"layeh.com/radius"
 
+	"github.com/lnsd/lnsd/control/radius/policy"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -23,6 +24,7 @@ type Client struct {
 	opener *opener
 	log    *limited
 	done   func(*session.AuthResult)
+	policy *policy.Table
 	// auth and acct are nil when no server has a port for the purpose.
 	auth, acct *pump
 	counts     counts
@@ -62,7 +64,11 @@ func newClient(cfg Config, done func(*session.AuthResult), env environment) (*Cl
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, env: env, done: done, log: newLimited(cfg.Log)}
+	table, err := policy.New(cfg.Policy)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg, env: env, done: done, policy: table, log: newLimited(cfg.Log)}
 	c.opener = &opener{source: cfg.Source, min: cfg.PortMin, max: cfg.PortMax}
 	auth := newPump(c, authentication, c.requests().access, cfg.AuthQueue)
 	auth.answered, auth.failed = c.authAnswered, c.authFailed
@@ -141,7 +147,7 @@ func (c *Client) Close(ctx context.Context) error {
 
 // authAnswered decodes a verified answer and hands it on.
 func (c *Client) authAnswered(r *request, b []byte) {
-	res, ignored := decodeReply(&c.cfg, r.auth, b)
+	res, ignored := decodeReply(c.policy, r.auth, b)
 	if len(ignored) > 0 {
 		c.counts.ignored.Add(uint64(len(ignored)))
 		c.log.info("RADIUS attributes without effect", zap.String("user", r.auth.User), zap.Strings("attributes", ignored))

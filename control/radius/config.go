@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/radius/policy"
 )
 
 // RequireMessageAuthenticator says whether a server's answers to an
@@ -23,17 +25,6 @@ const (
 	RequireYes
 	// RequireNo never requires it.
 	RequireNo
-)
-
-// ZeroTimeout is what to make of a Session-Timeout of 0 in an Access-Accept.
-type ZeroTimeout uint8
-
-// The settings.
-const (
-	// ZeroRejects: no time is left, the session is refused.
-	ZeroRejects ZeroTimeout = iota
-	// ZeroUnlimited: there is no limit.
-	ZeroUnlimited
 )
 
 // Server is one RADIUS server. The order in Config.Servers is the order of
@@ -90,13 +81,8 @@ type Config struct {
 	// Default 30 s.
 	IdleSocket time.Duration
 
-	// ZeroSessionTimeout is what a Session-Timeout of 0 means.
-	ZeroSessionTimeout ZeroTimeout
-	// MaxInterim caps Acct-Interim-Interval. Default 24 h.
-	MaxInterim time.Duration
-	// Strict rejects an Access-Accept that carries policy which is not
-	// supported here, such as a Filter-Id. Otherwise it is counted and ignored.
-	Strict bool
+	// Policy is what the attributes of an Access-Accept mean.
+	Policy policy.Config
 	// LocalAuthentic says in accounting that subscribers were authenticated by
 	// ourselves and not by RADIUS (Acct-Authentic, RFC 2866 section 5.6).
 	LocalAuthentic bool
@@ -126,7 +112,6 @@ func (c Config) withDefaults() Config {
 	period(&c.AuthTimeout, 15*time.Second)
 	period(&c.AcctTimeout, time.Hour)
 	period(&c.IdleSocket, 30*time.Second)
-	period(&c.MaxInterim, 24*time.Hour)
 	if c.Log == nil {
 		c.Log = zap.NewNop()
 	}

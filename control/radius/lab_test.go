@@ -13,6 +13,7 @@ import (
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2869"
 
+	"github.com/lnsd/lnsd/control/radius/policy"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -23,7 +24,7 @@ const testSecret = "s3cr3t"
 
 // testConfig has n servers, 192.0.2.1 and up, and all else by default.
 func testConfig(n int) Config {
-	c := Config{NASIdentifier: "lns1", NASAddress: netip.MustParseAddr("198.51.100.1")}
+	c := Config{NASIdentifier: "lns1", NASAddress: netip.MustParseAddr("198.51.100.1"), Policy: policy.Config{ZeroTimeoutRejects: true}}
 	for i := range n {
 		c.Servers = append(c.Servers, Server{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), AuthPort: 1812, AcctPort: 1813, Secret: []byte(testSecret)})
 	}

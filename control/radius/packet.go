@@ -111,25 +111,11 @@ const vendorSpecific radius.Type = 26
 // Vendors and their attributes that are read or written here.
 const (
 	vendorMicrosoft = 311 // RFC 2548
-	vendorAscend    = 529
 
-	msCHAPError            = 2
-	msMPPEEncryptionPolicy = 7
-	msMPPEEncryptionTypes  = 8
-	msCHAPDomain           = 10
-	msCHAPChallenge        = 11
-	msMPPESendKey          = 16
-	msMPPERecvKey          = 17
-	msCHAP2Response        = 25
-	msCHAP2Success         = 26
-	msPrimaryDNS           = 28
-	msSecondaryDNS         = 29
-	msPrimaryNBNS          = 30
-	msSecondaryNBNS        = 31
-
-	ascendPrimaryDNS   = 135
-	ascendSecondaryDNS = 136
-	ascendDataFilter   = 242
+	msCHAPError     = 2
+	msCHAPChallenge = 11
+	msCHAP2Response = 25
+	msCHAP2Success  = 26
 )
 
 // vendorAttributes calls f for each attribute in a Vendor-Specific value, of which

@@ -97,7 +97,7 @@ func (q *requests) credentials(auth *session.AuthRequest, p *radius.Packet) erro
 func (q *requests) identity(ref session.Ref, call *session.CallInfo) {
 	a := q.attrs
 	q.nas()
-	a.number(rfc2865.NASPort_Type, nasPort(ref, call))
+	a.number(rfc2865.NASPort_Type, session.NASPort(ref, call.PhysicalChannel))
 	a.number(rfc2865.NASPortType_Type, uint32(rfc2865.NASPortType_Value_Virtual))
 	q.nasPortID(ref, call)
 	a.number(rfc2865.ServiceType_Type, uint32(rfc2865.ServiceType_Value_FramedUser))
@@ -112,15 +112,6 @@ func (q *requests) identity(ref session.Ref, call *session.CallInfo) {
 func (q *requests) nas() {
 	q.attrs.text(rfc2865.NASIdentifier_Type, q.cfg.NASIdentifier)
 	q.attrs.address(rfc2865.NASIPAddress_Type, rfc3162.NASIPv6Address_Type, q.cfg.NASAddress)
-}
-
-// nasPort is the LAC's physical channel, or else the local ids, which no other
-// session has at the same time.
-func nasPort(ref session.Ref, call *session.CallInfo) uint32 {
-	if call.PhysicalChannel != 0 {
-		return call.PhysicalChannel
-	}
-	return uint32(ref.TunnelID)<<16 | uint32(ref.SessionID)
 }
 
 // nasPortID appends all that identifies the call on both ends, in the layout that

@@ -82,6 +82,9 @@ type AuthResult struct {
 	Cause string
 }
 
+// Pair is one key=value of a Cisco-AVPair.
+type Pair struct{ Key, Value string }
+
 // Profile is what authentication grants to a session. Zero values mean "not
 // given": the configured default holds.
 type Profile struct {
@@ -103,6 +106,14 @@ type Profile struct {
 	Services *Services
 	// Class holds every Class attribute, in order, for accounting.
 	Class [][]byte
+	// CUI is the Chargeable-User-Identity, which accounting repeats; nil for none.
+	CUI []byte
 	// User replaces the name for accounting when the server returned one.
 	User string
+	// Local: the profile was not granted by a server but by a setting of ours, while
+	// no server answered or although one refused.
+	Local bool
+	// Pairs are the key=value pairs that the server sent, in their order, for the
+	// hooks; nil for none.
+	Pairs []Pair
 }

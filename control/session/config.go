@@ -69,6 +69,10 @@ type Config struct {
 	// InterimInterval is the period of interim accounting when the profile
 	// gives none; 0 sends none. A tenth of it is jitter.
 	InterimInterval time.Duration
+	// AccountGarden opens an account also for what a session does in a walled
+	// garden. Without it a session that enters one has its account closed, and
+	// opened anew when it leaves.
+	AccountGarden bool
 	// Busy is the CDN that answers a lack of addresses, ids or map entries;
 	// some LACs lock an LNS out on some codes, so it can be chosen. The zero
 	// value means result 4, temporary lack of facilities.
@@ -88,6 +92,8 @@ const (
 	maxHeldBytes = 512
 	// removeRetry is the pause before a failed removal is asked for again.
 	removeRetry = 2 * time.Second
+	// interimRetry is by how much an interim record waits for a change to finish.
+	interimRetry = time.Second
 )
 
 // Validate reports what makes c unusable.

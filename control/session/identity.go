@@ -123,6 +123,9 @@ func (s *Session) claim(p *Profile) Claim {
 	if c.Pool == "" {
 		c.Pool = s.cfg.Pool
 	}
+	if p.User != s.user {
+		c.Alias = p.User
+	}
 	return c
 }
 
@@ -179,7 +182,7 @@ func (s *Session) accountingUser() string {
 func (s *Session) callInfo() CallInfo {
 	t := s.setup.Tunnel
 	return CallInfo{
-		AcctSessionID: s.setup.AcctSessionID,
+		AcctSessionID: s.acctSessionID(),
 		CalledNumber:  s.call.called, CallingNumber: s.call.calling, CallSerial: s.call.serial,
 		TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed, PhysicalChannel: s.call.physicalChannel,
 		LAC: t.Peer, LNS: t.Local, LACName: t.LACName, LNSName: t.LNSName,
@@ -197,7 +200,7 @@ func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 		r.Routes, r.Class = s.auth.Profile.Routes, s.auth.Profile.Class
 	}
 	if kind != AcctStart {
-		r.Duration = at.Sub(s.upSince)
+		r.Duration = at.Sub(s.accountSince())
 	}
 	return r
 }

@@ -26,6 +26,10 @@ type Out struct {
 	// Account goes to the accountant. A Start comes after the install was
 	// confirmed, a Stop after the removal was.
 	Account []*AcctRecord
+	// Interceptions are for the audit.
+	Interceptions []Interception
+	// Changed answers Change and Settle.
+	Changed []Changed
 	// HangUp ends the call with a CDN. It comes after the Stop, so that a LAC
 	// that calls again at once finds the account closed.
 	HangUp []l2tp.Result
@@ -44,12 +48,15 @@ func (o *Out) Reset() {
 	clear(o.Authenticate)
 	clear(o.Account)
 	clear(o.Program)
+	clear(o.Changed)
 	o.Send = o.Send[:0]
 	o.LinkInfo = o.LinkInfo[:0]
 	o.Claim = o.Claim[:0]
 	o.Authenticate = o.Authenticate[:0]
 	o.Program = o.Program[:0]
 	o.Account = o.Account[:0]
+	o.Interceptions = o.Interceptions[:0]
+	o.Changed = o.Changed[:0]
 	o.HangUp = o.HangUp[:0]
 	o.Events = o.Events[:0]
 	o.Done = false
@@ -59,7 +66,9 @@ func (o *Out) Reset() {
 // Claim asks for what the session shares with others: the right of a user to be
 // logged in (once more), and an address.
 type Claim struct {
-	User       string
+	User string
+	// Alias is the name that the authenticator gives to the user, if another.
+	Alias      string
 	Duplicates DuplicatePolicy
 	VRF        uint32
 	// Address is the one address that will do; when it is not valid any
@@ -116,6 +125,8 @@ const (
 	ProgramFailed
 	// Down: the session has ended, for End's reason.
 	Down
+	// Altered: what the session was granted has changed; Detail names what.
+	Altered
 )
 
 // Event is one line for the log.
@@ -128,4 +139,7 @@ type Event struct {
 	End    End          // Down
 	// WasUp tells, with Down, a session that had been up from a failed set-up.
 	WasUp bool
+	// LeftGarden tells, with Altered, that normal service has begun.
+	LeftGarden bool
+	By         string // Altered
 }

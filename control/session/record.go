@@ -127,7 +127,9 @@ type Programmed struct {
 	// directions; otherwise nothing of it is installed.
 	Err error
 	// Final holds the counters read after the session was removed, so that no
-	// packet is missing from the Accounting Stop. Zero for an install.
+	// packet is missing from the Accounting Stop. For an install they are zero,
+	// unless it moved the session from one forwarding path to another that does not
+	// go on with the count.
 	Final Counters
 }
 
@@ -166,5 +168,20 @@ func (c Counters) Add(o Counters) Counters {
 		c.LastSeen = o.LastSeen
 	}
 	c.PeerSeen = max(c.PeerSeen, o.PeerSeen)
+	return c
+}
+
+// Sub returns what was counted in c since o was read, with c's LastSeen and PeerSeen.
+func (c Counters) Sub(o Counters) Counters {
+	c.UpPackets -= o.UpPackets
+	c.UpBytes -= o.UpBytes
+	c.DownPackets -= o.DownPackets
+	c.DownBytes -= o.DownBytes
+	c.UpDropped -= o.UpDropped
+	c.DownDropped -= o.DownDropped
+	c.UpPackets6 -= o.UpPackets6
+	c.UpBytes6 -= o.UpBytes6
+	c.DownPackets6 -= o.DownPackets6
+	c.DownBytes6 -= o.DownBytes6
 	return c
 }

@@ -72,13 +72,15 @@ type Session struct {
 	ipv4     bool // IPCP is open
 	callGone bool
 	pumping  bool
-	started  bool // an Accounting Start is out
-	asking   bool // an AuthRequest or the Claim after it is out
-	method   AuthMethod
-	verified bool
-	ns       uint16 // of data messages, when they are sequenced
-	framing  Framing
-	mtu      uint16
+	started  bool // has been up
+	// accounted is true between an Accounting Start and its Stop.
+	accounted bool
+	asking    bool // an AuthRequest or the Claim after it is out
+	method    AuthMethod
+	verified  bool
+	ns        uint16 // of data messages, when they are sequenced
+	framing   Framing
+	mtu       uint16
 
 	user    string // as the peer said it
 	address netip.Addr
@@ -95,7 +97,9 @@ type Session struct {
 	seenUp   uint64
 	seenPeer time.Duration
 	base     Counters // of earlier installs of the same session
-	end      *End     // set once the session is closing
+	segment  *segment
+	changing *changing // a change of what was granted, under way
+	end      *End      // set once the session is closing
 	ended    time.Time
 }
 
@@ -129,6 +133,12 @@ func (s *Session) User() string { return s.accountingUser() }
 // IsUp reports whether the forwarding path confirmed the session and it is not
 // closing.
 func (s *Session) IsUp() bool { return s.state == stateUp }
+
+// IsChanging reports whether a change of what was granted is under way.
+func (s *Session) IsChanging() bool { return s.changing != nil }
+
+// IsEnding reports whether the session is on its way out.
+func (s *Session) IsEnding() bool { return s.state >= stateClosing }
 
 // CallUp tells the session that its call is connected; p holds the AVPs of the
 // ICRQ and the ICCN and is not kept.
@@ -225,17 +235,17 @@ func (s *Session) pump(now time.Time, out *Out) {
 	}
 	p.Reset()
 	s.pumping = false
-	s.noteEnd(now)
+	s.noteEnd(now, out)
 }
 
 // noteEnd begins the way out as soon as the link knows that it ends: the account
 // stops there, and a call that goes down meanwhile does not become the reason.
-func (s *Session) noteEnd(now time.Time) {
+func (s *Session) noteEnd(now time.Time, out *Out) {
 	if s.link == nil || s.state >= stateClosing {
 		return
 	}
 	if c, text := s.link.Cause(); c != ppp.CauseNone {
-		s.begin(now, endOfLink(c, text))
+		s.begin(now, endOfLink(c, text), out)
 	}
 }
 
@@ -319,10 +329,10 @@ func (s *Session) Record() Record {
 		Local: s.setup.Tunnel.Local, Peer: s.setup.Tunnel.Peer,
 		PeerTunnelID: s.setup.Tunnel.PeerID, PeerSessionID: s.setup.PeerSessionID,
 		VRF: s.cfg.VRF, Address: s.address, Framing: s.framing, NextNs: s.ns, MTU: s.mtu,
-		User: s.accountingUser(), AcctSessionID: s.setup.AcctSessionID, UpSince: s.upSince,
+		User: s.accountingUser(), AcctSessionID: s.acctSessionID(), UpSince: s.upSince,
 	}
 	if s.auth != nil {
-		r.Routes = s.auth.Profile.Routes
+		r.Routes, r.Services = s.auth.Profile.Routes, s.auth.Profile.Services
 	}
 	if s.link != nil {
 		r.LocalMagic = s.link.Negotiated().LocalMagic
@@ -339,8 +349,18 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 		s.removed(now, p, out)
 		return
 	}
-	if s.install != installing || s.state >= stateClosing {
+	// A path that gave the session up in favour of the other one says what it had
+	// counted.
+	s.base = s.base.Add(p.Final)
+	if s.state >= stateClosing {
 		return // it is being removed again already
+	}
+	if s.install == installed && s.changing != nil && s.changing.phase != applied {
+		s.reprogrammed(now, p, out)
+		return
+	}
+	if s.install != installing {
+		return
 	}
 	if p.Err != nil {
 		s.install = absent
@@ -356,7 +376,10 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 	s.started = true
 	s.setupBy = time.Time{}
 	s.startTimers(now)
-	out.Account = append(out.Account, s.account(AcctStart, now))
+	if s.mayAccount() {
+		s.openAccount(now, out)
+	}
+	s.audit(netip.AddrPort{}, s.auth.Profile.Services.intercept(), "authentication", now, out)
 	out.Events = append(out.Events, Event{Kind: Up})
 }
 
@@ -385,6 +408,7 @@ func (s *Session) removed(now time.Time, p *Programmed, out *Out) {
 }
 
 func (s *Session) remove(out *Out) {
+	s.interrupt(out)
 	s.install = removing
 	out.Program = append(out.Program, ProgramOp{Remove: true, Record: s.Record()})
 }

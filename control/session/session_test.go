@@ -28,6 +28,9 @@ type bench struct {
 	cdn      []l2tp.Result
 	sli      []l2tp.ACCM
 	done     bool
+	changed  []Changed
+	tapped   []Interception
+	events   []Event
 	silent   bool // the peer neither hears nor speaks
 	counters Counters
 }
@@ -89,6 +92,9 @@ func (b *bench) take() {
 	b.ops = append(b.ops, o.Program...)
 	b.acct = append(b.acct, o.Account...)
 	b.cdn = append(b.cdn, o.HangUp...)
+	b.changed = append(b.changed, o.Changed...)
+	b.tapped = append(b.tapped, o.Interceptions...)
+	b.events = append(b.events, o.Events...)
 	b.sli = append(b.sli, o.LinkInfo...)
 	b.done = b.done || o.Done
 	o.Reset()
@@ -113,14 +119,16 @@ func (b *bench) deliver() {
 }
 
 // connect brings the session to the point where its address is claimed.
-func (b *bench) connect() {
+func (b *bench) connect() { b.connectWith(Profile{}) }
+
+func (b *bench) connectWith(p Profile) {
 	b.s.CallUp(b.now, &l2tp.CallParams{}, &b.out)
 	b.peer.Start(b.now, nil, &b.pout)
 	b.settle()
 	if len(b.auth) != 1 || b.auth[0].User != "alice" || string(b.auth[0].Password) != "x" {
 		b.t.Fatalf("asked %+v", b.auth)
 	}
-	b.s.Authenticated(b.now, &AuthResult{Verdict: Accept}, &b.out)
+	b.s.Authenticated(b.now, &AuthResult{Verdict: Accept, Profile: p}, &b.out)
 	b.settle()
 	if len(b.claims) != 1 || b.claims[0].Pool != "p" || b.claims[0].User != "alice" {
 		b.t.Fatalf("claimed %+v", b.claims)

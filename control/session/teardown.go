@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/lnsd/lnsd/control/ppp"
@@ -40,7 +41,7 @@ func (s *Session) CallDown(now time.Time, e End, out *Out) {
 	}
 	s.callGone = true
 	if s.state < stateClosing {
-		s.begin(now, e)
+		s.begin(now, e, out)
 		s.link = nil
 		s.withdraw(out)
 		return
@@ -53,7 +54,7 @@ func (s *Session) close(now time.Time, e End, out *Out) {
 	if s.state >= stateClosing {
 		return
 	}
-	s.begin(now, e)
+	s.begin(now, e, out)
 	if s.link != nil {
 		s.link.Close(now, e.Reason, &out.ppp)
 		s.pump(now, out)
@@ -70,14 +71,15 @@ func (s *Session) linkDown(now time.Time, e *ppp.Event, out *Out) {
 		return
 	}
 	if s.state < stateClosing {
-		s.begin(now, endOfLink(e.Cause, e.Message))
+		s.begin(now, endOfLink(e.Cause, e.Message), out)
 	}
 	s.link = nil
 	s.withdraw(out)
 }
 
 // begin notes why and when the session ends; the first reason stands.
-func (s *Session) begin(now time.Time, e End) {
+func (s *Session) begin(now time.Time, e End, out *Out) {
+	s.interrupt(out)
 	s.state = stateClosing
 	s.end = &e
 	s.ended = now
@@ -102,12 +104,13 @@ func (s *Session) finish(out *Out) {
 	}
 	s.state = stateDone
 	s.retryAt = time.Time{}
-	if s.started {
+	if s.accounted {
 		// The account is closed as of when the session ended, however long the
 		// forwarding path took to let go.
-		r := s.account(AcctStop, s.ended)
-		r.Counters, r.Cause = s.base, s.end.Cause
-		out.Account = append(out.Account, r)
+		s.closeAccount(s.ended, s.base, s.end.Cause, out)
+	}
+	if s.started {
+		s.audit(s.auth.Profile.Services.intercept(), netip.AddrPort{}, "", s.ended, out)
 	}
 	if !s.callGone {
 		s.callGone = true

@@ -38,10 +38,7 @@ func (s *Session) Timer(now time.Time, r Reader, out *Out) {
 		s.checkIdle(now, r, out)
 	}
 	if due(s.interimAt, now) {
-		s.interimAt = s.nextInterim(now)
-		a := s.account(AcctInterim, now)
-		a.Counters = s.traffic(r)
-		out.Account = append(out.Account, a)
+		s.interim(now, r, out)
 	}
 	if s.link != nil && due(s.link.Deadline(), now) {
 		s.noteTraffic(now, r)
@@ -52,14 +49,40 @@ func (s *Session) Timer(now time.Time, r Reader, out *Out) {
 
 // startTimers sets the timers of a session that has just come up.
 func (s *Session) startTimers(now time.Time) {
-	p := &s.auth.Profile
-	if d := orDefault(p.SessionTimeout, s.cfg.SessionTimeout); d > 0 {
-		s.expireAt = s.upSince.Add(d)
-	}
+	s.armSessionTimeout()
 	if d := s.idleTimeout(); d > 0 {
 		s.idleAt = now.Add(d)
 	}
+}
+
+// armSessionTimeout counts from the network up, also when the limit came later.
+func (s *Session) armSessionTimeout() {
+	s.expireAt = time.Time{}
+	if d := orDefault(s.auth.Profile.SessionTimeout, s.cfg.SessionTimeout); d > 0 {
+		s.expireAt = s.upSince.Add(d)
+	}
+}
+
+// rearmIdle looks at once: by a shorter limit the session may have been idle for
+// long enough.
+func (s *Session) rearmIdle(now time.Time) {
+	s.idleAt = time.Time{}
+	if s.idleTimeout() > 0 {
+		s.idleAt = now
+	}
+}
+
+// interim reports what the account has so far.
+func (s *Session) interim(now time.Time, r Reader, out *Out) {
+	if x := s.changing; x != nil && x.phase != applied {
+		// Counters may be moving from one forwarding path to the other.
+		s.interimAt = now.Add(interimRetry)
+		return
+	}
 	s.interimAt = s.nextInterim(now)
+	a := s.account(AcctInterim, now)
+	a.Counters = s.inAccount(s.traffic(r))
+	out.Account = append(out.Account, a)
 }
 
 func (s *Session) idleTimeout() time.Duration {
@@ -133,7 +156,7 @@ func (s *Session) View(r Reader) View {
 		Method: s.method, Address: s.address, VRF: s.cfg.VRF,
 		LAC: t.Peer, LACName: t.LACName, Calling: s.call.calling, Called: s.call.called,
 		CallSerial: s.call.serial, TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed,
-		AcctSessionID: s.setup.AcctSessionID, Opened: s.opened,
+		AcctSessionID: s.acctSessionID(), Opened: s.opened,
 		Counters: s.traffic(r), Framing: s.framing, MTU: s.mtu, FastPath: s.install == installed,
 	}
 	if s.started {
@@ -142,7 +165,7 @@ func (s *Session) View(r Reader) View {
 	if s.auth != nil {
 		p := &s.auth.Profile
 		o := s.offer()
-		v.Routes, v.DNS = p.Routes, o.DNS
+		v.Routes, v.DNS, v.Services = p.Routes, o.DNS, p.Services
 		v.SessionTimeout = orDefault(p.SessionTimeout, s.cfg.SessionTimeout)
 		v.IdleTimeout = s.idleTimeout()
 		v.InterimInterval = orDefault(p.InterimInterval, s.cfg.InterimInterval)

@@ -37,10 +37,13 @@ type View struct {
 	SessionTimeout  time.Duration
 	IdleTimeout     time.Duration
 	InterimInterval time.Duration
-	Framing         Framing
-	MRU, MTU        uint16
-	LocalMagic      uint32
-	PeerMagic       uint32
+	// Services are what is done to the packets, nil for nothing. Who shows them
+	// leaves the interception out for those who may not intercept.
+	Services   *Services
+	Framing    Framing
+	MRU, MTU   uint16
+	LocalMagic uint32
+	PeerMagic  uint32
 	// FastPath is true when the session is installed in the XDP maps.
 	FastPath bool
 }

@@ -13,20 +13,24 @@ import (
 func (w *World) Check() {
 	w.T.Helper()
 	live := make(map[session.Ref]*session.Session)
-	up := 0
+	accounts := 0
 	for _, s := range w.Engine.Shards() {
 		s.Each(func(x *session.Session) {
 			live[x.Ref()] = x
 			if !x.IsUp() {
 				return
 			}
-			up++
+			if !x.IsChanging() && (gardenOf(x.Services()) == "" || x.Policy().AccountGarden) {
+				accounts++
+			}
 			r, ok := w.Forward.records[x.Ref()]
 			if !ok {
 				w.T.Errorf("%v is up and not installed", x.Ref())
 			} else if want := x.Record(); r.Address != want.Address || r.Slot != want.Slot {
 				w.T.Errorf("%v is installed as %v in slot %d, want %v, %d",
 					x.Ref(), r.Address, r.Slot, want.Address, want.Slot)
+			} else if !x.IsChanging() && !sameServices(r.Services, want.Services) {
+				w.T.Errorf("%v is served with %+v, want %+v", x.Ref(), r.Services, want.Services)
 			}
 		})
 		s.EachTunnel(w.checkTunnel)
@@ -42,9 +46,32 @@ func (w *World) Check() {
 			w.T.Errorf("%v is installed and does not live", ref)
 		}
 	}
-	if open := w.Acct.Open(); open < up && w.Engine.Census().Backlog == 0 {
-		w.T.Errorf("%d sessions are up, %d accounts are open", up, open)
+	if open := w.Acct.Open(); open < accounts && w.Engine.Census().Backlog == 0 {
+		w.T.Errorf("%d sessions have service, %d accounts are open", accounts, open)
 	}
+}
+
+// isUp reports whether a session lives and is up.
+func (w *World) isUp(ref session.Ref) bool {
+	up := false
+	for _, s := range w.Engine.Shards() {
+		s.Each(func(x *session.Session) { up = up || x.Ref() == ref && x.IsUp() })
+	}
+	return up
+}
+
+func gardenOf(s *session.Services) string {
+	if s == nil {
+		return ""
+	}
+	return s.Garden
+}
+
+func sameServices(a, b *session.Services) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
 }
 
 // sequence is where a tunnel's control channel was at the last check.
@@ -84,6 +111,25 @@ func (w *World) CheckEnd() {
 	}
 	if n := w.Acct.Open(); n != 0 {
 		w.T.Errorf("%d accounts still open", n)
+	}
+	w.checkBytes()
+}
+
+// checkBytes compares what the accounts of each session say with what passed.
+// Nothing is missing when gardens are accounted too.
+func (w *World) checkBytes() {
+	billed := make(map[session.Ref]session.Counters)
+	for _, r := range w.Acct.Stops {
+		billed[r.Ref] = billed[r.Ref].Add(r.Counters)
+	}
+	for ref, passed := range w.Forward.totals {
+		b := billed[ref]
+		over := b.UpBytes > passed.UpBytes || b.DownBytes > passed.DownBytes
+		short := b.UpBytes < passed.UpBytes || b.DownBytes < passed.DownBytes
+		if over || short && !w.Forward.gardened[ref] {
+			w.T.Errorf("%v: accounts have %d and %d bytes, %d and %d passed", ref,
+				b.UpBytes, b.DownBytes, passed.UpBytes, passed.DownBytes)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"net/netip"
+	"reflect"
 	"time"
 
 	"github.com/lnsd/lnsd/control/ppp"
@@ -110,7 +111,8 @@ func (a *Acct) Account(r *session.AcctRecord) bool {
 		if r.Cause == 0 {
 			a.w.T.Errorf("Stop of %s without a cause", id)
 		}
-		if a.w.Forward.has(r.Ref) {
+		// One that moves into a garden or out of it stays installed.
+		if a.w.Forward.has(r.Ref) && r.Cause != session.CauseNASRequest {
 			a.w.T.Errorf("Stop of %s while it is installed", id)
 		}
 	default:
@@ -125,29 +127,41 @@ func (a *Acct) Open() int { return a.Starts - len(a.Stops) }
 
 // Forward is the forwarding path.
 type Forward struct {
-	w        *World
-	records  map[session.Ref]session.Record
-	bySlot   map[uint32]session.Ref
-	byAddr   map[netip.Addr]session.Ref
-	byIDs    map[[2]uint16]session.Ref
-	traffic  map[uint32]session.Counters
+	w       *World
+	records map[session.Ref]session.Record
+	bySlot  map[uint32]session.Ref
+	byAddr  map[netip.Addr]session.Ref
+	byIDs   map[[2]uint16]session.Ref
+	traffic map[uint32]session.Counters
+	// totals are what passed for sessions in all, gardened those that were in a
+	// garden without an account.
+	totals   map[session.Ref]session.Counters
+	gardened map[session.Ref]bool
 	Delay    time.Duration
-	Capacity int     // 0: no limit
-	Fail     float64 // probability that an operation fails
-	Stalled  bool
-	stalled  []session.Programmed
-	inFlight int
+	// accountGarden says that gardens are accounted.
+	accountGarden bool
+	Capacity      int     // 0: no limit
+	Fail          float64 // probability that an operation fails
+	// RefuseSlot is the slot of which no services are taken.
+	RefuseSlot uint32
+	Stalled    bool
+	stalled    []session.Programmed
+	inFlight   int
 }
 
 func newForward(w *World) *Forward {
 	return &Forward{
 		w: w, records: make(map[session.Ref]session.Record), bySlot: make(map[uint32]session.Ref),
 		byAddr: make(map[netip.Addr]session.Ref), byIDs: make(map[[2]uint16]session.Ref),
-		traffic: make(map[uint32]session.Counters),
+		traffic: make(map[uint32]session.Counters), totals: make(map[session.Ref]session.Counters),
+		gardened: make(map[session.Ref]bool),
 	}
 }
 
-var errFull = errors.New("map is full")
+var (
+	errFull    = errors.New("map is full")
+	errRefused = errors.New("refused")
+)
 
 // Apply implements engine.Forwarder.
 func (f *Forward) Apply(ops []session.ProgramOp) {
@@ -185,6 +199,10 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 		p.Err = errors.New("injected failure")
 		return p
 	}
+	if !op.Remove && r.Slot == f.RefuseSlot && r.Services != nil {
+		p.Err = errRefused
+		return p
+	}
 	if op.Remove {
 		if !f.has(r.Ref) {
 			return p // an install that failed
@@ -197,12 +215,39 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 		delete(f.traffic, r.Slot)
 		return p
 	}
+	if old, ok := f.records[r.Ref]; ok {
+		p.Final = f.replace(&old, r)
+		return p
+	}
 	if f.Capacity > 0 && len(f.records) >= f.Capacity {
 		p.Err = errFull
 		return p
 	}
 	f.install(r)
 	return p
+}
+
+// replace changes the services of a session. Into a garden and out of it packets take
+// another path, which counts from zero.
+func (f *Forward) replace(old, r *session.Record) (final session.Counters) {
+	same := *r
+	same.Services, same.AcctSessionID, same.NextNs = old.Services, old.AcctSessionID, old.NextNs
+	if !reflect.DeepEqual(&same, old) {
+		f.w.T.Errorf("%v changes from %+v to %+v", r.Ref, old, r)
+	}
+	if gardenOf(old.Services) != gardenOf(r.Services) {
+		final = f.traffic[r.Slot]
+		delete(f.traffic, r.Slot)
+	}
+	f.records[r.Ref] = *r
+	f.noteGarden(r)
+	return final
+}
+
+func (f *Forward) noteGarden(r *session.Record) {
+	if gardenOf(r.Services) != "" && !f.accountGarden {
+		f.gardened[r.Ref] = true
+	}
 }
 
 func (f *Forward) install(r *session.Record) {
@@ -221,6 +266,7 @@ func (f *Forward) install(r *session.Record) {
 	}
 	f.records[r.Ref], f.bySlot[r.Slot], f.byAddr[r.Address] = *r, r.Ref, r.Ref
 	f.byIDs[idsOf(r.Ref)] = r.Ref
+	f.noteGarden(r)
 }
 
 func idsOf(r session.Ref) [2]uint16 { return [2]uint16{r.TunnelID, r.SessionID} }
@@ -235,9 +281,11 @@ func (f *Forward) Pass(a netip.Addr, up, down uint64) {
 		return
 	}
 	slot := f.records[ref].Slot
-	f.traffic[slot] = f.traffic[slot].Add(session.Counters{
+	passed := session.Counters{
 		UpPackets: up, UpBytes: 100 * up, DownPackets: down, DownBytes: 1000 * down, LastSeen: f.w.Now,
-	})
+	}
+	f.traffic[slot] = f.traffic[slot].Add(passed)
+	f.totals[ref] = f.totals[ref].Add(passed)
 }
 
 func (f *Forward) has(r session.Ref) bool { _, ok := f.records[r]; return ok }

@@ -18,6 +18,7 @@ type storm struct {
 	tunnels []*Tunnel
 	clients []*Client
 	dialled int
+	deals   deals
 }
 
 // TestStorm lets LACs and subscribers come and go at random over a bad network,
@@ -46,7 +47,12 @@ func TestStorm(t *testing.T) {
 }
 
 func runStorm(t *testing.T, seed uint64, n Network) {
-	s := &storm{World: New(t, seed, Options{Network: n, Pool: "10.0.0.0/25", Adjust: stormPolicy})}
+	adjust := func(c *engine.Config) {
+		stormPolicy(c)
+		c.Policy.Session.AccountGarden = seed%2 == 0
+	}
+	s := &storm{World: New(t, seed, Options{Network: n, Pool: "10.0.0.0/25", Adjust: adjust})}
+	s.deals.times = make(map[session.Ref]int)
 	s.Auth.Delay, s.Auth.Jitter = 5*time.Millisecond, 200*time.Millisecond
 	s.Forward.Delay = 3 * time.Millisecond
 	for i := range 20 {
@@ -98,11 +104,13 @@ func (s *storm) act() {
 		}
 	case r < 81:
 		s.kill()
-	case r < 90:
+	case r < 86:
 		if c := pick(s, s.clients); c != nil {
 			s.Forward.Pass(c.Address, 1+s.rng.Uint64N(10), s.rng.Uint64N(10))
 		}
-	case r < 93:
+	case r < 92:
+		s.change()
+	case r < 94:
 		s.Forward.Fail = []float64{0, 0.3}[s.rng.IntN(2)]
 	case r < 95:
 		s.Auth.Unavailable = !s.Auth.Unavailable && s.rng.IntN(3) == 0
@@ -151,6 +159,7 @@ func (s *storm) kill() {
 func (s *storm) finish() {
 	s.Auth.Silent, s.Auth.Unavailable, s.Acct.Full, s.Forward.Fail = false, false, false, 0
 	s.Run(time.Minute)
+	s.checkDeals()
 	for _, t := range s.tunnels {
 		if !t.Closed && !t.lac.Dead {
 			t.Close()
@@ -161,7 +170,8 @@ func (s *storm) finish() {
 	if s.Acct.Starts == 0 {
 		s.T.Error("nobody ever came up")
 	}
-	s.T.Logf("%d dialled, %d came up, %d interims, %d steps", s.dialled, s.Acct.Starts, s.Acct.Interims, s.Steps)
+	s.T.Logf("%d dialled, %d came up, %d interims, %d changes of %d made, %d steps",
+		s.dialled, s.Acct.Starts, s.Acct.Interims, s.deals.made, s.deals.asked, s.Steps)
 }
 
 // pick is one of xs, the zero value when there is none.

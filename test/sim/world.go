@@ -43,6 +43,8 @@ type Options struct {
 	// Pool is the prefix of the pool "default".
 	Pool        string
 	MaxSessions uint32
+	// Checker knows what services there are; nil: any.
+	Checker engine.ServiceChecker
 	// Adjust changes the configuration before the engine is made.
 	Adjust func(*engine.Config)
 }
@@ -136,7 +138,7 @@ func New(t testing.TB, seed uint64, o Options) *World {
 	w.In = engine.NewInboxes(o.Shards)
 	w.Auth, w.Acct, w.Forward, w.Gate = newAuth(w), newAcct(w), newForward(w), newGate(w)
 	w.armed = make([]time.Time, w.In.Shards())
-	ports := engine.Ports{Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward, Gate: w.Gate}
+	ports := engine.Ports{Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward, Gate: w.Gate, Services: o.Checker}
 	for range w.In.Shards() {
 		ports.Send = append(ports.Send, wire{w})
 	}
@@ -149,6 +151,7 @@ func New(t testing.TB, seed uint64, o Options) *World {
 		t.Fatal(err)
 	}
 	w.Engine = e
+	w.Forward.accountGarden = cfg.Policy.Session.AccountGarden
 	return w
 }
 

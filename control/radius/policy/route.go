@@ -1,4 +1,4 @@
-package radius
+package policy
 
 import (
 	"errors"
