@@ -45,6 +45,7 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 	cfg := dataplane.Config{
 		PinPath:     c.XDP.PinPath,
 		MaxSessions: uint32(c.Limits.Sessions),
+		Outer6:      c.L2TP.BindAddress6.IsValid(),
 		Locals:      d.socket.LocalAddrs(),
 		Interfaces:  c.XDP.Interfaces,
 		Ignore:      []string{d.slow.Name()},
