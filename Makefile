@@ -19,9 +19,13 @@ endif
 # The clang that made the committed BPF objects, that of Debian 12.
 CLANG_MAJOR := 14
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+# A tag names a release; what lies between two sorts before the next.
+PACKAGE_VERSION := $(shell git describe --tags --exact-match --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || \
+	echo "0.1.0~git$$(git rev-list --count HEAD 2>/dev/null || echo 0)")
 GENERATE_PACKAGES := clang llvm libbpf-dev protobuf-compiler
 RUN_PACKAGES := iproute2
-TEST_PACKAGES := gcc libc6-dev git ethtool cpio $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd
+TEST_PACKAGES := gcc libc6-dev git ethtool cpio $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping freeradius l2tpns xl2tpd systemd rpm
 KERNEL_PACKAGES := qemu-system-x86 xz-utils $(RUN_PACKAGES) bpftool ethtool iputils-ping
 
 FUZZTIME ?= 20s
@@ -100,7 +104,7 @@ bench-docs: ## put the figures of the last bench-compare into docs/performance.m
 
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck
-	@bad=$$(gofmt -l cli cmd control maps test); if [ -n "$$bad" ]; then echo "Not gofmt-ed:"; echo "$$bad"; exit 1; fi
+	@bad=$$(gofmt -l cli cmd control maps packaging test); if [ -n "$$bad" ]; then echo "Not gofmt-ed:"; echo "$$bad"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
@@ -123,6 +127,19 @@ check-generated: ## fail when a committed generated file differs from its source
 		git diff --exit-code --stat -- maps/ control/api/ test/perf/ || \
 		{ echo "Generated files are stale: commit what 'make generate' wrote."; exit 1; }; \
 	fi
+
+.PHONY: dist
+dist: ## build the programs, manual pages and completions for a package into build/
+	rm -rf build/bin build/man build/completions
+	mkdir -p build/bin build/completions
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(PACKAGE_VERSION)' -o build/bin/ ./cmd/...
+	$(GO) run ./packaging/pages -bin build/bin -out build/man -version $(PACKAGE_VERSION)
+	@for shell in bash zsh fish; do build/bin/lnsctl completion $$shell >build/completions/lnsctl.$$shell; done
+
+.PHONY: deb rpm
+deb rpm: dist ## build a Debian package, or one for rpm, in build/
+	@export VERSION=$(PACKAGE_VERSION) ARCH=$$($(GO) env GOARCH) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0); \
+		$(GO) run $(NFPM) package --config packaging/nfpm.yaml --packager $@ --target build/
 
 .PHONY: clean
 clean: ## remove what make built

@@ -17,26 +17,26 @@ static __always_inline void count_reason(enum lns_reason reason, __u32 frame_len
 }
 
 /*
- * Counts one forwarded inner packet of bytes bytes. Atomic: the direction of a
- * session may be served by several CPUs at once. last_seen needs no more than
- * a plain store, since all writers write the same coarse clock.
+ * Counts one forwarded inner packet of bytes bytes at now, as last_seen. Atomic:
+ * the direction of a session may be served by several CPUs at once. last_seen
+ * needs no more than a plain store, since all writers write the same coarse clock.
  */
-static __always_inline void count_flow(struct lns_flow *flow, __u64 bytes)
+static __always_inline void count_flow(struct lns_flow *flow, __u64 bytes, __u64 now)
 {
 	__sync_fetch_and_add(&flow->packets, 1);
 	__sync_fetch_and_add(&flow->bytes, bytes);
-	flow->last_seen = bpf_ktime_get_coarse_ns();
+	flow->last_seen = now;
 }
 
 /* Counts one forwarded IPv6 packet of bytes bytes. */
-static __always_inline void count_flow6(__u32 slot, int up, __u64 bytes)
+static __always_inline void count_flow6(__u32 slot, int up, __u64 bytes, __u64 now)
 {
 	struct lns_usage *usage = bpf_map_lookup_elem(&lns_counters, &slot);
 	struct lns_share6 *share = bpf_map_lookup_elem(&lns_counters6, &slot);
 
 	if (!usage || !share)
 		return;
-	count_flow(up ? &usage->up : &usage->down, bytes);
+	count_flow(up ? &usage->up : &usage->down, bytes, now);
 	__sync_fetch_and_add(up ? &share->up_packets : &share->down_packets, 1);
 	__sync_fetch_and_add(up ? &share->up_bytes : &share->down_bytes, bytes);
 }

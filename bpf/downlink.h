@@ -91,6 +91,8 @@ static __always_inline enum lns_reason check_downlink(const struct frame *f, str
 		return LNS_PUNT_VRF;
 	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
+	if (s->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	if (has_options(f->ip))
 		return LNS_PUNT_OPTIONS;
 	if (!ipv4_checksum_valid(f->ip))
@@ -106,21 +108,28 @@ static __always_inline enum lns_reason check_downlink(const struct frame *f, str
 	return LNS_CONTINUE;
 }
 
-/* Asks for the next hop of the outer packet. */
+/* Finds the next hop of the outer packet. */
 static __always_inline enum lns_reason route_outer(const struct frame *f,
 						   const struct downlink *down, struct nexthop *hop)
 {
 	const struct lns_session *s = down->session;
+	__be32 peer = addr_word(s->peer);
+	struct bpf_fib_lookup *fib;
 
 	if (over_ipv6(s))
 		return route_outer6(f, s, down->outer + down->len, hop);
-	hop->fib.l4_protocol = IPPROTO_UDP;
-	hop->fib.sport = bpf_htons(s->local_port);
-	hop->fib.dport = bpf_htons(s->peer_port);
-	hop->fib.tot_len = down->outer + down->len;
-	hop->fib.ipv4_src = addr_word(s->local);
-	hop->fib.ipv4_dst = addr_word(s->peer);
-	return find_nexthop(f, hop, AF_INET);
+	if (known_nexthop(f, hop, peer, 0, down->outer + down->len))
+		return LNS_CONTINUE;
+	fib = new_question(f, AF_INET);
+	if (!fib)
+		return LNS_PUNT_FIB;
+	fib->l4_protocol = IPPROTO_UDP;
+	fib->sport = bpf_htons(s->local_port);
+	fib->dport = bpf_htons(s->peer_port);
+	fib->tot_len = down->outer + down->len;
+	fib->ipv4_src = addr_word(s->local);
+	fib->ipv4_dst = peer;
+	return ask_nexthop(f, hop, fib);
 }
 
 /* The TOS of the outer packet. Its ECN bits are 0, not ECN-capable, unless
@@ -306,14 +315,14 @@ static __always_inline enum lns_reason send_down(struct xdp_md *ctx, __u32 at,
 						 const struct nexthop *hop,
 						 const struct crossing *crossing)
 {
-	int grow = hop->l2_len + down->outer - at;
+	int grow = hop->way->l2_len + down->outer - at;
 
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return LNS_PUNT_HEADROOM;
 	/* The packet is changed from here on: any failure is a drop. */
-	if ((crossing && cross(ctx, hop->l2_len + down->outer, crossing)) ||
-	    cut_after(ctx, hop->l2_len + down->outer + down->len) ||
-	    write_outer(ctx, down->slot, hop->l2_len, down->len) ||
+	if ((crossing && cross(ctx, hop->way->l2_len + down->outer, crossing)) ||
+	    cut_after(ctx, hop->way->l2_len + down->outer + down->len) ||
+	    write_outer(ctx, down->slot, hop->way->l2_len, down->len) ||
 	    write_ethernet(ctx, hop, outer_ethertype(down->session)) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
@@ -322,12 +331,12 @@ static __always_inline enum lns_reason send_down(struct xdp_md *ctx, __u32 at,
 }
 
 /* Counts a packet that was sent to the subscriber. */
-static __always_inline void count_down(const struct downlink *down)
+static __always_inline void count_down(const struct downlink *down, __u64 now)
 {
 	struct lns_usage *usage = bpf_map_lookup_elem(&lns_counters, &down->slot);
 
 	if (usage)
-		count_flow(&usage->down, down->len);
+		count_flow(&usage->down, down->len, now);
 }
 
 /* Judges a packet that is not for one of our sockets. */
@@ -347,7 +356,7 @@ static __always_inline enum lns_reason downlink(const struct frame *f)
 	if (!reason)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)
-		count_down(&down);
+		count_down(&down, hop.now);
 	return reason;
 }
 

@@ -47,6 +47,8 @@ static __always_inline enum lns_reason check_downlink6(const struct ipv6hdr *ip,
 		return LNS_PUNT_VRF;
 	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
+	if (s->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	if (has_hop_by_hop(ip))
 		return LNS_PUNT_OPTIONS;
 	if (is_link_scope(&ip->saddr))
@@ -82,7 +84,7 @@ static __noinline enum lns_reason downlink6(struct frame *f)
 	if (!reason)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)
-		count_flow6(down.slot, 0, down.len);
+		count_flow6(down.slot, 0, down.len, hop.now);
 	return reason;
 }
 

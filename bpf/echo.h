@@ -88,10 +88,10 @@ static __always_inline enum lns_reason send_echo(const struct frame *f, const st
 	struct xdp_md *ctx = f->ctx;
 	__u32 at = distance(packet_start(ctx), f->at.pos);
 
-	if (bpf_xdp_adjust_head(ctx, (int)at - (int)(hop->l2_len + down->outer)))
+	if (bpf_xdp_adjust_head(ctx, (int)at - (int)(hop->way->l2_len + down->outer)))
 		return LNS_PUNT_HEADROOM;
-	if (cut_after(ctx, hop->l2_len + down->outer + down->len) ||
-	    write_echo(ctx, down->slot, hop->l2_len, down->len) ||
+	if (cut_after(ctx, hop->way->l2_len + down->outer + down->len) ||
+	    write_echo(ctx, down->slot, hop->way->l2_len, down->len) ||
 	    write_ethernet(ctx, hop, outer_ethertype(down->session)) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;

@@ -62,6 +62,19 @@ static __always_inline __u32 addr_word(const __u8 *addr)
 	return word;
 }
 
+/* The bit of an address, in network order as it lies in memory, in lns_hints.locals
+ * is addr * LOCAL_MIX >> LOCAL_SHIFT, a number below 64. */
+#define LOCAL_MIX 0x9E3779B1U
+#define LOCAL_SHIFT 26
+
+/* The value of lns_hints; NULL never happens. */
+static __always_inline const struct lns_hint *hints_now(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&lns_hints, &first);
+}
+
 /* The slot of the longest prefix that addr (network order) lies in, or NULL. */
 static __always_inline __u32 *routed_slot(__u32 vrf, __be32 addr)
 {

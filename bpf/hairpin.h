@@ -32,6 +32,8 @@ static __always_inline enum lns_reason find_other(const struct iphdr *ip, struct
 		return reason;
 	if (is_numbered_elsewhere(s))
 		return LNS_PUNT_SEQUENCE;
+	if (s->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	down->len = bpf_ntohs(ip->tot_len);
 	if (down->len > s->mtu)
 		return LNS_PUNT_TOO_BIG;
@@ -59,7 +61,6 @@ static __always_inline enum lns_reason send_across(const struct frame *f, const 
 	reason = find_other(ip, &down);
 	if (reason)
 		return reason;
-	__builtin_memset(hop, 0, sizeof(*hop)); /* the route that led here */
 	reason = route_outer(f, &down, hop);
 	if (reason)
 		return reason;
@@ -71,7 +72,7 @@ static __always_inline enum lns_reason send_across(const struct frame *f, const 
 	reason = send_down(f->ctx, at, &down, hop, &crossing);
 	if (reason != LNS_SENT_DOWN)
 		return reason;
-	count_down(&down);
+	count_down(&down, hop->now);
 	return LNS_SENT_HAIRPIN;
 }
 

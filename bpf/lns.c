@@ -23,9 +23,26 @@
 static __always_inline int is_local(__be32 addr, __u16 port)
 {
 	struct lns_local key = { .port = port };
+	const struct lns_hint *hints = hints_now();
 
+	if (!hints || !(hints->locals >> (addr * LOCAL_MIX >> LOCAL_SHIFT) & 1))
+		return 0;
+	if (port && addr == addr_word(hints->local.addr) && port == hints->local.port)
+		return 1;
 	__builtin_memcpy(key.addr, &addr, sizeof(key.addr));
 	return bpf_map_lookup_elem(&lns_locals, &key) != NULL;
+}
+
+/* The interface that the kernel would receive on. */
+static __always_inline struct lns_port *find_port(const struct lns_where *where)
+{
+	__u32 index = where->device % LNS_DOORS;
+	struct lns_door *door = bpf_map_lookup_elem(&lns_doors, &index);
+
+	if (door && door->where.device == where->device && door->where.vlan[0] == where->vlan[0] &&
+	    door->where.vlan[1] == where->vlan[1])
+		return &door->port;
+	return bpf_map_lookup_elem(&lns_ingress, where);
 }
 
 static __always_inline int same_mac(const __u8 *a, const __u8 *b)
@@ -45,7 +62,7 @@ static __always_inline enum lns_reason enter(struct frame *f)
 	eth = take_ethernet(&f->at, where.vlan, LNS_TAGS, &f->protocol);
 	if (!eth || (f->protocol != ETH_P_IP && f->protocol != ETH_P_IPV6))
 		return LNS_PASS_NOT_IP;
-	port = bpf_map_lookup_elem(&lns_ingress, &where);
+	port = find_port(&where);
 	if (!port)
 		return LNS_PASS_PORT;
 	if (!same_mac(eth->h_dest, port->mac))
@@ -101,7 +118,7 @@ int lns_xdp(struct xdp_md *ctx)
 	enum lns_reason reason = enter(&f);
 
 	if (!reason && f.protocol == ETH_P_IPV6)
-		reason = is_ours6(&f) ? uplink_outer6(&f) : downlink6(&f);
+		reason = outer6 && is_ours6(&f) ? uplink_outer6(&f) : downlink6(&f);
 	else if (!reason)
 		reason = judge(&f);
 	if (f.session) /* IPv6 in a tunnel */

@@ -174,6 +174,41 @@ struct {
 } lns_shapers SEC(".maps");
 
 /*
+ * Access lists by the index that sessions know them by, to the list in lns_lists
+ * that is in force; 0 is none, which denies everything. Written by the daemon, one
+ * word at a time: a packet sees an old list or a new one, never half of each.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LNS_FILTERS + 1); /* index 0 is not used */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64); /* arrays take no less room */
+} lns_filters SEC(".maps");
+
+/*
+ * The lists themselves. Written by the daemon where no entry of lns_filters leads
+ * to, nor did when a packet that is under way came in. 2.1 MB.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LNS_LISTS);
+	__type(key, __u32);
+	__type(value, struct lns_list);
+} lns_lists SEC(".maps");
+
+/*
+ * Packets that each rule decided on, LNS_RULE_COUNTS to a list. Written by XDP;
+ * zeroed by the daemon with its list. Per CPU: one list may serve every session.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LNS_LISTS * LNS_RULE_COUNTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} lns_rule_hits SEC(".maps");
+
+/*
  * Packets and bytes by enum lns_reason. Written by XDP, read by the daemon;
  * never reset. Per CPU: every packet of every session counts here.
  */
@@ -227,6 +262,52 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lns_exit);
 } lns_egress SEC(".maps");
+
+/* Entries of lns_doors and lns_hops. */
+#define LNS_DOORS 64
+#define LNS_HOPS 1024
+
+/*
+ * Part of lns_ingress by the lower bits of the device's number, looked at first:
+ * a frame of nearly every port is found here without a hash lookup. Written by the
+ * daemon, through shared memory.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LNS_DOORS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_door);
+} lns_doors SEC(".maps");
+
+/*
+ * Answers of route lookups by a hash of what was asked. Written and read by XDP,
+ * per CPU. An answer is used again within the tick of the kernel's clock in which
+ * it was given, as long as lns_hints allows it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LNS_HOPS);
+	__type(key, __u32);
+	__type(value, struct lns_hop);
+} lns_hops SEC(".maps");
+
+/* The question of a route lookup under way, per CPU: the stack has no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lns_question);
+} lns_questions SEC(".maps");
+
+/* One value, written by the daemon through shared memory, read per packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_hint);
+} lns_hints SEC(".maps");
 
 /*
  * Devices to redirect to: those that the program is attached to, by interface

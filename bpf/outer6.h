@@ -49,16 +49,19 @@ static __always_inline enum lns_reason route_outer6(const struct frame *f, const
 						    __u32 len, struct nexthop *hop)
 {
 	const struct lns_ends *ends = tunnel_ends(s->tunnel_id);
+	struct bpf_fib_lookup *fib;
 
-	if (!ends)
-		return LNS_PUNT_CLOSED;
-	hop->fib.l4_protocol = IPPROTO_UDP;
-	hop->fib.sport = bpf_htons(s->local_port);
-	hop->fib.dport = bpf_htons(s->peer_port);
-	hop->fib.tot_len = len;
-	__builtin_memcpy(hop->fib.ipv6_src, ends->local, sizeof(hop->fib.ipv6_src));
-	__builtin_memcpy(hop->fib.ipv6_dst, ends->peer, sizeof(hop->fib.ipv6_dst));
-	return find_nexthop(f, hop, AF_INET6);
+	unknown_nexthop(hop);
+	fib = new_question(f, AF_INET6);
+	if (!fib || !ends)
+		return LNS_PUNT_FIB; /* never happens */
+	fib->l4_protocol = IPPROTO_UDP;
+	fib->sport = bpf_htons(s->local_port);
+	fib->dport = bpf_htons(s->peer_port);
+	fib->tot_len = len;
+	__builtin_memcpy(fib->ipv6_src, ends->local, sizeof(fib->ipv6_src));
+	__builtin_memcpy(fib->ipv6_dst, ends->peer, sizeof(fib->ipv6_dst));
+	return ask_nexthop(f, hop, fib);
 }
 
 /* Writes the outer IPv6 header of a packet of total bytes. Negative on failure. */

@@ -49,6 +49,7 @@ enum lns_reason {
 	LNS_PUNT_FIB,         /* any other answer of the kernel's lookup */
 	LNS_PUNT_HEADROOM,    /* no room for the outer headers */
 	LNS_PUNT_LINK_LOCAL,  /* IPv6 of one link: link-local or multicast */
+	LNS_PUNT_GARDEN,      /* from or to a session in a walled garden */
 
 	/* Dropped (XDP_DROP). */
 	LNS_DROP_VERSION,   /* L2F or L2TPv3 on our port */
@@ -69,6 +70,7 @@ enum lns_reason {
 	LNS_DROP_PPP_RATE,     /* too many PPP frames of this session */
 	LNS_DROP_THROTTLE,     /* beyond the session's rate */
 	LNS_DROP_LATE,         /* data message that a later one has overtaken */
+	LNS_DROP_FILTER,       /* denied by the session's access list */
 
 	LNS_REASONS,
 };

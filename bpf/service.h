@@ -34,14 +34,15 @@
 #ifndef LNS_SERVICE_H
 #define LNS_SERVICE_H
 
+#include "filter.h"
 #include "throttle.h"
 
-#define LNS_SERVICES_UP (LNS_THROTTLE_UP)
-#define LNS_SERVICES_DOWN (LNS_THROTTLE_DOWN)
+#define LNS_SERVICES_UP (LNS_FILTER_UP | LNS_THROTTLE_UP)
+#define LNS_SERVICES_DOWN (LNS_FILTER_DOWN | LNS_THROTTLE_DOWN)
 
 /* Passes a packet of the session in slot through its services, in the direction
  * that is a constant for the compiler. */
-static __always_inline enum lns_reason serve(const struct xdp_md *ctx, __u32 slot, __u32 at,
+static __always_inline enum lns_reason serve(struct xdp_md *ctx, __u32 slot, __u32 at,
 					     __u32 len, int up)
 {
 	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
@@ -52,7 +53,9 @@ static __always_inline enum lns_reason serve(const struct xdp_md *ctx, __u32 slo
 	at &= FRAME_OFFSET_MASK;
 	if (packet_start(ctx) + at > packet_end(ctx))
 		return LNS_CONTINUE;
-	if (s->flags & (up ? LNS_THROTTLE_UP : LNS_THROTTLE_DOWN))
+	if (s->flags & (up ? LNS_FILTER_UP : LNS_FILTER_DOWN))
+		reason = filter(ctx, s, slot, at, up);
+	if (!reason && s->flags & (up ? LNS_THROTTLE_UP : LNS_THROTTLE_DOWN))
 		reason = throttle(slot, len, up);
 	return reason;
 }

@@ -97,6 +97,13 @@ struct lns_port {
 };
 _Static_assert(sizeof(struct lns_port) == 16, "lns_port");
 
+/* Value of lns_doors: an entry of lns_ingress. device 0: none. */
+struct lns_door {
+	struct lns_where where; /* the last written, the first cleared */
+	struct lns_port port;
+};
+_Static_assert(sizeof(struct lns_door) == 24, "lns_door");
+
 /* A tag to write; protocol (host order) 0 means none. */
 struct lns_tag {
 	__u16 protocol;
@@ -110,6 +117,41 @@ struct lns_exit {
 	struct lns_tag tags[LNS_TAGS];
 };
 _Static_assert(sizeof(struct lns_exit) == 12, "lns_exit");
+
+/* Value of lns_hops, on each CPU: the answer to a route lookup. */
+struct lns_hop {
+	__u64 tick; /* CLOCK_MONOTONIC at the lookup in ns, of tick resolution; 0: not to be used again */
+	/* What was asked. */
+	__u32 generation; /* of lns_hints */
+	__u32 ifindex;
+	__u8 destination[4];
+	__u8 tos;
+	__u8 l2_len; /* of the Ethernet header and tags to write */
+	__u16 mtu;   /* of the route */
+	__u8 macs[12]; /* destination and source, as in a frame */
+	struct lns_exit exit;
+	__u8 pad[16];
+};
+_Static_assert(sizeof(struct lns_hop) == 64, "lns_hop");
+
+/* Value of lns_questions: memory of a struct bpf_fib_lookup. */
+struct lns_question {
+	__u64 words[8];
+};
+_Static_assert(sizeof(struct lns_question) == sizeof(struct bpf_fib_lookup), "lns_question");
+
+/* Value of lns_hints: what spares forwarding a lookup. */
+struct lns_hint {
+	/* Answers of route lookups may be used again until then: CLOCK_MONOTONIC
+	 * in ns, 0 for not at all. */
+	__u64 trust_until;
+	__u32 generation; /* another one voids all answers */
+	__u32 pad;
+	/* A bit for each address in lns_locals, see LOCAL_MIX. */
+	__u64 locals;
+	struct lns_local local; /* one entry of lns_locals, or zero */
+};
+_Static_assert(sizeof(struct lns_hint) == 32, "lns_hint");
 
 /* State of a slot. Anything but LNS_OPEN punts the session's packets. */
 enum lns_state {
@@ -166,7 +208,12 @@ struct lns_session {
 	__u8 net6[8];    /* the subscriber's own /64; all zeros: none */
 	__u32 magic;     /* our LCP Magic-Number, 0 for none */
 	__u8 outer_tos;  /* of the outer packets, without LNS_COPY_DSCP */
-	__u8 pad[11];
+	__u8 pad[3];
+	/* Indices in lns_filters, for LNS_FILTER_UP and LNS_FILTER_DOWN. One word,
+	 * written as one. */
+	__u16 filter_up;
+	__u16 filter_down;
+	__u8 pad2[4];
 };
 _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
 
@@ -183,7 +230,7 @@ enum lns_cause {
 	LNS_CAUSE_SOURCE,     /* inner source is not the subscriber's */
 	LNS_CAUSE_MALFORMED,  /* inner packet is not valid IP, or ECN or Ns forbids it */
 	LNS_CAUSE_OUTPUT,     /* rewritten, and then could not be sent */
-	LNS_CAUSE_POLICY,     /* to another subscriber, which is not allowed */
+	LNS_CAUSE_POLICY,     /* to another subscriber, or denied by an access list */
 	LNS_CAUSES,
 };
 
@@ -259,6 +306,73 @@ struct lns_shaping {
 	struct lns_shaper down;
 };
 _Static_assert(sizeof(struct lns_shaping) == 128, "lns_shaping");
+
+/* Access lists: their number, the rules of one for each family, and the counters
+ * that go with it: one a rule, and one for what no rule matched. */
+#define LNS_FILTERS 128
+#define LNS_RULES 64
+#define LNS_RULE_COUNTS (2 * (LNS_RULES + 1))
+
+/* Lists that are kept: a list that changes is written anew beside the old one.
+ * The first is none. */
+#define LNS_LISTS (2 * LNS_FILTERS + 1)
+
+/* Flags of a rule. */
+enum lns_rule_flag {
+	LNS_RULE_PERMIT = 1 << 0,    /* else deny */
+	LNS_RULE_PROTOCOL = 1 << 1,  /* asks for the protocol */
+	LNS_RULE_FRAGMENTS = 1 << 2, /* asks for fragments but the first */
+	LNS_RULE_DEEP = 1 << 3,      /* asks for ports or TCP flags */
+	LNS_RULE_NOT_SOURCE = 1 << 4, /* for source ports out of the range */
+	LNS_RULE_NOT_DESTINATION = 1 << 5,
+};
+
+/* What a rule asks of the payload, whichever the family. Ports in host order. TCP
+ * flags: one of any_set set or of any_clear clear, if there are any, and all of
+ * all_set set and of all_clear clear. */
+struct lns_rule {
+	__u16 source_low;
+	__u16 source_high;
+	__u16 destination_low;
+	__u16 destination_high;
+	enum lns_rule_flag flags; /* any of them */
+	__u8 protocol;
+	__u8 any_set;
+	__u8 any_clear;
+	__u8 all_set;
+	__u8 all_clear;
+	__u8 pad[7];
+};
+_Static_assert(sizeof(struct lns_rule) == 24, "lns_rule");
+
+/* Addresses agree with the rule's where its masks have bits. */
+struct lns_rule4 {
+	__u8 source[4];
+	__u8 source_mask[4];
+	__u8 destination[4];
+	__u8 destination_mask[4];
+	struct lns_rule rest;
+};
+_Static_assert(sizeof(struct lns_rule4) == 40, "lns_rule4");
+
+struct lns_rule6 {
+	__u8 source[16];
+	__u8 source_mask[16];
+	__u8 destination[16];
+	__u8 destination_mask[16];
+	struct lns_rule rest;
+};
+_Static_assert(sizeof(struct lns_rule6) == 88, "lns_rule6");
+
+/* Value of lns_lists. */
+struct lns_list {
+	char name[32];
+	__u32 count4; /* rules in use */
+	__u32 count6;
+	struct lns_rule4 rules4[LNS_RULES];
+	struct lns_rule6 rules6[LNS_RULES];
+};
+_Static_assert(sizeof(struct lns_list) == 8232, "lns_list");
 
 /* Value of lns_tunnels, by our tunnel id. One word, written as one. */
 struct lns_tunnel {

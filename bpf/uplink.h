@@ -120,6 +120,8 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 		count_drop(up->slot, 1, LNS_CAUSE_POLICY);
 		return LNS_DROP_HAIRPIN;
 	}
+	if (up->session->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	if (has_options(ip))
 		return LNS_PUNT_OPTIONS;
 	if (is_martian(ip->daddr))
@@ -146,27 +148,33 @@ static __always_inline enum lns_reason ppp_control(const struct frame *f, const 
 	return reason == LNS_PUNT_PPP_CONTROL ? (enum lns_reason)judge_ppp(up->slot) : reason;
 }
 
-/* Asks for the next hop by all that routing rules and multipath may look at. */
+/* Finds the next hop. */
 static __always_inline enum lns_reason route_inner(const struct frame *f, const struct uplink *up,
 						   struct nexthop *hop)
 {
 	struct cursor at = f->at;
 	const struct iphdr *ip = up->ip;
+	struct bpf_fib_lookup *fib;
 	__be16 *ports;
 
-	hop->fib.l4_protocol = ip->protocol;
-	hop->fib.tos = ip->tos;
-	hop->fib.tot_len = up->len;
-	hop->fib.ipv4_src = ip->saddr;
-	hop->fib.ipv4_dst = ip->daddr;
+	if (known_nexthop(f, hop, ip->daddr, ip->tos, up->len))
+		return LNS_CONTINUE;
+	fib = new_question(f, AF_INET);
+	if (!fib)
+		return LNS_PUNT_FIB;
+	fib->l4_protocol = ip->protocol;
+	fib->tos = ip->tos;
+	fib->tot_len = up->len;
+	fib->ipv4_src = ip->saddr;
+	fib->ipv4_dst = ip->daddr;
 	if (!is_fragment(ip) && (ip->protocol == IPPROTO_UDP || ip->protocol == IPPROTO_TCP)) {
 		ports = take(&at, 2 * sizeof(*ports));
 		if (ports) {
-			hop->fib.sport = ports[0];
-			hop->fib.dport = ports[1];
+			fib->sport = ports[0];
+			fib->dport = ports[1];
 		}
 	}
-	return find_nexthop(f, hop, AF_INET);
+	return ask_nexthop(f, hop, fib);
 }
 
 /* Turns the frame into the inner packet on its next link and sends it. Writes
@@ -182,7 +190,7 @@ static __always_inline enum lns_reason send_up(struct xdp_md *ctx, const struct 
 		mark_ipv4(up->ip, up->tos);
 	if (max_mss)
 		clamp_mss(ctx, at, max_mss);
-	if (bpf_xdp_adjust_head(ctx, (int)(at - hop->l2_len)) || cut_after(ctx, hop->l2_len + up->len) ||
+	if (bpf_xdp_adjust_head(ctx, (int)(at - hop->way->l2_len)) || cut_after(ctx, hop->way->l2_len + up->len) ||
 	    write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
 		count_drop(up->slot, 1, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
@@ -220,7 +228,7 @@ static __always_inline enum lns_reason forward_frame(struct frame *f, struct upl
 	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
 		usage = bpf_map_lookup_elem(&lns_counters, &up->slot);
 		if (usage)
-			count_flow(&usage->up, up->len);
+			count_flow(&usage->up, up->len, hop.now);
 	}
 	return reason;
 }

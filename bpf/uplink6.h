@@ -60,6 +60,8 @@ static __always_inline enum lns_reason check_inner6(const struct lns_session *s,
 	}
 	if (link || is_link_scope(&ip->saddr))
 		return LNS_PUNT_LINK_LOCAL;
+	if (s->flags & LNS_GARDEN)
+		return LNS_PUNT_GARDEN;
 	if (has_hop_by_hop(ip))
 		return LNS_PUNT_OPTIONS;
 	if (is_martian6(&ip->daddr))
@@ -73,26 +75,30 @@ static __always_inline enum lns_reason check_inner6(const struct lns_session *s,
 	return LNS_CONTINUE;
 }
 
-/* Asks for the next hop by all that routing rules and multipath may look at. */
+/* Finds the next hop. */
 static __always_inline enum lns_reason route_inner6(const struct frame *f, const struct ipv6hdr *ip,
 						    struct nexthop *hop)
 {
 	struct cursor at = f->at;
+	struct bpf_fib_lookup *fib = new_question(f, AF_INET6);
 	__be16 *ports;
 
-	hop->fib.l4_protocol = ip->nexthdr;
-	hop->fib.flowinfo = *(const __be32 *)ip & bpf_htonl(IPV6_FLOWINFO_MASK);
-	hop->fib.tot_len = ipv6_len(ip);
-	__builtin_memcpy(hop->fib.ipv6_src, &ip->saddr, sizeof(hop->fib.ipv6_src));
-	__builtin_memcpy(hop->fib.ipv6_dst, &ip->daddr, sizeof(hop->fib.ipv6_dst));
+	unknown_nexthop(hop);
+	if (!fib)
+		return LNS_PUNT_FIB;
+	fib->l4_protocol = ip->nexthdr;
+	fib->flowinfo = *(const __be32 *)ip & bpf_htonl(IPV6_FLOWINFO_MASK);
+	fib->tot_len = ipv6_len(ip);
+	__builtin_memcpy(fib->ipv6_src, &ip->saddr, sizeof(fib->ipv6_src));
+	__builtin_memcpy(fib->ipv6_dst, &ip->daddr, sizeof(fib->ipv6_dst));
 	if (ip->nexthdr == IPPROTO_UDP || ip->nexthdr == IPPROTO_TCP) {
 		ports = take(&at, 2 * sizeof(*ports));
 		if (ports) {
-			hop->fib.sport = ports[0];
-			hop->fib.dport = ports[1];
+			fib->sport = ports[0];
+			fib->dport = ports[1];
 		}
 	}
-	return find_nexthop(f, hop, AF_INET6);
+	return ask_nexthop(f, hop, fib);
 }
 
 /* Turns the frame into the inner packet, of len bytes, on its next link and
@@ -107,7 +113,7 @@ static __always_inline int send_up6(struct xdp_md *ctx, const struct lns_session
 		mark_ipv6(ip, tos);
 	if (s->clamp_mss)
 		clamp_mss6(ctx, at, s->clamp_mss);
-	return bpf_xdp_adjust_head(ctx, (int)(at - hop->l2_len)) || cut_after(ctx, hop->l2_len + len) ||
+	return bpf_xdp_adjust_head(ctx, (int)(at - hop->way->l2_len)) || cut_after(ctx, hop->way->l2_len + len) ||
 	       write_ethernet(ctx, hop, ETH_P_IPV6) || !redirect(hop);
 }
 
@@ -139,7 +145,7 @@ static __noinline enum lns_reason uplink6(struct frame *f)
 		count_drop(slot, 1, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}
-	count_flow6(slot, 1, len);
+	count_flow6(slot, 1, len, hop.now);
 	return LNS_SENT_UP;
 }
 

@@ -60,6 +60,9 @@ func Run(ctx context.Context, env Env, args []string) int {
 	return code
 }
 
+// Command is the tree of the commands, for what is made from it: manual pages.
+func Command(env Env) *cobra.Command { return (&app{env: env}).root() }
+
 // app is one run.
 type app struct {
 	env     Env

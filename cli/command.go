@@ -40,6 +40,7 @@ func (a *app) commands() []command {
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
 		a.radiusCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
+		a.supportCommands(),
 	} {
 		all = append(all, noun...)
 	}

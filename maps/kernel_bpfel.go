@@ -39,6 +39,12 @@ const (
 	kernelLnsCauseLNS_CAUSES          kernelLnsCause = 5
 )
 
+type kernelLnsDoor struct {
+	_     structs.HostLayout
+	Where kernelLnsWhere
+	Port  kernelLnsPort
+}
+
 type kernelLnsEnds struct {
 	_     structs.HostLayout
 	Local [16]uint8
@@ -115,6 +121,29 @@ const (
 	kernelLnsHairpinLNS_HAIRPIN_CORE  kernelLnsHairpin = 2
 )
 
+type kernelLnsHint struct {
+	_          structs.HostLayout
+	TrustUntil uint64
+	Generation uint32
+	Pad        uint32
+	Locals     uint64
+	Local      kernelLnsLocal
+}
+
+type kernelLnsHop struct {
+	_           structs.HostLayout
+	Tick        uint64
+	Generation  uint32
+	Ifindex     uint32
+	Destination [4]uint8
+	Tos         uint8
+	L2Len       uint8
+	Mtu         uint16
+	Macs        [12]uint8
+	Exit        kernelLnsExit
+	Pad         [16]uint8
+}
+
 type kernelLnsHost struct {
 	_    structs.HostLayout
 	Vrf  uint32
@@ -131,6 +160,15 @@ type kernelLnsLine struct {
 	_        structs.HostLayout
 	EchoSeen uint64
 	Ppp      uint64
+}
+
+type kernelLnsList struct {
+	_      structs.HostLayout
+	Name   [32]int8
+	Count4 uint32
+	Count6 uint32
+	Rules4 [64]kernelLnsRule4
+	Rules6 [64]kernelLnsRule6
 }
 
 type kernelLnsLocal struct {
@@ -173,6 +211,11 @@ type kernelLnsPrefix6 struct {
 	Prefixlen uint32
 	Vrf       uint32
 	Addr      [16]uint8
+}
+
+type kernelLnsQuestion struct {
+	_     structs.HostLayout
+	Words [8]uint64
 }
 
 type kernelLnsRange struct {
@@ -220,25 +263,71 @@ const (
 	kernelLnsReasonLNS_PUNT_FIB          kernelLnsReason = 27
 	kernelLnsReasonLNS_PUNT_HEADROOM     kernelLnsReason = 28
 	kernelLnsReasonLNS_PUNT_LINK_LOCAL   kernelLnsReason = 29
-	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 32
-	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 33
-	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 34
-	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 35
-	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 36
-	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 37
-	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 38
-	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 39
-	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 40
-	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 41
-	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 42
-	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 43
-	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 44
-	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 45
-	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 46
-	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 47
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 48
+	kernelLnsReasonLNS_PUNT_GARDEN       kernelLnsReason = 30
+	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 33
+	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 34
+	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 35
+	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 36
+	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 37
+	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 38
+	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 39
+	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 40
+	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 41
+	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 42
+	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 43
+	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 44
+	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 45
+	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 46
+	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 47
+	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 48
+	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 49
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 50
+)
+
+type kernelLnsRule struct {
+	_               structs.HostLayout
+	SourceLow       uint16
+	SourceHigh      uint16
+	DestinationLow  uint16
+	DestinationHigh uint16
+	Flags           kernelLnsRuleFlag
+	Protocol        uint8
+	AnySet          uint8
+	AnyClear        uint8
+	AllSet          uint8
+	AllClear        uint8
+	Pad             [7]uint8
+}
+
+type kernelLnsRule4 struct {
+	_               structs.HostLayout
+	Source          [4]uint8
+	SourceMask      [4]uint8
+	Destination     [4]uint8
+	DestinationMask [4]uint8
+	Rest            kernelLnsRule
+}
+
+type kernelLnsRule6 struct {
+	_               structs.HostLayout
+	Source          [16]uint8
+	SourceMask      [16]uint8
+	Destination     [16]uint8
+	DestinationMask [16]uint8
+	Rest            kernelLnsRule
+}
+
+type kernelLnsRuleFlag uint32
+
+const (
+	kernelLnsRuleFlagLNS_RULE_PERMIT          kernelLnsRuleFlag = 1
+	kernelLnsRuleFlagLNS_RULE_PROTOCOL        kernelLnsRuleFlag = 2
+	kernelLnsRuleFlagLNS_RULE_FRAGMENTS       kernelLnsRuleFlag = 4
+	kernelLnsRuleFlagLNS_RULE_DEEP            kernelLnsRuleFlag = 8
+	kernelLnsRuleFlagLNS_RULE_NOT_SOURCE      kernelLnsRuleFlag = 16
+	kernelLnsRuleFlagLNS_RULE_NOT_DESTINATION kernelLnsRuleFlag = 32
 )
 
 type kernelLnsSequence struct {
@@ -266,7 +355,10 @@ type kernelLnsSession struct {
 	Net6          [8]uint8
 	Magic         uint32
 	OuterTos      uint8
-	Pad           [11]uint8
+	Pad           [3]uint8
+	FilterUp      uint16
+	FilterDown    uint16
+	Pad2          [4]uint8
 }
 
 type kernelLnsShaper struct {
@@ -350,22 +442,29 @@ const (
 	kernelMapLnsCounters  = "lns_counters"
 	kernelMapLnsCounters6 = "lns_counters6"
 	kernelMapLnsDevices   = "lns_devices"
+	kernelMapLnsDoors     = "lns_doors"
 	kernelMapLnsEgress    = "lns_egress"
+	kernelMapLnsFilters   = "lns_filters"
+	kernelMapLnsHints     = "lns_hints"
+	kernelMapLnsHops      = "lns_hops"
 	kernelMapLnsHosts     = "lns_hosts"
 	kernelMapLnsIngress   = "lns_ingress"
 	kernelMapLnsLacs      = "lns_lacs"
 	kernelMapLnsLacs6     = "lns_lacs6"
 	kernelMapLnsLines     = "lns_lines"
+	kernelMapLnsLists     = "lns_lists"
 	kernelMapLnsLive      = "lns_live"
 	kernelMapLnsLocals    = "lns_locals"
 	kernelMapLnsLocals6   = "lns_locals6"
 	kernelMapLnsNets6     = "lns_nets6"
 	kernelMapLnsOuter6    = "lns_outer6"
+	kernelMapLnsQuestions = "lns_questions"
 	kernelMapLnsRates     = "lns_rates"
 	kernelMapLnsRates6    = "lns_rates6"
 	kernelMapLnsReasons   = "lns_reasons"
 	kernelMapLnsRoutes    = "lns_routes"
 	kernelMapLnsRoutes6   = "lns_routes6"
+	kernelMapLnsRuleHits  = "lns_rule_hits"
 	kernelMapLnsSequences = "lns_sequences"
 	kernelMapLnsSessions  = "lns_sessions"
 	kernelMapLnsShapers   = "lns_shapers"
@@ -429,22 +528,29 @@ type kernelMapSpecs struct {
 	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
+	LnsDoors     *ebpf.MapSpec `ebpf:"lns_doors"`
 	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
+	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
+	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
+	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
 	LnsLacs      *ebpf.MapSpec `ebpf:"lns_lacs"`
 	LnsLacs6     *ebpf.MapSpec `ebpf:"lns_lacs6"`
 	LnsLines     *ebpf.MapSpec `ebpf:"lns_lines"`
+	LnsLists     *ebpf.MapSpec `ebpf:"lns_lists"`
 	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
 	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
 	LnsLocals6   *ebpf.MapSpec `ebpf:"lns_locals6"`
 	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
 	LnsOuter6    *ebpf.MapSpec `ebpf:"lns_outer6"`
+	LnsQuestions *ebpf.MapSpec `ebpf:"lns_questions"`
 	LnsRates     *ebpf.MapSpec `ebpf:"lns_rates"`
 	LnsRates6    *ebpf.MapSpec `ebpf:"lns_rates6"`
 	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
+	LnsRuleHits  *ebpf.MapSpec `ebpf:"lns_rule_hits"`
 	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
 	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
@@ -484,22 +590,29 @@ type kernelMaps struct {
 	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
+	LnsDoors     *ebpf.Map `ebpf:"lns_doors"`
 	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
+	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
+	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
+	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
 	LnsLacs      *ebpf.Map `ebpf:"lns_lacs"`
 	LnsLacs6     *ebpf.Map `ebpf:"lns_lacs6"`
 	LnsLines     *ebpf.Map `ebpf:"lns_lines"`
+	LnsLists     *ebpf.Map `ebpf:"lns_lists"`
 	LnsLive      *ebpf.Map `ebpf:"lns_live"`
 	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
 	LnsLocals6   *ebpf.Map `ebpf:"lns_locals6"`
 	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
 	LnsOuter6    *ebpf.Map `ebpf:"lns_outer6"`
+	LnsQuestions *ebpf.Map `ebpf:"lns_questions"`
 	LnsRates     *ebpf.Map `ebpf:"lns_rates"`
 	LnsRates6    *ebpf.Map `ebpf:"lns_rates6"`
 	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
+	LnsRuleHits  *ebpf.Map `ebpf:"lns_rule_hits"`
 	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
 	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
@@ -512,22 +625,29 @@ func (m *kernelMaps) Close() error {
 		m.LnsCounters,
 		m.LnsCounters6,
 		m.LnsDevices,
+		m.LnsDoors,
 		m.LnsEgress,
+		m.LnsFilters,
+		m.LnsHints,
+		m.LnsHops,
 		m.LnsHosts,
 		m.LnsIngress,
 		m.LnsLacs,
 		m.LnsLacs6,
 		m.LnsLines,
+		m.LnsLists,
 		m.LnsLive,
 		m.LnsLocals,
 		m.LnsLocals6,
 		m.LnsNets6,
 		m.LnsOuter6,
+		m.LnsQuestions,
 		m.LnsRates,
 		m.LnsRates6,
 		m.LnsReasons,
 		m.LnsRoutes,
 		m.LnsRoutes6,
+		m.LnsRuleHits,
 		m.LnsSequences,
 		m.LnsSessions,
 		m.LnsShapers,

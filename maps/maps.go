@@ -91,15 +91,19 @@ type Maps struct {
 	lines    mapped[kernelLnsLine]
 	numbers  mapped[Sequence]
 	shapers  mapped[kernelLnsShaping]
+	current  mapped[uint64] // of lns_filters
 	tunnels  mapped[kernelLnsTunnel]
 	ends     mapped[kernelLnsEnds] // by tunnel
+	doors    mapped[kernelLnsDoor]
+	hints    mapped[kernelLnsHint]
 
-	mu     sync.Mutex // held while maps are changed
-	routes map[uint32]routeKeys
-	nroute routeCount
-	lacs   map[netip.Prefix]struct{}
-	facts  kernelLnsFacts // as last written
-	links  map[int]attached
+	mu      sync.Mutex // held while maps are changed
+	routes  map[uint32]routeKeys
+	filters filters
+	nroute  routeCount
+	lacs    map[netip.Prefix]struct{}
+	facts   kernelLnsFacts // as last written
+	links   map[int]attached
 }
 
 // attached is a link that this process holds.
@@ -128,9 +132,10 @@ func Open(cfg Config) (*Maps, error) {
 	}
 	m := &Maps{
 		cfg: cfg, names: names,
-		routes: make(map[uint32]routeKeys),
-		lacs:   make(map[netip.Prefix]struct{}),
-		links:  make(map[int]attached),
+		routes:  make(map[uint32]routeKeys),
+		lacs:    make(map[netip.Prefix]struct{}),
+		links:   make(map[int]attached),
+		filters: filters{indices: make(map[string]uint16)},
 	}
 	if err := m.load(spec); err != nil {
 		return nil, fmt.Errorf("maps: %w", err)
@@ -230,14 +235,26 @@ func (m *Maps) begin() (err error) {
 	if m.shapers, err = newMapped[kernelLnsShaping](m.objs.LnsShapers); err != nil {
 		return err
 	}
+	if m.current, err = newMapped[uint64](m.objs.LnsFilters); err != nil {
+		return err
+	}
 	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
 		return err
 	}
 	if m.ends, err = newMapped[kernelLnsEnds](m.objs.LnsOuter6); err != nil {
 		return err
 	}
+	if m.doors, err = newMapped[kernelLnsDoor](m.objs.LnsDoors); err != nil {
+		return err
+	}
+	if m.hints, err = newMapped[kernelLnsHint](m.objs.LnsHints); err != nil {
+		return err
+	}
 	if m.reused {
-		if err := errors.Join(m.sweep(), m.learnLACs()); err != nil {
+		if err := m.clearHints(); err != nil {
+			return err
+		}
+		if err := errors.Join(m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
 			return err
 		}
 	}
@@ -276,7 +293,8 @@ func (m *Maps) Close() error {
 		}
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
-		m.numbers.close(), m.shapers.close(), m.tunnels.close(), m.ends.close())
+		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
+		m.ends.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

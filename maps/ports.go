@@ -63,7 +63,8 @@ func (m *Maps) AddPort(p Port) error {
 	if err := m.objs.LnsIngress.Put(&where, &port); err != nil {
 		return errors.Join(fmt.Errorf("port %d: %w", p.Ifindex, classify(err)), m.objs.LnsEgress.Delete(port.Ifindex))
 	}
-	return nil
+	m.ForgetHops() // which know where the port was
+	return m.addDoor(where, port)
 }
 
 // RemovePort leaves a port's packets to the kernel again; a port that is not
@@ -75,7 +76,9 @@ func (m *Maps) RemovePort(p Port) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	defer m.ForgetHops()
 	return errors.Join(
+		m.removeDoor(where),
 		deleteQuietly(m.objs.LnsIngress, &where),
 		deleteQuietly(m.objs.LnsEgress, port.Ifindex),
 	)
@@ -103,7 +106,7 @@ func (m *Maps) AddLocal(ap netip.AddrPort) error {
 			return fmt.Errorf("local address %v: %w", ap, classify(err))
 		}
 	}
-	return nil
+	return m.hintLocals(nil)
 }
 
 // RemoveLocal undoes AddLocal; an address that is not there is no error.
@@ -119,7 +122,7 @@ func (m *Maps) RemoveLocal(ap netip.AddrPort) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := deleteQuietly(m.objs.LnsLocals, &key); err != nil {
+	if err := errors.Join(m.hintLocals(&key), deleteQuietly(m.objs.LnsLocals, &key)); err != nil {
 		return err
 	}
 	// The address stays ours while another of its ports is.
@@ -132,7 +135,7 @@ func (m *Maps) RemoveLocal(ap netip.AddrPort) error {
 		}
 	}
 	key.Port = 0
-	return errors.Join(all.Err(), deleteQuietly(m.objs.LnsLocals, &key))
+	return errors.Join(all.Err(), m.hintLocals(&key), deleteQuietly(m.objs.LnsLocals, &key))
 }
 
 func localKey(ap netip.AddrPort) (kernelLnsLocal, error) {

@@ -14,7 +14,8 @@ import (
 
 // Policy is what the kernel holds of a session: ids, addresses (network order),
 // ports and lengths (host order), flags. State, Net6 and the flags FlagRouted,
-// FlagIPv6, FlagRouted6, FlagOuter6 and those of throttling are set by this package.
+// FlagIPv6, FlagRouted6, FlagOuter6 and those of throttling and filters are set by
+// this package.
 type Policy = kernelLnsSession
 
 // Flags of a Policy.
@@ -49,6 +50,9 @@ type Session struct {
 	// link, delegated ones, single addresses. The first /64 is found fastest,
 	// and nothing within it can be another session's.
 	Prefixes6 []netip.Prefix
+	// FilterUp and FilterDown name the access lists that packets must pass; "" lets
+	// all pass. They can't be read back.
+	FilterUp, FilterDown string
 	// Up limits what the subscriber sends, Down what it receives. They can't be
 	// read back.
 	Up, Down Limit
@@ -75,6 +79,11 @@ func (m *Maps) Install(s Session) error {
 	if err != nil {
 		return fmt.Errorf("install: slot %d: %w", s.Slot, err)
 	}
+	indices, err := m.filterIndices(s.FilterUp, s.FilterDown)
+	if err != nil {
+		return fmt.Errorf("install: slot %d: %w", s.Slot, err)
+	}
+	s.Policy.setFilters(indices)
 	limits := [2]Limit{s.Up, s.Down}
 	m.putEnds(&s)
 	if m.isOpen(s.Slot) {
@@ -155,7 +164,7 @@ func (m *Maps) replace(slot uint32, p Policy, routes routeKeys, limits [2]Limit)
 	was, will := keysOf(old, m.routes[slot]), keysOf(p, routes)
 	if onlyServices(old, p) && was.equal(will) {
 		m.setLimits(slot, limits)
-		atomic.StoreUint32((*uint32)(&m.sessions.values[slot].Flags), uint32(p.Flags))
+		m.changeServices(slot, p)
 		return nil
 	}
 	m.setState(slot, kernelLnsStateLNS_CLOSED)
@@ -182,6 +191,7 @@ func (m *Maps) replace(slot uint32, p Policy, routes routeKeys, limits [2]Limit)
 // not at all.
 func onlyServices(old, p Policy) bool {
 	p.State = old.State
+	p.FilterUp, p.FilterDown = old.FilterUp, old.FilterDown
 	old.Flags &^= serviceFlags
 	p.Flags &^= serviceFlags
 	return p == old

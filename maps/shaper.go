@@ -31,7 +31,7 @@ const (
 
 // serviceFlags may change while packets pass: each is looked at once a packet.
 const serviceFlags = flagThrottleUp | flagThrottleDown |
-	kernelLnsFlagLNS_FILTER_UP | kernelLnsFlagLNS_FILTER_DOWN |
+	flagFilterUp | flagFilterDown | FlagGarden |
 	kernelLnsFlagLNS_INTERCEPT | kernelLnsFlagLNS_CAPTURE
 
 const (

@@ -23,6 +23,7 @@ type Plane struct {
 	maps    *maps.Maps
 	worker  *worker
 	watcher *watcher
+	hops    *hopKeeper
 	gate    gateTable
 	mounted string // the BPF file system that we mounted, if we did
 
@@ -75,6 +76,9 @@ func Open(cfg Config, done func([]session.Programmed), log *zap.Logger) (_ *Plan
 		p.worker.installed[s.Slot].Store(true)
 	}
 	if p.watcher, err = newWatcher(&p.cfg, p.maps, log); err != nil {
+		return nil, err
+	}
+	if p.hops, err = newHopKeeper(p.maps, usualHopTimes, log); err != nil {
 		return nil, err
 	}
 	p.wg.Go(func() { p.keepClock(clock) })
@@ -148,6 +152,9 @@ func (p *Plane) Counts() []session.Count {
 func (p *Plane) Close() error {
 	close(p.stop)
 	p.wg.Wait()
+	if p.hops != nil {
+		p.hops.close()
+	}
 	if p.watcher != nil {
 		p.watcher.close()
 	}

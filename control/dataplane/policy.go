@@ -80,6 +80,10 @@ func (c *Config) entry(r *session.Record) maps.Session {
 	s := maps.Session{Slot: r.Slot, Policy: p, Prefixes6: r.Prefixes6}
 	if v := r.Services; v != nil {
 		s.Up, s.Down = limit(v.Up), limit(v.Down)
+		s.FilterUp, s.FilterDown = v.FilterUp, v.FilterDown
+		if v.Garden != "" {
+			s.Policy.Flags |= maps.FlagGarden
+		}
 	}
 	if r.Peer.Addr().Is6() {
 		s.Local6, s.Peer6 = r.Local.Addr(), r.Peer.Addr()

@@ -165,6 +165,8 @@ func (s *Shard) notice(n *notice) {
 		c.s.Drop(s.now, session.EndByDuplicate(), &s.sout)
 	case noticeGranted:
 		c.s.Claimed(s.now, session.ClaimResult{Address: n.address}, &s.sout)
+	case noticeGranted6:
+		c.s.Claimed6(s.now, n.six, &s.sout)
 	}
 	s.carry(c)
 	s.pump(c.tun)

@@ -17,6 +17,8 @@ type Config struct {
 	Policy *Policy
 	// Pools are the address pools, by their own names.
 	Pools []*pool.Pool
+	// Prefixes are the pools of IPv6 prefixes, by names of their own.
+	Prefixes []*pool.Prefixes
 	// MaxSessions is the number of slots of the data plane, 1 to 2^20.
 	MaxSessions uint32
 	// Epoch makes accounting ids unique over restarts: the Unix time of the

@@ -64,6 +64,12 @@ func (x *exchange) answer(now time.Time, k *socket, from netip.AddrPort, b []byt
 	if r.last.Equal(r.first) {
 		s.rtt.add(now.Sub(r.first))
 	}
+	if r.statusServer() {
+		s.statusAnswers++
+		x.told(now, r)
+		x.heard(now, s, out)
+		return r, b, valid
+	}
 	switch radius.Code(b[atCode]) {
 	case radius.CodeAccessAccept:
 		s.accepts++
@@ -94,10 +100,10 @@ func (x *exchange) match(k *socket, from netip.AddrPort, b []byte) (*request, []
 		return nil, nil, malformed
 	}
 	b = b[:n] // octets outside Length are padding (RFC 2865 section 3)
-	if !x.expects(radius.Code(b[atCode])) {
+	r := k.flying[b[atIdentifier]]
+	if !x.expects(r, radius.Code(b[atCode])) {
 		return nil, nil, wrongCode
 	}
-	r := k.flying[b[atIdentifier]]
 	if r == nil {
 		return nil, nil, late
 	}
@@ -107,8 +113,12 @@ func (x *exchange) match(k *socket, from netip.AddrPort, b []byte) (*request, []
 	return r, b, x.checkMessageAuthenticator(s, r, b)
 }
 
-// expects reports whether the code answers a request of this purpose.
-func (x *exchange) expects(c radius.Code) bool {
+// expects reports whether the code answers a request of this purpose; r may be nil.
+func (x *exchange) expects(r *request, c radius.Code) bool {
+	if r != nil && r.statusServer() {
+		// Either will do, whatever the port (RFC 5997 section 4.1).
+		return c == radius.CodeAccessAccept || c == radius.CodeAccountingResponse
+	}
 	if x.purpose == accounting {
 		return c == radius.CodeAccountingResponse
 	}
@@ -139,6 +149,9 @@ func (x *exchange) checkMessageAuthenticator(s *server, r *request, b []byte) fi
 		return malformed
 	case x.purpose == accounting:
 		// Not defined for accounting (RFC 3579 section 3.3).
+		return valid
+	case count == 0 && r.statusServer():
+		// Optional there (RFC 5997 section 3), and nobody is let in by it.
 		return valid
 	case count == 1:
 		if !s.signed(r, b, at) {

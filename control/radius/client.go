@@ -70,9 +70,9 @@ func newClient(cfg Config, done func(*session.AuthResult), env environment) (*Cl
 	}
 	c := &Client{cfg: cfg, env: env, done: done, policy: table, log: newLimited(cfg.Log)}
 	c.opener = &opener{source: cfg.Source, min: cfg.PortMin, max: cfg.PortMax}
-	auth := newPump(c, authentication, c.requests().access, cfg.AuthQueue)
+	auth := newPump(c, authentication, c.requests().packets(authentication), cfg.AuthQueue)
 	auth.answered, auth.failed = c.authAnswered, c.authFailed
-	acct := newPump(c, accounting, c.requests().account, cfg.AcctQueue)
+	acct := newPump(c, accounting, c.requests().packets(accounting), cfg.AcctQueue)
 	acct.answered, acct.failed = c.acctAnswered, c.acctFailed
 	if len(auth.x.servers) > 0 {
 		c.auth = auth

@@ -27,10 +27,16 @@ const (
 	RequireNo
 )
 
-// Server is one RADIUS server. The order in Config.Servers is the order of
-// preference: the first that is up gets the requests.
+// Server is one RADIUS server.
 type Server struct {
 	Addr netip.Addr
+	// Priority is its place: the servers of the lowest number with one that is up get
+	// the requests, and share them in proportion to their Weights. A weight of 0 is 1.
+	Priority, Weight int
+	// StatusServer asks it by Status-Server packets once its dead time is over, and
+	// uses it again when one is answered (RFC 5997). Without, a request of a
+	// subscriber is the probe.
+	StatusServer bool
 	// AuthPort and AcctPort are UDP ports, by custom 1812 and 1813; 0 does not
 	// use the server for that purpose.
 	AuthPort, AcctPort uint16
@@ -43,6 +49,8 @@ type Server struct {
 // Config is what a client is made with. Zero durations and sizes mean the default
 // that stands beside them.
 type Config struct {
+	// Group is the name of the servers as a group, for those who look at them.
+	Group   string
 	Servers []Server
 
 	// Source is the local address to send from; the zero value leaves it to the
@@ -69,6 +77,9 @@ type Config struct {
 	// DeadTime is how long a server that did not answer is left alone while
 	// another one is up. Default 30 s.
 	DeadTime time.Duration
+	// StatusInterval is the time between two Status-Server packets. Default 6 s, the
+	// least that RFC 3539 section 3.4.1 allows a watchdog.
+	StatusInterval time.Duration
 	// AuthTimeout and AcctTimeout are MRD, the time after which a request is
 	// given up, queueing included. Defaults 15 s and 1 h: a subscriber does not
 	// wait longer, a bill does.
@@ -109,6 +120,7 @@ func (c Config) withDefaults() Config {
 	period(&c.MaxRetransmit, max(16*time.Second, c.InitialRetransmit))
 	period(&c.FailoverAfter, 2500*time.Millisecond)
 	period(&c.DeadTime, 30*time.Second)
+	period(&c.StatusInterval, 6*time.Second)
 	period(&c.AuthTimeout, 15*time.Second)
 	period(&c.AcctTimeout, time.Hour)
 	period(&c.IdleSocket, 30*time.Second)
@@ -132,6 +144,8 @@ func (c Config) validate() error {
 			bad("server %v: not an address", s.Addr)
 		case len(s.Secret) == 0:
 			bad("server %v: no secret", s.Addr)
+		case s.Weight < 0:
+			bad("server %v: weight %d", s.Addr, s.Weight)
 		case s.AuthPort == 0 && s.AcctPort == 0:
 			bad("server %v: no port", s.Addr)
 		case c.Source.IsValid() && c.Source.Unmap().Is4() != s.Addr.Unmap().Is4():
@@ -156,7 +170,7 @@ func (c Config) validate() error {
 	if c.InitialRetransmit < 0 || c.MaxRetransmit < c.InitialRetransmit {
 		bad("retransmission from %v to %v", c.InitialRetransmit, c.MaxRetransmit)
 	}
-	if c.FailoverAfter < 0 || c.DeadTime < 0 || c.AuthTimeout < 0 || c.AcctTimeout < 0 || c.IdleSocket < 0 {
+	if c.FailoverAfter < 0 || c.DeadTime < 0 || c.AuthTimeout < 0 || c.AcctTimeout < 0 || c.IdleSocket < 0 || c.StatusInterval < 0 {
 		bad("negative time")
 	}
 	return errors.Join(errs...)

@@ -1,11 +1,13 @@
 package radius
 
 import (
+	"cmp"
 	"container/heap"
 	"crypto/md5"
 	"errors"
 	"hash"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/lnsd/lnsd/control/session"
@@ -125,6 +127,8 @@ type exchange struct {
 	reapAt time.Time
 	md5    hash.Hash
 
+	asking int // Status-Server packets in flight
+
 	late uint64 // answers to requests that are no longer waited for
 }
 
@@ -139,6 +143,7 @@ func newExchange(cfg *Config, p purpose, encode encoder, open func(*socket) (por
 			x.servers = append(x.servers, newServer(s, n))
 		}
 	}
+	slices.SortStableFunc(x.servers, func(a, b *server) int { return cmp.Compare(a.priority, b.priority) })
 	return x
 }
 
@@ -147,9 +152,10 @@ func (x *exchange) room(now time.Time) bool {
 	return x.held == nil && x.choose(now, nil) != nil
 }
 
-// inFlight is the number of requests that wait for an answer or a socket.
+// inFlight is the number of requests that wait for an answer or a socket, without the
+// exchange's own.
 func (x *exchange) inFlight() int {
-	n := len(x.timers)
+	n := len(x.timers) - x.asking
 	if x.held != nil {
 		n++
 	}
@@ -199,6 +205,7 @@ func (x *exchange) launch(now time.Time, r *request, s *server, out *effects) bo
 	r.due = x.next(now, r)
 	heap.Push(&x.timers, r)
 	s.sent++
+	s.load += 1 / float64(s.weight)
 	out.send = append(out.send, sending{k.port, s.addr, r.wire})
 	return true
 }
@@ -283,6 +290,9 @@ func (x *exchange) deadline() time.Time {
 	sooner(x.reapAt)
 	for _, s := range x.servers {
 		sooner(s.noSocketUntil)
+		if s.status && s.health == dead && s.asked == nil {
+			sooner(s.deadUntil)
+		}
 	}
 	return d
 }

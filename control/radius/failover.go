@@ -8,23 +8,24 @@ import (
 // choose picks the server for a request, or nil when the request has to wait.
 // except is the server that it is to be taken away from, or nil.
 //
-// In the order of the configuration, the first server that is up gets it. One
-// before it that is suspect gets it if nothing else is under way there: that is
-// the probe by which a server comes back. When none is up, a dead one may be
-// probed before its time.
+// The servers of the first priority with one that is up share the requests by their
+// weights. One before them, or among them, that is suspect gets a request if nothing
+// else is under way there: that is the probe by which a server comes back. When none
+// is up, a dead one may be probed before its time.
 func (x *exchange) choose(now time.Time, except *server) *server {
 	anyUp := false
 	for _, s := range x.servers {
 		anyUp = anyUp || s.is(now) == up
 	}
-	for _, s := range x.servers {
-		if s == except || !x.hasRoom(now, s) {
-			continue
+	for first := 0; first < len(x.servers); {
+		end := first + 1
+		for end < len(x.servers) && x.servers[end].priority == x.servers[first].priority {
+			end++
 		}
-		h := s.is(now)
-		if h == up || s.inFlight == 0 && (h == suspect || !anyUp) {
+		if s := x.share(now, x.servers[first:end], except, anyUp); s != nil {
 			return s
 		}
+		first = end
 	}
 	// No server is up and each has its probe. Accounting records have time and
 	// wait in the queue, so that a server which comes back meets one packet and
@@ -41,6 +42,36 @@ func (x *exchange) choose(now time.Time, except *server) *server {
 	return least
 }
 
+// share picks one of the servers of a priority.
+func (x *exchange) share(now time.Time, servers []*server, except *server, anyUp bool) *server {
+	var next *server
+	for _, s := range servers {
+		if s == except || !x.hasRoom(now, s) {
+			continue
+		}
+		switch h := s.is(now); {
+		case h == up:
+			if next == nil || s.load < next.load {
+				next = s
+			}
+		case s.inFlight == 0 && (h == suspect || !anyUp):
+			return s
+		}
+	}
+	return next
+}
+
+// level gives a server that comes back the place of the others that it shares with:
+// what it missed, or had more than they, is not made up for.
+func (x *exchange) level(s *server) {
+	found := false
+	for _, o := range x.servers {
+		if o != s && o.priority == s.priority && o.health == up && (!found || o.load < s.load) {
+			s.load, found = o.load, true
+		}
+	}
+}
+
 // expire does what is due at now.
 func (x *exchange) expire(now time.Time, out *effects) {
 	for _, s := range x.servers {
@@ -51,6 +82,7 @@ func (x *exchange) expire(now time.Time, out *effects) {
 	for len(x.timers) > 0 && !x.timers[0].due.After(now) {
 		x.timeout(now, x.timers[0], out)
 	}
+	x.askStatus(now, out)
 	if x.held != nil {
 		x.start(now, x.held, out)
 	}
@@ -63,6 +95,10 @@ func (x *exchange) expire(now time.Time, out *effects) {
 // server, or is sent again.
 func (x *exchange) timeout(now time.Time, r *request, out *effects) {
 	s := r.socket.server
+	if r.statusServer() {
+		x.told(now, r)
+		return
+	}
 	x.blame(now, r, out)
 	if !now.Before(r.giveUp) {
 		s.timeouts++
@@ -114,6 +150,9 @@ func (x *exchange) setHealth(now time.Time, s *server, h health, out *effects) {
 	if s.health != h {
 		out.changes = append(out.changes, change{s.addr, s.health, h})
 	}
+	if h == up {
+		x.level(s)
+	}
 	s.health = h
 	s.deadUntil = time.Time{}
 	if h == dead {
@@ -136,7 +175,7 @@ func (x *exchange) heard(now time.Time, s *server, out *effects) {
 	}
 	for _, k := range s.sockets {
 		for _, r := range k.flying {
-			if r == nil {
+			if r == nil || r.statusServer() {
 				continue
 			}
 			soon := now.Add(time.Duration(x.random() * float64(x.cfg.InitialRetransmit)))
@@ -178,6 +217,10 @@ func (x *exchange) abandon(now time.Time, err error, out *effects) {
 	}
 	for len(x.timers) > 0 {
 		r := x.timers[0]
+		if r.statusServer() {
+			x.told(now, r)
+			continue
+		}
 		x.land(now, r)
 		out.failed = append(out.failed, failure{r, err})
 	}

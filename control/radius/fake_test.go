@@ -68,7 +68,7 @@ func fast(servers ...*fakeServer) Config {
 		AuthTimeout: time.Minute, AcctTimeout: time.Minute, IdleSocket: 200 * time.Millisecond,
 	}
 	for _, s := range servers {
-		cfg.Servers = append(cfg.Servers, Server{Addr: s.addr.Addr(), AuthPort: s.addr.Port(), AcctPort: s.addr.Port(), Secret: []byte(testSecret)})
+		cfg.Servers = append(cfg.Servers, Server{Addr: s.addr.Addr(), Priority: len(cfg.Servers), AuthPort: s.addr.Port(), AcctPort: s.addr.Port(), Secret: []byte(testSecret)})
 	}
 	return cfg
 }

@@ -26,7 +26,7 @@ const testSecret = "s3cr3t"
 func testConfig(n int) Config {
 	c := Config{NASIdentifier: "lns1", NASAddress: netip.MustParseAddr("198.51.100.1"), Policy: policy.Config{ZeroTimeoutRejects: true}}
 	for i := range n {
-		c.Servers = append(c.Servers, Server{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), AuthPort: 1812, AcctPort: 1813, Secret: []byte(testSecret)})
+		c.Servers = append(c.Servers, Server{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), Priority: i, AuthPort: 1812, AcctPort: 1813, Secret: []byte(testSecret)})
 	}
 	return c
 }
@@ -83,10 +83,7 @@ func newLab(t *testing.T, cfg Config, p purpose) *lab {
 		seed++
 		binary.BigEndian.PutUint16(b, seed)
 	}}
-	encode := q.access
-	if p == accounting {
-		encode = q.account
-	}
+	encode := q.packets(p)
 	open := func(k *socket) (port, error) {
 		if l.openErr != nil {
 			return nil, l.openErr

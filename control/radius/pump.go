@@ -218,7 +218,9 @@ func (m *pump) receive(k *socket, from netip.AddrPort, b []byte, out *effects) {
 		default:
 		}
 	}
-	m.answered(r, b)
+	if !r.statusServer() {
+		m.answered(r, b)
+	}
 }
 
 func (m *pump) draining() bool {

@@ -34,6 +34,16 @@ type server struct {
 	// mac is HMAC-MD5 keyed with the secret, used under the exchange's lock.
 	mac hash.Hash
 
+	// priority and weight are as in Server; load is what it was given so far, in
+	// proportion to its weight: of those that share, the one with the least is next.
+	priority int
+	weight   int
+	load     float64
+	// status: it is asked by Status-Server before it is used again, asked being the
+	// question under way.
+	status bool
+	asked  *request
+
 	health    health
 	deadUntil time.Time
 	// lastHeard is when the last valid answer came.
@@ -49,6 +59,7 @@ type server struct {
 	noSocketUntil time.Time
 
 	sent, retries, accepts, rejects, responses, timeouts, badAnswers uint64
+	statusSent, statusAnswers                                        uint64
 	rtt                                                              roundTrips
 }
 
@@ -58,12 +69,15 @@ func newServer(s Server, port uint16) *server {
 		secret:  s.Secret,
 		require: s.MessageAuthenticator,
 		mac:     hmac.New(md5.New, s.Secret),
+
+		priority: s.Priority, weight: max(s.Weight, 1), status: s.StatusServer,
 	}
 }
 
-// is returns the health at now: dead time runs out by itself.
+// is returns the health at now: dead time runs out by itself, except for a server that
+// is asked first.
 func (s *server) is(now time.Time) health {
-	if s.health == dead && !now.Before(s.deadUntil) {
+	if s.health == dead && !s.status && !now.Before(s.deadUntil) {
 		return suspect
 	}
 	return s.health
@@ -77,6 +91,8 @@ func (s *server) view(now time.Time, p purpose) session.AuthServerView {
 		Accepts: s.accepts, Rejects: s.rejects, Responses: s.responses,
 		Timeouts: s.timeouts, BadAnswers: s.badAnswers,
 		MessageAuthenticator: s.signs,
+		Priority:             s.priority, Weight: s.weight,
+		StatusSent: s.statusSent, StatusAnswers: s.statusAnswers,
 	}
 	if s.is(now) == dead {
 		v.DeadUntil = s.deadUntil

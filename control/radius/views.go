@@ -14,6 +14,7 @@ func (c *Client) Servers() []session.AuthServerView {
 		m.mu.Lock()
 		for i, s := range m.x.servers {
 			v := s.view(now, m.x.purpose)
+			v.Group = c.cfg.Group
 			if i == 0 {
 				v.Queued = len(m.intake)
 			}

@@ -36,6 +36,8 @@ type Config struct {
 	// Pool is where an address comes from when the profile names neither an
 	// address nor a pool.
 	Pool string
+	// IPv6 is what subscribers get of it; nil: link-local addresses and no more.
+	IPv6 *Config6
 	// VRF is the routing table that subscribers live in; 0 is main.
 	VRF uint32
 

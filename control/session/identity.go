@@ -99,7 +99,7 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 
 // admit tells the link that the peer is who it says, and what IPCP is to offer.
 func (s *Session) admit(now time.Time, r *AuthResult, out *Out) {
-	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer()}
+	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer(), IPv6: s.offer6()}
 	if s.method == AuthMSCHAPv2 {
 		v.Message = r.MSCHAPSuccess
 	}
@@ -123,6 +123,8 @@ func (s *Session) claim(p *Profile) Claim {
 	if c.Pool == "" {
 		c.Pool = s.cfg.Pool
 	}
+	c.NoAddress = p.IPv6 != nil && p.IPv6.Only
+	c.Optional = p.Pool == "" && s.wants6()
 	if p.User != s.user {
 		c.Alias = p.User
 	}
@@ -198,6 +200,9 @@ func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	}
 	if s.auth != nil {
 		r.Routes, r.Class = s.auth.Profile.Routes, s.auth.Profile.Class
+	}
+	if s.told6 {
+		r.IPv6 = s.six.network
 	}
 	if kind != AcctStart {
 		r.Duration = at.Sub(s.accountSince())

@@ -75,6 +75,9 @@ func (s *Session) has6(p netip.Prefix) bool {
 }
 
 func (s *Session) interfaceID() [8]byte {
+	if s.six != nil && s.six.open {
+		return s.six.peer
+	}
 	if s.auth == nil || s.auth.Profile.IPv6 == nil {
 		return [8]byte{}
 	}

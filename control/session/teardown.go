@@ -56,6 +56,7 @@ func (s *Session) close(now time.Time, e End, out *Out) {
 	}
 	s.begin(now, e, out)
 	if s.link != nil {
+		s.farewell(out)
 		s.link.Close(now, e.Reason, &out.ppp)
 		s.pump(now, out)
 	}

@@ -18,10 +18,12 @@ const (
 	upLate
 	upECN
 	upHairpin
+	upFiltered
 	upWriteError
 	downForwarded
 	downFragmented
 	downTooBig
+	downFiltered
 	downNoSession
 	downMalformed
 	downNotIPv4
@@ -42,10 +44,12 @@ var reasonNames = [reasons]string{
 	upLate:          "slow_up_late",
 	upECN:           "slow_up_ecn",
 	upHairpin:       "slow_up_hairpin_denied",
+	upFiltered:      "slow_up_filtered",
 	upWriteError:    "slow_up_write_error",
 	downForwarded:   "slow_down_forwarded",
 	downFragmented:  "slow_down_fragmented",
 	downTooBig:      "slow_down_too_big",
+	downFiltered:    "slow_down_filtered",
 	downNoSession:   "slow_down_no_session",
 	downMalformed:   "slow_down_malformed",
 	downNotIPv4:     "slow_down_not_ipv4",

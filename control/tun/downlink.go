@@ -96,7 +96,11 @@ func (d *downlink) uncut(o *offload, p []byte) {
 		d.p.counts.add(downReadError, 1)
 		return
 	}
-	e := d.session(p, s.longest(), s.count(), s.total())
+	e, denied := d.session(p, s.longest(), s.count(), s.total())
+	if denied {
+		d.p.counts.add(downFiltered, s.count())
+		return
+	}
 	if e == nil {
 		// Each segment has its own end.
 		for n := s.length(); n > 0; n = s.length() {
@@ -121,17 +125,22 @@ func (d *downlink) uncut(o *offload, p []byte) {
 
 // session finds the session that packet p is for, and counts what will be sent to
 // it: so many packets of so many bytes in total, the longest of them as given. It
-// returns nil when there is no session, or the packets are too long for it.
-func (d *downlink) session(p []byte, longest, packets, bytes int) *entry {
+// returns nil when there is no session, or the packets are too long for it; denied is
+// that the session's access list lets none of them pass.
+func (d *downlink) session(p []byte, longest, packets, bytes int) (_ *entry, denied bool) {
 	t := d.p.table
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	e := t.byDestination(destination(p))
 	if e == nil || longest > d.paths.inner(e, l2tp.ProtocolIPv4, d.now) {
-		return nil
+		return nil, false
+	}
+	if !e.filterDown.permits(p, packets) {
+		e.downDropped.Add(uint64(packets))
+		return nil, true
 	}
 	d.count(e, packets, bytes)
-	return e
+	return e, false
 }
 
 func (d *downlink) count(e *entry, packets, bytes int) {
@@ -151,7 +160,11 @@ func (d *downlink) packet(b []byte) reason {
 	if !ok {
 		return downMalformed
 	}
-	if e := d.session(packet, len(packet), 1, len(packet)); e != nil {
+	e, denied := d.session(packet, len(packet), 1, len(packet))
+	if denied {
+		return downFiltered
+	}
+	if e != nil {
 		// Sending may wait for room in the socket; the table is not locked.
 		clampMSS(packet, e.mss)
 		d.begin(e)
@@ -173,6 +186,10 @@ func (d *downlink) refuse(packet []byte) reason {
 		return downNoSession
 	}
 	defer t.mu.RUnlock()
+	if !e.filterDown.permits(packet, 1) {
+		e.downDropped.Add(1)
+		return downFiltered
+	}
 	return d.tooBig(e, packet, d.paths.inner(e, l2tp.ProtocolIPv4, d.now))
 }
 

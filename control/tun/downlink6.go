@@ -16,6 +16,11 @@ func (d *downlink) packet6(b []byte) reason {
 		d.error6(packet, icmp6Unreachable, code6Address, 0)
 		return downNoSession
 	}
+	if !e.filterDown.permits(packet, 1) {
+		e.downDropped.Add(1)
+		t.mu.RUnlock()
+		return downFiltered
+	}
 	// Routers cut nothing in IPv6 (RFC 8200 section 5).
 	if mtu := d.paths.inner(e, l2tp.ProtocolIPv6, d.now); len(packet) > mtu {
 		defer t.mu.RUnlock()

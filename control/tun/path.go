@@ -80,6 +80,7 @@ type Path struct {
 	offload  bool
 	queues   []*queue
 	table    *table
+	filters  filters
 	counts   counts
 	down     []*downlink // by queue
 	icmp     icmpSender
@@ -217,7 +218,7 @@ func (p *Path) Apply(ops []session.ProgramOp) {
 		case ops[i].Remove:
 			removed = p.table.remove(r.Ref)
 		case r.VRF == 0:
-			added = newEntry(r)
+			added = p.newEntry(r)
 			removed = p.table.install(added, r.Slot)
 		}
 		p.routes.replace(removed, added)

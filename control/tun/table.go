@@ -14,21 +14,23 @@ import (
 // entry is one session as the packet paths need it. All but the two sequence
 // numbers and the counters is fixed once it is in the table.
 type entry struct {
-	ref          session.Ref
-	local, peer  netip.AddrPort
-	peerTunnel   uint16
-	peerSession  uint16
-	address      uint32 // 0: none
-	routes       []prefix4
-	prefixes6    []netip.Prefix
-	framing      l2tp.Framing
-	overhead     int // bytes before the IP packet, of any version, in a data message,
-	ppp          int // and how many of them are PPP's
-	mtu          int
-	mss          uint16
-	outer        session.Framing // for its TOS
-	firstNs      uint16          // where its sequence begins
-	*liveCounter                 // outlives the entry, see table.counters
+	ref         session.Ref
+	local, peer netip.AddrPort
+	peerTunnel  uint16
+	peerSession uint16
+	address     uint32 // 0: none
+	routes      []prefix4
+	prefixes6   []netip.Prefix
+	framing     l2tp.Framing
+	overhead    int // bytes before the IP packet, of any version, in a data message,
+	ppp         int // and how many of them are PPP's
+	mtu         int
+	mss         uint16
+	outer       session.Framing // for its TOS
+	// What packets must pass, nil for nothing.
+	filterUp, filterDown *filter
+	firstNs              uint16 // where its sequence begins
+	*liveCounter                // outlives the entry, see table.counters
 }
 
 // liveCounter is what a session has counted, and its data sequence numbers, which

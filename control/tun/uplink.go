@@ -106,6 +106,10 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, b
 		e.upDropped.Add(1)
 		return upHairpin, true
 	}
+	if !e.filterUp.permits(packet, 1) {
+		e.upDropped.Add(1)
+		return upFiltered, true
+	}
 	if e.outer.ECN && !markIPv4(packet, u.tos) {
 		e.upDropped.Add(1)
 		return upECN, true

@@ -28,6 +28,10 @@ func (u *Uplink) packet6(e *entry, b, ip []byte) (_ reason, handled bool) {
 		e.upDropped.Add(1)
 		return upHairpin, true
 	}
+	if !e.filterUp.permits(packet, 1) {
+		e.upDropped.Add(1)
+		return upFiltered, true
+	}
 	if e.outer.ECN && !markIPv6(packet, u.tos) {
 		e.upDropped.Add(1)
 		return upECN, true
