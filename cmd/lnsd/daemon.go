@@ -30,12 +30,15 @@ type daemon struct {
 	started time.Time
 
 	inboxes     *engine.Inboxes
+	accounting  *accounting
 	subscribers *subscribers
 	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
 	engine      *engine.Engine
 	listener    net.Listener
+
+	ipv6 bool // subscribers' IPv6 is carried
 
 	closers []func() error // in the order of opening
 }
@@ -50,14 +53,18 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 			d = nil
 		}
 	}()
-	epoch := uint32(d.started.Unix())
+	var epoch uint32
+	if d.accounting, epoch, err = openAccounting(c, d.started, log.Named("accounting")); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.accounting.close)
 	shards := c.Engine.Shards
 	if shards == 0 {
 		shards = runtime.GOMAXPROCS(0)
 	}
 	d.inboxes = engine.NewInboxes(shards)
 
-	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, log.Named("auth")); err != nil {
+	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
@@ -69,7 +76,8 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
-	slow := slowPathConfig(c)
+	d.ipv6 = servesIPv6(c, d.subscribers)
+	slow := slowPathConfig(c, d.ipv6)
 	// Asked for sessions alone, of which there are none before the fast path is open.
 	slow.Sequences = func(slot uint32) session.Sequence { return d.fast.Sequence(slot) }
 	if d.slow, err = tun.Open(slow, func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
@@ -86,6 +94,9 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.engine.Drain(c.Engine.Drain)
+	if err = d.settle(); err != nil {
+		return d, err
+	}
 
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
@@ -99,19 +110,24 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	if err != nil {
 		return nil, err
 	}
+	prefixes, err := prefixPools(c)
+	if err != nil {
+		return nil, err
+	}
 	senders := make([]engine.Sender, d.inboxes.Shards())
 	for i := range senders {
 		// Numbered data sessions share their Ns with the slow path's packets.
 		senders[i] = d.slow.Sequenced(d.socket.NewControlSender())
 	}
 	return engine.New(engine.Config{
-		Policy:      enginePolicy(c),
+		Policy:      enginePolicy(c, d.ipv6),
 		Pools:       pools,
+		Prefixes:    prefixes,
 		MaxSessions: uint32(c.Limits.Sessions),
 		Epoch:       epoch,
 	}, d.inboxes, engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
-		Accountant:    d.subscribers.accountant(),
+		Accountant:    d.accounting,
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
 		Gate:          d.fast,
 		Send:          senders,
@@ -163,7 +179,7 @@ func bindAddress6(c *config.Config) netip.AddrPort {
 // does not need every processor of a large machine.
 const slowPathQueues = 4
 
-func slowPathConfig(c *config.Config) tun.Config {
+func slowPathConfig(c *config.Config, ipv6 bool) tun.Config {
 	t := tun.Config{
 		Name:       c.SlowPath.Device,
 		Address:    c.SlowPath.Address,
@@ -182,6 +198,10 @@ func slowPathConfig(c *config.Config) tun.Config {
 	}
 	for _, p := range c.Pools {
 		t.Pools = append(t.Pools, p.Prefixes...)
+	}
+	if ipv6 {
+		t.IPv6, t.Address6 = true, address6(c)
+		t.Pools = append(t.Pools, routes6(c)...)
 	}
 	return t
 }
@@ -202,10 +222,8 @@ const accountingGrace = 5 * time.Second
 func (d *daemon) closeSubscribers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), accountingGrace)
 	defer cancel()
-	if err := d.subscribers.close(ctx); err != nil {
-		return fmt.Errorf("accounting records were not delivered: %w", err)
-	}
-	return nil
+	d.accounting.drain(ctx)
+	return d.subscribers.close(ctx)
 }
 
 func ignoreClosed(err error) error {
