@@ -21,7 +21,9 @@ type parts struct {
 func (d *daemon) start(ctx context.Context, b *backend) *parts {
 	p := &parts{failed: make(chan error, 8), server: server{api.NewServer(b, d.log.Named("api"), api.Services(b))}}
 	p.run(ctx, "engine", d.engine.Run)
-	p.run(ctx, "L2TP socket", d.receive)
+	for _, s := range d.socket.Sockets() {
+		p.run(ctx, "L2TP socket "+s.LocalAddr().String(), func(ctx context.Context) error { return d.receive(ctx, s) })
+	}
 	p.run(ctx, "slow path", d.slow.Run)
 	p.run(ctx, "management socket", func(context.Context) error { return p.server.api.Serve(d.listener) })
 	p.group.Go(func() { b.rates.run(ctx) })
