@@ -6,6 +6,8 @@ import "time"
 func (b *builder) finish() {
 	b.checkPools()
 	b.finishLACs()
+	b.checkGardens()
+	b.c.AccessLists = b.accessLists()
 	b.checkRADIUS()
 	b.checkTunnels()
 	b.checkTimes()

@@ -29,5 +29,11 @@ func Diff(from, to *Config) []Change {
 	}) {
 		out = append(out, Change{"lac", NewOnly})
 	}
+	if !reflect.DeepEqual(from.Gardens.List, to.Gardens.List) {
+		out = append(out, Change{"garden", Live})
+	}
+	if !reflect.DeepEqual(from.AccessLists, to.AccessLists) {
+		out = append(out, Change{"access-list", Live})
+	}
 	return out
 }

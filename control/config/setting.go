@@ -65,7 +65,7 @@ func Settings() []Setting {
 	var all []Setting
 	for _, group := range [][]Setting{
 		l2tpSettings(), pppSettings(), dnsSettings(), radiusSettings(),
-		sessionSettings(), limitSettings(), systemSettings(),
+		sessionSettings(), gardenSettings(), limitSettings(), systemSettings(),
 	} {
 		all = append(all, group...)
 	}
