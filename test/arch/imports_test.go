@@ -50,6 +50,7 @@ var rules = map[string]rule{
 	"control/dataplane": adapter([]string{"maps", "control/acl"}, "github.com/vishvananda/netlink", "golang.org/x/sys/unix", "github.com/cilium/ebpf"),
 	"control/radius":    adapter([]string{"control/ppp"}, "layeh.com/radius", "golang.org/x/sys/unix"),
 	"control/secrets":   adapter([]string{"control/ppp"}),
+	"control/garden":    adapter(nil, "github.com/google/nftables", "github.com/mdlayher/netlink"),
 	"control/config":    adapter([]string{"control/acl"}),
 	"control/api":       adapter(nil, "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys/unix"),
 	"maps":              {outside: []string{"github.com/cilium/ebpf", "golang.org/x/sys/unix"}},
