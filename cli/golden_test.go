@@ -16,6 +16,7 @@ import (
 	"github.com/lnsd/lnsd/cli"
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/api/apitest"
+	"github.com/lnsd/lnsd/control/dhcp6"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -51,11 +52,13 @@ func daemon() *apitest.Backend {
 		PoolList: []session.PoolView{
 			{Name: "default", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("10.0.9.9/32")}, Size: 257, Used: 2, Reserved: 2},
 			{Name: "business", Prefixes: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/30")}, Size: 4},
+			{Name: "pd", Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8:100::/40")}, Length: 56, Size: 65536, Used: 1, Reserved: 1},
 		},
 		LeaseList: []session.LeaseView{
 			{Pool: "default", Address: netip.MustParseAddr("10.0.0.7"), InUse: true, Ref: session.Ref{TunnelID: 4711, SessionID: 815}, User: "alice@example", Since: ago(time.Hour)},
 			{Pool: "default", Address: netip.MustParseAddr("10.0.0.8"), User: "bob@example", Since: ago(1548 * time.Second)},
 			{Pool: "business", Address: netip.MustParseAddr("10.1.0.1"), InUse: true, Ref: session.Ref{TunnelID: 4711, SessionID: 816}, User: "evil\x1b[2Jname", Since: ago(time.Minute)},
+			{Pool: "pd", Prefix: netip.MustParsePrefix("2001:db8:100::/56"), InUse: true, Ref: session.Ref{TunnelID: 4711, SessionID: 815}, User: "alice@example", Since: ago(time.Hour)},
 		},
 		CounterList: []session.Count{{Name: "tunnel_created", Value: 12}, {Name: "session_created", Value: 18446744073709551615}, {Name: "auth_rejected", Value: 0}},
 		AuthList: []session.AuthServerView{
@@ -77,9 +80,15 @@ func sessions() []session.View {
 			LAC: netip.MustParseAddrPort("198.51.100.5:1701"), LACName: "lac-5", Calling: "0301234567", Called: "5000", CallSerial: 99,
 			TxSpeed: 100_000_000, RxSpeed: 40_000_000, AcctSessionID: "65e1c0a000000001",
 			Opened: ago(3600 * time.Second), UpSince: ago(3598 * time.Second),
-			Counters:       session.Counters{UpPackets: 10, UpBytes: 15000, DownPackets: 20, DownBytes: 28_000_000_000, DownDropped: 1, LastSeen: ago(2500 * time.Millisecond)},
+			Counters:       session.Counters{UpPackets: 10, UpBytes: 15000, DownPackets: 20, DownBytes: 28_000_000_000, DownDropped: 1, UpPackets6: 4, UpBytes6: 6000, DownPackets6: 8, DownBytes6: 11000, LastSeen: ago(2500 * time.Millisecond)},
 			SessionTimeout: 24 * time.Hour, IdleTimeout: 15 * time.Minute, InterimInterval: 10 * time.Minute,
 			Framing: session.Framing{Length: true, AddressControl: true}, MRU: 1460, MTU: 1460,
+			IPv6: &session.Network6{
+				InterfaceID: [8]byte{2, 0, 0x5e, 0x10, 0, 0, 0, 1},
+				Prefixes:    []netip.Prefix{netip.MustParsePrefix("2001:db8:1::/64")}, Delegated: []netip.Prefix{netip.MustParsePrefix("2001:db8:100::/56")},
+				Routes: []netip.Prefix{netip.MustParsePrefix("2001:db8:f00::/48")}, DNS: []netip.Addr{netip.MustParseAddr("2001:db8::53")},
+			},
+			Leases6:    []dhcp6.Lease{{Prefix: netip.MustParsePrefix("2001:db8:100::/56"), Until: now.Add(90 * time.Minute)}},
 			LocalMagic: 0x1234abcd, PeerMagic: 0x0000beef, FastPath: true,
 		},
 		{
@@ -116,7 +125,7 @@ func TestGolden(t *testing.T) {
 		"show session", "show session 1", "show session 2",
 		"show users", "show users alice@example", "show users *@example",
 		"show tunnel", "show tunnel 4711", "show tunnel 12",
-		"show pool", "show pool business", "show pool --summary",
+		"show pool", "show pool business", "show pool pd", "show pool --summary",
 		"show counters", "show radius", "show status", "show version", "show running-config",
 		"uptime", "drop session 1", "drop tunnel 4711", "drop user alice@example", "reload", "shutdown",
 	} {

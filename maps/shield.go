@@ -52,6 +52,19 @@ func (m *Maps) AddTunnel(id uint16, peer netip.AddrPort) {
 // RemoveTunnel says that the tunnel is gone; one that is not there is no error.
 func (m *Maps) RemoveTunnel(id uint16) { m.setTunnel(id, kernelLnsTunnel{}) }
 
+// KeepTunnels says which tunnels live, to go on with those of an earlier process: the
+// others are taken out.
+func (m *Maps) KeepTunnels(live map[uint16]netip.AddrPort) {
+	for id := range m.tunnels.values {
+		id := uint16(id)
+		if peer, ok := live[id]; ok {
+			m.AddTunnel(id, peer)
+		} else if m.tunnels.values[id].Live != 0 {
+			m.RemoveTunnel(id)
+		}
+	}
+}
+
 // setTunnel writes a tunnel as the one word that it is.
 func (m *Maps) setTunnel(id uint16, t kernelLnsTunnel) {
 	at := (*uint64)(unsafe.Pointer(&m.tunnels.values[id]))

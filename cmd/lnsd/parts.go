@@ -25,6 +25,9 @@ func (d *daemon) start(ctx context.Context, b *backend) *parts {
 	p.run(ctx, "slow path", d.slow.Run)
 	p.run(ctx, "management socket", func(context.Context) error { return p.server.api.Serve(d.listener) })
 	p.group.Go(func() { b.rates.run(ctx) })
+	if w := d.accounting.usage; w != nil {
+		p.group.Go(func() { w.Run(ctx, d.engine.Sessions) })
+	}
 	p.group.Go(func() { watchdog(ctx, d.log, d.alive) })
 	return p
 }

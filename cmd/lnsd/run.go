@@ -93,6 +93,7 @@ func (d *daemon) serve(current *live, stop stopper) error {
 	}
 	notify(d.log, sd.SdNotifyStopping)
 	d.disconnect()
+	d.fast.Forget()
 	parts.server.close()
 	cancel()
 	parts.wait()

@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lnsd/lnsd/control/api/lnsv1"
@@ -43,7 +45,9 @@ func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
 			UpPackets: v.Counters.UpPackets, UpBytes: v.Counters.UpBytes,
 			DownPackets: v.Counters.DownPackets, DownBytes: v.Counters.DownBytes,
 			UpDropped: v.Counters.UpDropped, DownDropped: v.Counters.DownDropped,
-			LastSeen: stamp(v.Counters.LastSeen),
+			LastSeen:   stamp(v.Counters.LastSeen),
+			UpPackets6: v.Counters.UpPackets6, UpBytes6: v.Counters.UpBytes6,
+			DownPackets6: v.Counters.DownPackets6, DownBytes6: v.Counters.DownBytes6,
 		},
 		SessionTimeout: int64(v.SessionTimeout), IdleTimeout: int64(v.IdleTimeout),
 		InterimInterval: int64(v.InterimInterval),
@@ -53,8 +57,32 @@ func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
 		},
 		Mru: uint32(v.MRU), Mtu: uint32(v.MTU), LocalMagic: v.LocalMagic, PeerMagic: v.PeerMagic,
 		Throttled: services.Up.Limited() || services.Down.Limited(), Gardened: services.Garden != "",
-		FastPath: v.FastPath, Ipv6: v.IPv6 != nil, Now: stamp(now),
+		FastPath: v.FastPath, Ipv6: v.IPv6 != nil, Network6: networkMessage(v), Now: stamp(now),
 	}
+}
+
+func networkMessage(v *session.View) *lnsv1.Network6 {
+	n := v.IPv6
+	if n == nil {
+		return nil
+	}
+	m := &lnsv1.Network6{
+		InterfaceId: interfaceText(n.InterfaceID), Prefixes: prefixTexts(n.Prefixes), Delegated: prefixTexts(n.Delegated),
+		Addresses: addrTexts(n.Addresses), Routes: prefixTexts(n.Routes), Dns: addrTexts(n.DNS),
+	}
+	for _, l := range v.Leases6 {
+		m.Leases = append(m.Leases, &lnsv1.Lease6{Prefix: l.Prefix.String(), Until: stamp(l.Until)})
+	}
+	return m
+}
+
+// interfaceText writes an interface identifier as the last half of an address.
+func interfaceText(id [8]byte) string {
+	var parts []string
+	for i := 0; i < len(id); i += 2 {
+		parts = append(parts, strconv.FormatUint(uint64(id[i])<<8|uint64(id[i+1]), 16))
+	}
+	return strings.Join(parts, ":")
 }
 
 func tunnelMessage(v *session.TunnelView, now time.Time) *lnsv1.TunnelInfo {
@@ -80,13 +108,17 @@ func tunnelMessage(v *session.TunnelView, now time.Time) *lnsv1.TunnelInfo {
 func poolMessage(v *session.PoolView) *lnsv1.Pool {
 	return &lnsv1.Pool{
 		Name: utf8Text(v.Name), Prefixes: prefixTexts(v.Prefixes),
-		Size: uint64(v.Size), Used: uint64(v.Used), Reserved: uint64(v.Reserved),
+		Size: uint64(v.Size), Used: uint64(v.Used), Reserved: uint64(v.Reserved), Length: uint32(v.Length),
 	}
 }
 
 func leaseMessage(v *session.LeaseView, now time.Time) *lnsv1.Lease {
+	address := addrText(v.Address)
+	if v.Prefix.IsValid() {
+		address = v.Prefix.String()
+	}
 	return &lnsv1.Lease{
-		Pool: utf8Text(v.Pool), Address: addrText(v.Address), InUse: v.InUse,
+		Pool: utf8Text(v.Pool), Address: address, InUse: v.InUse,
 		TunnelId: uint32(v.Ref.TunnelID), SessionId: uint32(v.Ref.SessionID),
 		User: utf8Text(v.User), Since: stamp(v.Since), Now: stamp(now),
 	}

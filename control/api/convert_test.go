@@ -26,6 +26,8 @@ func fill(v reflect.Value) {
 			*x = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		case *[]netip.Addr:
 			*x = []netip.Addr{netip.MustParseAddr("2001:db8::1")}
+		case *netip.Prefix:
+			*x = netip.MustParsePrefix("2001:db8::/56")
 		case *[2]netip.Addr:
 			x[0] = netip.MustParseAddr("192.0.2.53")
 		default:
@@ -41,6 +43,9 @@ func fillKind(f reflect.Value, i int) {
 	case f.Kind() == reflect.Pointer:
 		f.Set(reflect.New(f.Type().Elem()))
 		fillKind(f.Elem(), i)
+	case f.Kind() == reflect.Slice:
+		f.Set(reflect.MakeSlice(f.Type(), 1, 1))
+		fillKind(f.Index(0), i)
 	case f.Kind() == reflect.Array:
 		fillKind(f.Index(0), i)
 	case f.Kind() == reflect.String:

@@ -23,15 +23,19 @@ type Config struct {
 	// name unless set.
 	Hostname string
 
-	L2TP   L2TP
-	LACs   []LAC // in the order of the file; the first match decides
-	PPP    PPP
-	DNS    DNS
-	RADIUS RADIUS
-	Pools  []Pool
+	L2TP       L2TP
+	LACs       []LAC // in the order of the file; the first match decides
+	PPP        PPP
+	DNS        DNS
+	RADIUS     RADIUS
+	AAA        AAA
+	Accounting Accounting
+	Pools      []Pool
 	// AccessLists are in the order of the file, those of either family.
 	AccessLists []acl.List
 	Gardens     Gardens
+	IPv6        IPv6
+	Pools6      []Pool6
 	Sessions    Sessions
 	Limits      Limits
 	SlowPath    SlowPath
@@ -120,6 +124,8 @@ type RADIUS struct {
 	PrimaryPort, SecondaryPort uint16 // authentication; accounting is one more
 	Secret                     Secret
 	Accounting                 bool
+	// TunnelAccounting sends records of tunnels and links too.
+	TunnelAccounting bool
 	// AccountingOn sends Accounting-On at start and Accounting-Off at shutdown.
 	AccountingOn bool
 	// Interim is the default period of interim records; 0 sends none.
@@ -134,6 +140,21 @@ type RADIUS struct {
 	MessageAuthenticator Auto
 	// BindMin and BindMax bound our source ports; both 0 leave it to the kernel.
 	BindMin, BindMax uint16
+}
+
+// Accounting says where the subscribers' usage is kept besides RADIUS.
+type Accounting struct {
+	// Spool is the directory of records that are not confirmed, SpoolSize its bound
+	// in MiB. Sync is how often it is brought to the disk; 0: before anything is sent.
+	Spool     string
+	SpoolSize int
+	Sync      time.Duration
+	// Dir is the directory of l2tpns' usage files, empty for none; Origin adds a
+	// column to them.
+	Dir    string
+	Origin bool
+	// DumpSpeed logs the traffic every second.
+	DumpSpeed bool
 }
 
 // RADIUSServer is one server's pair of ports.

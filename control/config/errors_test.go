@@ -40,7 +40,7 @@ func TestRefusals(t *testing.T) {
 		{"set hostname 'my host", `f:1:14: the quote ' is not closed`},
 		{"l2tp_mtu 1500", `f:1:1: l2tp_mtu is a setting, not a command (did you mean "set l2tp_mtu VALUE"?)`},
 		{"sett l2tp_mtu 1500", `f:1:1: unknown command (did you mean set?)`},
-		{"\t frobnicate", `f:1:3: unknown command (commands are set, pool, lac, garden, ip, ipv6)`},
+		{"\t frobnicate", `f:1:3: unknown command (commands are set, pool, pool6, lac, radius_server, realm, rate_profile, radius_map, filter_id, garden, ip, ipv6)`},
 
 		{"pool a remove 10.0.0.0/8", `f:1:8: must be add here (usage: pool NAME add PREFIX)`},
 		{"pool a add 10.0.0.1/8", `f:1:12: PREFIX has bits set beyond its length: 10.0.0.0/8 is meant, or 10.0.0.1/32`},
@@ -76,7 +76,7 @@ func TestRefusals(t *testing.T) {
 		{"garden g portal", `f:1:10: the value of portal is missing`},
 		{"garden g dns 192.0.2.1 dns 192.0.2.2", `f:1:28: dns is given twice for one version of IP`},
 		{"garden g allow 10.1.2.3/8", `f:1:16: allow has bits set beyond its length: 10.0.0.0/8 is meant`},
-		{"set reject_garden waled\ngarden walled", `f:1:19: there is no garden waled (did you mean walled?)`},
+		{"set reject_garden waled\ngarden walled", `f:1:19: there is no garden "waled" (did you mean walled?)`},
 
 		{"set primary_radius 192.0.2.1", `f:1:20: RADIUS servers need a secret (set radius_secret)`},
 		{"set radius_accounting yes", `f:1:23: radius_accounting needs a RADIUS server (set primary_radius)`},

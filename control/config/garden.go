@@ -175,17 +175,34 @@ func (b *builder) checkGardens() {
 	if len(g.List) > maxGardens {
 		b.fail(Pos{File: b.pos.File}, "", "there are more than %d gardens", maxGardens)
 	}
-	if g.Reject != "" && !g.Has(g.Reject) {
-		var names []string
-		for _, garden := range g.List {
-			names = append(names, garden.Name)
-		}
-		hint := "define it: garden " + g.Reject
-		if n := nearest(g.Reject, names); n != "" {
-			hint = "did you mean " + n + "?"
-		}
-		b.fail(b.where("reject_garden"), hint, "there is no garden %s", g.Reject)
+	b.needGarden("reject_garden", g.Reject)
+	b.needGarden("radius_down_garden", b.c.AAA.Down.Garden)
+}
+
+// needGarden refuses a setting that names a garden which is not there.
+func (b *builder) needGarden(setting, name string) {
+	g := &b.c.Gardens
+	if name == "" || g.Has(name) {
+		return
 	}
+	var names []string
+	for _, garden := range g.List {
+		names = append(names, garden.Name)
+	}
+	hint := "define it by a garden command"
+	if n := nearest(name, names); n != "" {
+		hint = "did you mean " + n + "?"
+	}
+	b.fail(b.where(setting), hint, "there is no garden %s", printable(name))
+}
+
+// Usual is the garden of those of whom it is said only that they belong in one: that
+// of the refused, or else the first.
+func (g *Gardens) Usual() string {
+	if g.Reject == "" && len(g.List) > 0 {
+		return g.List[0].Name
+	}
+	return g.Reject
 }
 
 // Has reports whether there is a garden of that name.
@@ -210,6 +227,15 @@ func gardenName() kind[string] {
 			return s
 		},
 	}
+}
+
+func gardenCommands() []Command {
+	return []Command{{
+		Name: "garden", Help: "Define a walled garden.", run: (*builder).garden, Args: []Arg{
+			{Name: "NAME", Type: "name", Help: "Name of the garden."},
+			{Name: "KEY VALUE", Type: "garden", Help: "What can be had there; the command may be repeated.", Rest: true, Optional: true},
+		},
+	}}
 }
 
 func gardenSettings() []Setting {

@@ -267,6 +267,19 @@ func filePath() kind[string] {
 	return k
 }
 
+// dirPath is an absolute path that may be left out.
+func dirPath() kind[string] {
+	k := filePath()
+	parse := k.parse
+	k.parse = func(s string) (string, error) {
+		if s == "" {
+			return "", nil
+		}
+		return parse(s)
+	}
+	return k
+}
+
 func logFile() kind[string] {
 	k := text(4095)
 	k.name = "path or syslog:FACILITY"

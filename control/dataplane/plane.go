@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,11 +24,14 @@ type Plane struct {
 	maps    *maps.Maps
 	worker  *worker
 	watcher *watcher
+	hops    *hopKeeper
 	gate    gateTable
 	mounted string // the BPF file system that we mounted, if we did
 
 	lacs sync.Mutex // orders AllowLACs
 	open bool       // every source may ask for tunnels
+
+	forget atomic.Bool // see Forget
 
 	stop chan struct{}
 	wg   sync.WaitGroup
@@ -54,15 +58,8 @@ func Open(cfg Config, done func([]session.Programmed), log *zap.Logger) (_ *Plan
 		if p.mounted != "" {
 			log.Info("mounted a BPF file system", zap.String("path", p.mounted))
 		}
-		if !cfg.Persist {
-			// What a killed process left would forward for sessions that
-			// nobody knows any more.
-			if err := maps.Unpin(cfg.PinPath); err != nil {
-				return nil, fmt.Errorf("remove leftovers: %w", err)
-			}
-		}
 	}
-	if p.maps, err = maps.Open(cfg.maps()); err != nil {
+	if p.maps, err = p.openMaps(); err != nil {
 		return nil, err
 	}
 	p.gate = p.maps
@@ -75,6 +72,9 @@ func Open(cfg Config, done func([]session.Programmed), log *zap.Logger) (_ *Plan
 		p.worker.installed[s.Slot].Store(true)
 	}
 	if p.watcher, err = newWatcher(&p.cfg, p.maps, log); err != nil {
+		return nil, err
+	}
+	if p.hops, err = newHopKeeper(p.maps, usualHopTimes, log); err != nil {
 		return nil, err
 	}
 	p.wg.Go(func() { p.keepClock(clock) })
@@ -144,10 +144,13 @@ func (p *Plane) Counts() []session.Count {
 }
 
 // Close answers what is queued and lets go of the maps: with Persist they go on
-// forwarding, otherwise the program is detached and everything is removed.
+// forwarding unless Forget was called, otherwise the program is detached and everything is removed.
 func (p *Plane) Close() error {
 	close(p.stop)
 	p.wg.Wait()
+	if p.hops != nil {
+		p.hops.close()
+	}
 	if p.watcher != nil {
 		p.watcher.close()
 	}
@@ -158,7 +161,7 @@ func (p *Plane) Close() error {
 	if p.maps != nil {
 		errs = append(errs, p.maps.Close())
 	}
-	if p.cfg.PinPath == "" || p.cfg.Persist {
+	if p.cfg.PinPath == "" || p.cfg.Persist && !p.forget.Load() {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, maps.Unpin(p.cfg.PinPath))

@@ -33,6 +33,10 @@ type rig struct {
 	lab  *netlab.Lab
 	dir  string
 	lnsd *netlab.Process
+	// radius is FreeRADIUS, where a case has it.
+	radius *netlab.Process
+	// repeats: records may arrive twice, see onceEach.
+	repeats bool
 }
 
 // options vary a rig; the zero value is XDP on, users in chap-secrets.
@@ -84,8 +88,8 @@ func (r *rig) writeConfig(o options) {
 	if o.secrets == "" {
 		o.secrets = fmt.Sprintf("* * %q *", userPassword)
 	}
-	config := fmt.Sprintf("set bind_address %s\nset l2tp_secret %q\nset socket %s\nset pin_path %s\n%s\n",
-		netlab.LNSAddr, tunnelSecret, r.path("lnsd.sock"), r.pins(), o.config)
+	config := fmt.Sprintf("set bind_address %s\nset l2tp_secret %q\nset socket %s\nset pin_path %s\nset accounting_spool %s\n%s\n",
+		netlab.LNSAddr, tunnelSecret, r.path("lnsd.sock"), r.pins(), r.path("spool"), o.config)
 	for file, text := range map[string]string{
 		"startup-config": config, "ip_pool": o.pool + "\n", "chap-secrets": o.secrets + "\n",
 	} {
