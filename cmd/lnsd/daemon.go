@@ -33,7 +33,7 @@ type daemon struct {
 	inboxes     *engine.Inboxes
 	accounting  *accounting
 	subscribers *subscribers
-	socket      *udp.Socket
+	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
 	gardens     *garden.Gardens
@@ -72,9 +72,9 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
 
-	if d.socket, err = udp.Listen(udp.Config{
+	if d.socket, err = udp.ListenPair(udp.Config{
 		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF,
-	}); err != nil {
+	}, bindAddress6(c)); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
@@ -179,6 +179,14 @@ func bindAddress(c *config.Config) netip.Addr {
 		return c.L2TP.BindAddress
 	}
 	return netip.IPv4Unspecified()
+}
+
+// bindAddress6 is the zero value without IPv6 LACs.
+func bindAddress6(c *config.Config) netip.AddrPort {
+	if !c.L2TP.BindAddress6.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(c.L2TP.BindAddress6, c.L2TP.Port)
 }
 
 // slowPathQueues bounds the queues of the slow path: what it carries beside XDP

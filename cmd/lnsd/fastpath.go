@@ -54,7 +54,8 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 	cfg := dataplane.Config{
 		PinPath:     c.XDP.PinPath,
 		MaxSessions: uint32(c.Limits.Sessions),
-		Locals:      []netip.AddrPort{d.socket.LocalAddr()},
+		Outer6:      c.L2TP.BindAddress6.IsValid(),
+		Locals:      d.socket.LocalAddrs(),
 		Interfaces:  c.XDP.Interfaces,
 		Ignore:      []string{d.slow.Name()},
 		IPv6:        d.ipv6,

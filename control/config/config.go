@@ -51,7 +51,10 @@ type L2TP struct {
 	// BindAddress is where L2TP is received and sent from; zero listens on every
 	// address and answers from the one that was asked.
 	BindAddress netip.Addr
-	Port        uint16
+	// BindAddress6 is the same for LACs that speak IPv6, :: being every address;
+	// the zero value does not listen there.
+	BindAddress6 netip.Addr
+	Port         uint16
 	// Secret authenticates tunnels of LACs that have none of their own; empty
 	// means none.
 	Secret Secret

@@ -127,7 +127,7 @@ func LACKeys() []LACKey {
 
 // addressKey adds up: a carrier's LACs rarely share one prefix.
 func addressKey() LACKey {
-	k := prefix()
+	k := anyPrefix()
 	return LACKey{
 		Name: "address", Type: k.name, Help: "Source addresses of these LACs; may be repeated.", Many: true,
 		parse: func(l *LAC, s string) (string, error) {
