@@ -14,6 +14,7 @@ import (
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/events"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/tun"
@@ -35,7 +36,9 @@ type daemon struct {
 	slow        *tun.Path
 	fast        fastPath
 	engine      *engine.Engine
+	events      *events.Log
 	listener    net.Listener
+	remote      *remote // nil: managed from this host only
 
 	closers []func() error // in the order of opening
 }
@@ -56,6 +59,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		shards = runtime.GOMAXPROCS(0)
 	}
 	d.inboxes = engine.NewInboxes(shards)
+	d.events = events.NewLog(eventsKept)
 
 	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, log.Named("auth")); err != nil {
 		return d, err
@@ -87,6 +91,12 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.engine.Drain(c.Engine.Drain)
 
+	if d.remote, err = openRemote(&c.Management); err != nil {
+		return d, err
+	}
+	if d.remote != nil {
+		d.closers = append(d.closers, func() error { return ignoreClosed(d.remote.listener.Close()) })
+	}
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
 	}
@@ -112,6 +122,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	}, d.inboxes, engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.subscribers.accountant(),
+		Observer:      d.events,
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
 		Gate:          d.fast,
 		Send:          senders,
