@@ -31,14 +31,17 @@ type daemon struct {
 	started time.Time
 
 	inboxes     *engine.Inboxes
+	accounting  *accounting
 	subscribers *subscribers
-	socket      *udp.Socket
+	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
 	engine      *engine.Engine
 	events      *events.Log
 	listener    net.Listener
 	remote      *remote // nil: managed from this host only
+
+	ipv6 bool // subscribers' IPv6 is carried
 
 	closers []func() error // in the order of opening
 }
@@ -53,7 +56,11 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 			d = nil
 		}
 	}()
-	epoch := uint32(d.started.Unix())
+	var epoch uint32
+	if d.accounting, epoch, err = openAccounting(c, d.started, log.Named("accounting")); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.accounting.close)
 	shards := c.Engine.Shards
 	if shards == 0 {
 		shards = runtime.GOMAXPROCS(0)
@@ -61,19 +68,20 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	d.inboxes = engine.NewInboxes(shards)
 	d.events = events.NewLog(eventsKept)
 
-	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, log.Named("auth")); err != nil {
+	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
 
-	if d.socket, err = udp.Listen(udp.Config{
+	if d.socket, err = udp.ListenPair(udp.Config{
 		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF,
-	}); err != nil {
+	}, bindAddress6(c)); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
-	slow := slowPathConfig(c)
+	d.ipv6 = servesIPv6(c, d.subscribers)
+	slow := slowPathConfig(c, d.ipv6)
 	// Asked for sessions alone, of which there are none before the fast path is open.
 	slow.Sequences = func(slot uint32) session.Sequence { return d.fast.Sequence(slot) }
 	if d.slow, err = tun.Open(slow, func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
@@ -90,6 +98,9 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.engine.Drain(c.Engine.Drain)
+	if err = d.settle(); err != nil {
+		return d, err
+	}
 
 	if d.remote, err = openRemote(&c.Management); err != nil {
 		return d, err
@@ -109,19 +120,24 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	if err != nil {
 		return nil, err
 	}
+	prefixes, err := prefixPools(c)
+	if err != nil {
+		return nil, err
+	}
 	senders := make([]engine.Sender, d.inboxes.Shards())
 	for i := range senders {
 		// Numbered data sessions share their Ns with the slow path's packets.
 		senders[i] = d.slow.Sequenced(d.socket.NewControlSender())
 	}
 	return engine.New(engine.Config{
-		Policy:      enginePolicy(c),
+		Policy:      enginePolicy(c, d.ipv6),
 		Pools:       pools,
+		Prefixes:    prefixes,
 		MaxSessions: uint32(c.Limits.Sessions),
 		Epoch:       epoch,
 	}, d.inboxes, engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
-		Accountant:    d.subscribers.accountant(),
+		Accountant:    d.accounting,
 		Observer:      d.events,
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
 		Gate:          d.fast,
@@ -162,11 +178,19 @@ func bindAddress(c *config.Config) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
+// bindAddress6 is the zero value without IPv6 LACs.
+func bindAddress6(c *config.Config) netip.AddrPort {
+	if !c.L2TP.BindAddress6.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(c.L2TP.BindAddress6, c.L2TP.Port)
+}
+
 // slowPathQueues bounds the queues of the slow path: what it carries beside XDP
 // does not need every processor of a large machine.
 const slowPathQueues = 4
 
-func slowPathConfig(c *config.Config) tun.Config {
+func slowPathConfig(c *config.Config, ipv6 bool) tun.Config {
 	t := tun.Config{
 		Name:       c.SlowPath.Device,
 		Address:    c.SlowPath.Address,
@@ -185,6 +209,10 @@ func slowPathConfig(c *config.Config) tun.Config {
 	}
 	for _, p := range c.Pools {
 		t.Pools = append(t.Pools, p.Prefixes...)
+	}
+	if ipv6 {
+		t.IPv6, t.Address6 = true, address6(c)
+		t.Pools = append(t.Pools, routes6(c)...)
 	}
 	return t
 }
@@ -205,10 +233,8 @@ const accountingGrace = 5 * time.Second
 func (d *daemon) closeSubscribers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), accountingGrace)
 	defer cancel()
-	if err := d.subscribers.close(ctx); err != nil {
-		return fmt.Errorf("accounting records were not delivered: %w", err)
-	}
-	return nil
+	d.accounting.drain(ctx)
+	return d.subscribers.close(ctx)
 }
 
 func ignoreClosed(err error) error {

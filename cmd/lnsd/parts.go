@@ -22,13 +22,18 @@ type parts struct {
 func (d *daemon) start(ctx context.Context, b *backend) *parts {
 	p := &parts{failed: make(chan error, 8)}
 	p.run(ctx, "engine", d.engine.Run)
-	p.run(ctx, "L2TP socket", d.receive)
+	for _, s := range d.socket.Sockets() {
+		p.run(ctx, "L2TP socket "+s.LocalAddr().String(), func(ctx context.Context) error { return d.receive(ctx, s) })
+	}
 	p.run(ctx, "slow path", d.slow.Run)
 	p.serve(ctx, "management socket", d.listener, d.management(b))
 	if r := d.remote; r != nil {
 		p.serve(ctx, "management from afar", r.listener, d.management(b, r.option))
 	}
 	p.group.Go(func() { b.rates.run(ctx) })
+	if w := d.accounting.usage; w != nil {
+		p.group.Go(func() { w.Run(ctx, d.engine.Sessions) })
+	}
 	p.group.Go(func() { watchdog(ctx, d.log, d.alive) })
 	return p
 }

@@ -24,6 +24,7 @@ const keepaliveTime = 20 * time.Second
 type Client struct {
 	lnsv1.LNSClient
 	lnsv1.EventsClient
+	lnsv1.ServicesClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -54,7 +55,8 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	if err != nil {
 		return nil, err
 	}
-	c.conn, c.LNSClient, c.EventsClient = conn, lnsv1.NewLNSClient(conn), lnsv1.NewEventsClient(conn)
+	c.conn, c.LNSClient = conn, lnsv1.NewLNSClient(conn)
+	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
 	return c, nil
 }
 

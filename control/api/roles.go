@@ -79,6 +79,10 @@ var needs = map[string]Right{
 
 	"/lns.v1.Events/Watch": RightView,
 
+	"/lns.v1.Services/ChangeServices": RightOperate,
+	"/lns.v1.Services/Intercept":      RightIntercept,
+	"/lns.v1.Services/RadiusClients":  RightView,
+
 	// Which services there are; part of gRPC.
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      RightView,
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": RightView,
@@ -111,6 +115,9 @@ func CallerOf(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
 }
+
+// mayIntercept reports whether the caller may order interceptions, and see them.
+func mayIntercept(ctx context.Context) bool { return CallerOf(ctx).Rights&RightIntercept != 0 }
 
 func withCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)

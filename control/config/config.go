@@ -27,7 +27,11 @@ type Config struct {
 	PPP        PPP
 	DNS        DNS
 	RADIUS     RADIUS
+	AAA        AAA
+	Accounting Accounting
 	Pools      []Pool
+	IPv6       IPv6
+	Pools6     []Pool6
 	Sessions   Sessions
 	Limits     Limits
 	SlowPath   SlowPath
@@ -43,7 +47,10 @@ type L2TP struct {
 	// BindAddress is where L2TP is received and sent from; zero listens on every
 	// address and answers from the one that was asked.
 	BindAddress netip.Addr
-	Port        uint16
+	// BindAddress6 is the same for LACs that speak IPv6, :: being every address;
+	// the zero value does not listen there.
+	BindAddress6 netip.Addr
+	Port         uint16
 	// Secret authenticates tunnels of LACs that have none of their own; empty
 	// means none.
 	Secret Secret
@@ -116,6 +123,8 @@ type RADIUS struct {
 	PrimaryPort, SecondaryPort uint16 // authentication; accounting is one more
 	Secret                     Secret
 	Accounting                 bool
+	// TunnelAccounting sends records of tunnels and links too.
+	TunnelAccounting bool
 	// AccountingOn sends Accounting-On at start and Accounting-Off at shutdown.
 	AccountingOn bool
 	// Interim is the default period of interim records; 0 sends none.
@@ -130,6 +139,21 @@ type RADIUS struct {
 	MessageAuthenticator Auto
 	// BindMin and BindMax bound our source ports; both 0 leave it to the kernel.
 	BindMin, BindMax uint16
+}
+
+// Accounting says where the subscribers' usage is kept besides RADIUS.
+type Accounting struct {
+	// Spool is the directory of records that are not confirmed, SpoolSize its bound
+	// in MiB. Sync is how often it is brought to the disk; 0: before anything is sent.
+	Spool     string
+	SpoolSize int
+	Sync      time.Duration
+	// Dir is the directory of l2tpns' usage files, empty for none; Origin adds a
+	// column to them.
+	Dir    string
+	Origin bool
+	// DumpSpeed logs the traffic every second.
+	DumpSpeed bool
 }
 
 // RADIUSServer is one server's pair of ports.

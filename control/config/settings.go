@@ -28,6 +28,8 @@ func l2tpSettings() []Setting {
 	return []Setting{
 		row("bind_address", address(true), func(c *Config) *netip.Addr { return &c.L2TP.BindAddress }, "0.0.0.0", Restart,
 			"Address that L2TP is received on and sent from; 0.0.0.0 for all."),
+		row("bind_address6", listenAddress6(), func(c *Config) *netip.Addr { return &c.L2TP.BindAddress6 }, "none", Restart,
+			"IPv6 address that L2TP is received on and sent from besides; :: for all."),
 		row("l2tp_port", number[uint16]("", 1, 65535), func(c *Config) *uint16 { return &c.L2TP.Port }, "1701", Restart,
 			"UDP port that L2TP is received on."),
 		secretRow(row("l2tp_secret", secret(maxString), func(c *Config) *Secret { return &c.L2TP.Secret }, "", NewOnly,
@@ -131,6 +133,8 @@ func radiusSettings() []Setting {
 			"Send accounting records."),
 		row("radius_accounting_on", boolean(), func(c *Config) *bool { return &c.RADIUS.AccountingOn }, "yes", Restart,
 			"Send Accounting-On at start and Accounting-Off at shutdown."),
+		row("radius_tunnel_accounting", boolean(), func(c *Config) *bool { return &c.RADIUS.TunnelAccounting }, "no", NewOnly,
+			"Send accounting records of tunnels, and of the calls in them, besides those of sessions (RFC 2867)."),
 		row("radius_interim", seconds(0, year), func(c *Config) *time.Duration { return &c.RADIUS.Interim }, "0", NewOnly,
 			"Period of interim accounting records; 0 sends none."),
 		row("radius_timeout", seconds(100*time.Millisecond, time.Minute), func(c *Config) *time.Duration { return &c.RADIUS.Timeout }, "2", Restart,
@@ -145,6 +149,23 @@ func radiusSettings() []Setting {
 			"Lowest source port of RADIUS requests."),
 		row("radius_bind_max", orZero(number[uint16]("", 1024, 65535), "any port"), func(c *Config) *uint16 { return &c.RADIUS.BindMax }, "0", Restart,
 			"Highest source port of RADIUS requests."),
+	}
+}
+
+func accountingSettings() []Setting {
+	return []Setting{
+		row("accounting_spool", filePath(), func(c *Config) *string { return &c.Accounting.Spool }, "/var/lib/lnsd/accounting", Restart,
+			"Directory that keeps accounting records until a server has confirmed them."),
+		row("accounting_spool_size", number[int]("MiB", 16, 1<<20), func(c *Config) *int { return &c.Accounting.SpoolSize }, "1024", Restart,
+			"Size of accounting_spool at which records are refused: interim ones from three quarters of it on, Stops last."),
+		row("accounting_sync", seconds(0, time.Minute), func(c *Config) *time.Duration { return &c.Accounting.Sync }, "1", Restart,
+			"How often accounting_spool is brought to the disk, for the case that the host dies; 0 before anything is sent."),
+		row("accounting_dir", dirPath(), func(c *Config) *string { return &c.Accounting.Dir }, "", Restart,
+			"Directory for a file of every subscriber's traffic each five minutes, as l2tpns writes it; none for no files."),
+		row("account_all_origin", boolean(), func(c *Config) *bool { return &c.Accounting.Origin }, "no", Restart,
+			"Add the column of origins to the files in accounting_dir."),
+		row("dump_speed", boolean(), func(c *Config) *bool { return &c.Accounting.DumpSpeed }, "no", Live,
+			"Log the traffic of all subscribers every second."),
 	}
 }
 

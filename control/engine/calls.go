@@ -180,6 +180,7 @@ func (s *Shard) forget(c *call) {
 	s.dir.close(c.s.Slot(), s.now)
 	c.tun.ids.Free(ref.SessionID, s.now)
 	c.tun.sessions--
+	s.accountTunnelDown(c.tun)
 	for _, f := range c.mourners {
 		f()
 	}

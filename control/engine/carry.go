@@ -26,6 +26,7 @@ func (s *Shard) carry(c *call) {
 		s.ops = append(s.ops, o.Program...)
 		for _, r := range o.Account {
 			s.account(r)
+			s.accountLink(c.tun, r)
 		}
 		for i := range o.Interceptions {
 			s.e.ports.Auditor.Intercepted(o.Interceptions[i])
@@ -182,6 +183,7 @@ func (s *Shard) noteDown(c *call, e *session.Event) {
 		return
 	}
 	s.counts.add(sessionsFailed)
+	s.accountFailure(c, e)
 	s.warn(gateSetup, "session not established", fields...)
 }
 

@@ -45,6 +45,9 @@ type Policy struct {
 	// OneTunnelPerLAC refuses a further tunnel of the same Host Name and address
 	// (StopCCN result 3). Otherwise a LAC may open as many as it likes.
 	OneTunnelPerLAC bool
+	// TunnelAccounting sends accounting records of tunnels and links besides those of
+	// sessions (RFC 2867).
+	TunnelAccounting bool
 }
 
 // LAC says how tunnels of some peers are treated.

@@ -140,6 +140,14 @@ func (d *directory) open(limit int) (slot, acct uint32, err error) {
 	return slot, d.acct, nil
 }
 
+// accountID is the counter of an accounting id that is no session's.
+func (d *directory) accountID() uint32 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.acct++
+	return d.acct
+}
+
 // enter tells the directory whose the slot is.
 func (d *directory) enter(slot uint32, ref session.Ref) {
 	d.mu.Lock()
