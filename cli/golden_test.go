@@ -60,11 +60,11 @@ func daemon() *apitest.Backend {
 			{Pool: "business", Address: netip.MustParseAddr("10.1.0.1"), InUse: true, Ref: session.Ref{TunnelID: 4711, SessionID: 816}, User: "evil\x1b[2Jname", Since: ago(time.Minute)},
 			{Pool: "pd", Prefix: netip.MustParsePrefix("2001:db8:100::/56"), InUse: true, Ref: session.Ref{TunnelID: 4711, SessionID: 815}, User: "alice@example", Since: ago(time.Hour)},
 		},
-		CounterList: []session.Count{{Name: "tunnel_created", Value: 12}, {Name: "session_created", Value: 18446744073709551615}, {Name: "auth_rejected", Value: 0}},
+		CounterList: []session.Count{{Name: "tunnel_created", Value: 12}, {Name: "session_created", Value: 18446744073709551615}, {Name: "auth_rejected", Value: 0}, {Name: "radius_realm_refused", Value: 2}, {Name: "radius_down_gardened", Value: 5}},
 		AuthList: []session.AuthServerView{
-			{Name: "192.0.2.10:1812", Purpose: "auth", State: "up", InFlight: 3, Sent: 1000, Retries: 4, Accepts: 990, Rejects: 7, Responses: 997,
+			{Group: "default", Priority: 1, Weight: 3, StatusSent: 4, StatusAnswers: 3, Name: "192.0.2.10:1812", Purpose: "auth", State: "up", InFlight: 3, Sent: 1000, Retries: 4, Accepts: 990, Rejects: 7, Responses: 997,
 				RTT50: 1200 * time.Microsecond, RTT99: 15 * time.Millisecond, MessageAuthenticator: true},
-			{Name: "192.0.2.11:1813", Purpose: "acct", State: "dead", DeadUntil: now.Add(12 * time.Second), Queued: 40, Sent: 90, Timeouts: 90, BadAnswers: 1},
+			{Group: "wholesale", Priority: 10, Weight: 1, Name: "192.0.2.11:1813", Purpose: "acct", State: "dead", DeadUntil: now.Add(12 * time.Second), Queued: 40, Sent: 90, Timeouts: 90, BadAnswers: 1},
 		},
 		Default: session.Rate{Bits: 28_000},
 		ClientList: []api.RadiusClient{
@@ -135,7 +135,7 @@ func TestGolden(t *testing.T) {
 		"show users", "show users alice@example", "show users *@example",
 		"show tunnel", "show tunnel 4711", "show tunnel 12",
 		"show pool", "show pool business", "show pool pd", "show pool --summary",
-		"show counters", "show radius", "show status", "show version", "show running-config",
+		"show counters", "show radius", "show radius down", "show status", "show version", "show running-config",
 		"uptime", "drop session 1", "drop tunnel 4711", "drop user alice@example", "reload", "shutdown",
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
