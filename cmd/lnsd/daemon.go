@@ -14,6 +14,7 @@ import (
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/events"
 	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/session"
@@ -39,7 +40,9 @@ type daemon struct {
 	gardens     *garden.Gardens
 	grants      *grants
 	engine      *engine.Engine
+	events      *events.Log
 	listener    net.Listener
+	remote      *remote // nil: managed from this host only
 
 	ipv6 bool // subscribers' IPv6 is carried
 
@@ -66,6 +69,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		shards = runtime.GOMAXPROCS(0)
 	}
 	d.inboxes = engine.NewInboxes(shards)
+	d.events = events.NewLog(eventsKept)
 
 	if d.subscribers, err = openSubscribers(c, epoch, d.authDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
@@ -108,6 +112,12 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 
+	if d.remote, err = openRemote(&c.Management); err != nil {
+		return d, err
+	}
+	if d.remote != nil {
+		d.closers = append(d.closers, func() error { return ignoreClosed(d.remote.listener.Close()) })
+	}
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
 	}
@@ -138,6 +148,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	}, d.inboxes, engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.accounting,
+		Observer:      d.events,
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens},
 		Services:      d.grants,
 		Gate:          d.fast,

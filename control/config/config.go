@@ -239,6 +239,10 @@ type XDP struct {
 // Management is how operators reach the daemon.
 type Management struct {
 	Socket string // path of the Unix socket
+	// Remote is where daemons are managed from afar; the zero value is nowhere.
+	Remote netip.AddrPort
+	// The files by which both ends of a remote connection know each other.
+	RemoteCertificate, RemoteKey, RemoteAuthority string
 }
 
 // Engine holds what concerns the daemon itself.
