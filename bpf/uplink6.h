@@ -126,7 +126,7 @@ static __noinline enum lns_reason uplink6(struct frame *f)
 	__u32 slot = f->slot;
 	struct ipv6hdr *ip = take_ipv6(&f->at);
 	struct nexthop hop = {};
-	__u8 tos = f->ip->tos;
+	__u8 tos = f->tos;
 	enum lns_reason reason;
 	__u32 len;
 

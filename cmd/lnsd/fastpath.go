@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lnsd/lnsd/control/acl"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/dataplane"
 	"github.com/lnsd/lnsd/control/engine"
@@ -23,6 +24,10 @@ type fastPath interface {
 	engine.Gate
 	// AllowLACs gives the sources that tunnels may be asked for from; none for any.
 	AllowLACs([]netip.Prefix) error
+	// SetFilters puts access lists in force; left are those that stay for the
+	// sessions that are held to them.
+	SetFilters([]acl.Set) (left []string, err error)
+	FilterHits(name string) [acl.Families][]uint64
 	Modes() []dataplane.Mode
 	Counts() []session.Count
 	// Settle is called once, before anything else.
@@ -49,7 +54,8 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 	cfg := dataplane.Config{
 		PinPath:     c.XDP.PinPath,
 		MaxSessions: uint32(c.Limits.Sessions),
-		Locals:      []netip.AddrPort{d.socket.LocalAddr()},
+		Outer6:      c.L2TP.BindAddress6.IsValid(),
+		Locals:      d.socket.LocalAddrs(),
 		Interfaces:  c.XDP.Interfaces,
 		Ignore:      []string{d.slow.Name()},
 		IPv6:        d.ipv6,

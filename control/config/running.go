@@ -37,9 +37,14 @@ func (c *Config) render(hide bool) string {
 			w.WriteString("pool6 " + quoted(p.Name) + " add " + prefix.String() + " " + strconv.Itoa(p.Length) + "\n")
 		}
 	}
+	c.AAA.render(&w, hide)
 	for i := range c.LACs {
 		c.LACs[i].render(&w, hide)
 	}
+	for i := range c.Gardens.List {
+		c.Gardens.List[i].render(&w)
+	}
+	renderLists(&w, c.AccessLists)
 	return w.String()
 }
 

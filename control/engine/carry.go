@@ -130,8 +130,9 @@ func (s *Shard) retryAccounting() {
 	}
 }
 
-// note counts and logs what happened to a session.
+// note counts, logs and tells what happened to a session.
 func (s *Shard) note(c *call, e *session.Event) {
+	s.tell(c, e)
 	switch e.Kind {
 	case session.Up:
 		s.counts.add(sessionsUp)
