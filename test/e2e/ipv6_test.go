@@ -44,7 +44,9 @@ func newRig6(t *testing.T, o options) *rig {
 func (r *rig) wire6() {
 	r.t.Helper()
 	for _, c := range []struct {
-		in   interface{ Output(context.Context, string, ...string) (string, error) }
+		in interface {
+			Output(context.Context, string, ...string) (string, error)
+		}
 		args string
 	}{
 		{r.lab.LNS, "addr add " + lnsCore6 + "/64 dev lns1 nodad"},
