@@ -15,6 +15,7 @@ import (
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/events"
+	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/tun"
@@ -36,6 +37,8 @@ type daemon struct {
 	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
+	gardens     *garden.Gardens
+	grants      *grants
 	engine      *engine.Engine
 	events      *events.Log
 	listener    net.Listener
@@ -68,7 +71,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	d.inboxes = engine.NewInboxes(shards)
 	d.events = events.NewLog(eventsKept)
 
-	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, d.accounting.delivered, log.Named("auth")); err != nil {
+	if d.subscribers, err = openSubscribers(c, epoch, d.authDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
@@ -93,6 +96,13 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.closers = append(d.closers, d.fast.Close)
+	if _, err = d.setFilters(c); err != nil {
+		return d, err
+	}
+
+	d.gardens = garden.New(gardenConfig(c, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
+	d.closers = append(d.closers, func() error { return d.gardens.Close(false) })
+	d.grants = newGrants(c, d.gardens, log.Named("grants"))
 
 	if d.engine, err = d.openEngine(c, epoch); err != nil {
 		return d, err
@@ -139,11 +149,15 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.accounting,
 		Observer:      d.events,
-		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
+		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens},
+		Services:      d.grants,
 		Gate:          d.fast,
 		Send:          senders,
 	}, d.log.Named("engine"))
 }
+
+// authDone takes the answers to logins, of which there are none before the engine.
+func (d *daemon) authDone(r *session.AuthResult) { d.inboxes.AuthDone(d.grants.admit(r)) }
 
 // pools makes the address pools. Our own addresses are never given out.
 func pools(c *config.Config) ([]*pool.Pool, error) {

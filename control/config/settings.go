@@ -183,6 +183,8 @@ func sessionSettings() []Setting {
 			"Longest time without user traffic where RADIUS sets none; 0 for no limit."),
 		row("setup_timeout", seconds(time.Second, time.Hour), func(c *Config) *time.Duration { return &c.Sessions.SetupTimeout }, "120", NewOnly,
 			"Time in which a session must come up."),
+		row("unknown_filter", enum(unknownFilterWords()), func(c *Config) *UnknownFilter { return &c.Sessions.UnknownFilter }, "ignore", Live,
+			"A login that names an access list which is not defined: ignore the list, or refuse the login."),
 	}
 }
 

@@ -53,6 +53,7 @@ var rules = map[string]rule{
 	"control/dataplane": adapter([]string{"maps", "control/acl"}, "github.com/vishvananda/netlink", "golang.org/x/sys/unix", "github.com/cilium/ebpf"),
 	"control/radius":    adapter([]string{"control/ppp"}, "layeh.com/radius", "golang.org/x/sys/unix"),
 	"control/secrets":   adapter([]string{"control/ppp"}),
+	"control/garden":    adapter(nil, "github.com/google/nftables", "github.com/mdlayher/netlink"),
 	"control/wire":      {forbidStd: impure},
 	"control/recordlog": {},
 	"control/spool":     adapter([]string{"control/wire", "control/recordlog"}),
