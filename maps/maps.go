@@ -89,6 +89,7 @@ type Maps struct {
 	tunnels  mapped[kernelLnsTunnel]
 	doors    mapped[kernelLnsDoor]
 	hints    mapped[kernelLnsHint]
+	paths    ways
 
 	mu      sync.Mutex // held while maps are changed
 	routes  map[uint32]routeKeys
@@ -148,7 +149,10 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
 		kernelMapLnsCounters: cfg.Sessions + 1,
 		kernelMapLnsLines:    cfg.Sessions + 1,
-		kernelMapLnsShapers:  cfg.Sessions + 1,
+
+		kernelMapLnsUplinks:   CallPlaces(cfg.Sessions),
+		kernelMapLnsDownlinks: hostPlaces(cfg.Sessions),
+		kernelMapLnsShapers:   cfg.Sessions + 1,
 
 		kernelMapLnsSequences: cfg.Sessions + 1,
 	}
@@ -167,6 +171,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 				m.Pinning = ebpf.PinByName
 			}
 		}
+	}
+	if err := spec.Variables[kernelVarCallPlaces].Set(CallPlaces(cfg.Sessions)); err != nil {
+		return err
 	}
 	if err := spec.Variables[kernelVarHairpin].Set(cfg.Hairpin); err != nil {
 		return err
@@ -235,11 +242,14 @@ func (m *Maps) begin() (err error) {
 	if m.hints, err = newMapped[kernelLnsHint](m.objs.LnsHints); err != nil {
 		return err
 	}
+	if err := m.openPaths(); err != nil {
+		return err
+	}
 	if m.reused {
 		if err := m.clearHints(); err != nil {
 			return err
 		}
-		if err := errors.Join(m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
+		if err := errors.Join(m.adoptPaths(), m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
 			return err
 		}
 	}
@@ -278,7 +288,8 @@ func (m *Maps) Close() error {
 		}
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
-		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close())
+		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
+		m.paths.up.close(), m.paths.down.close(), m.paths.blocks.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}
