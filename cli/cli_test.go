@@ -79,7 +79,7 @@ func TestCompletionOffersWhatIs(t *testing.T) {
 		"show session 10|":          {"1048575"},
 		"drop user |":               {"alice@example"}, // the other name would not survive a shell
 		"show tunnel |":             {"12", "4711"},
-		"show pool |":               {"business", "default"},
+		"show pool |":               {"business", "default", "pd"},
 		"show |":                    {"counters", "pool", "radius", "running-config", "session", "status", "tunnel", "users", "version"},
 		"show session 1 |":          nil,
 		"uptime |":                  nil,

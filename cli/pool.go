@@ -43,18 +43,22 @@ func (a *app) showPool(ctx context.Context, name string) error {
 	})
 }
 
-// poolsNamed returns all pools, or the one that is named.
+// poolsNamed returns all pools, or those of a name.
 func poolsNamed(ctx context.Context, c *api.Client, name string) ([]*lnsv1.Pool, error) {
 	reply, err := c.Pools(ctx, &lnsv1.PoolsRequest{})
 	if err != nil || name == "" {
 		return reply.GetPools(), err
 	}
+	var found []*lnsv1.Pool // of IPv4 and of IPv6
 	for _, p := range reply.Pools {
 		if p.Name == name {
-			return []*lnsv1.Pool{p}, nil
+			found = append(found, p)
 		}
 	}
-	return nil, notFound("pool", name)
+	if len(found) == 0 {
+		return nil, notFound("pool", name)
+	}
+	return found, nil
 }
 
 // leaseTable prints addresses that are in use, and free ones that are kept for the
@@ -77,14 +81,22 @@ func (a *app) leaseTable(ctx context.Context, c *api.Client, pool string) error 
 
 func (a *app) poolTable(pools []*lnsv1.Pool) error {
 	t := &table{w: a.env.Out, columns: []column{
-		{"Pool", 12, false}, {"Size", 8, true}, {"Used", 8, true}, {"Reserved", 8, true}, {"Free", 8, true}, {"Prefixes", 0, false}}}
+		{"Pool", 12, false}, {"Gives", 5, false}, {"Size", 8, true}, {"Used", 8, true}, {"Reserved", 8, true}, {"Free", 8, true}, {"Prefixes", 0, false}}}
 	for _, p := range pools {
-		err := t.row(p.Name, count(p.Size), count(p.Used), count(p.Reserved), count(free(p)), strings.Join(p.Prefixes, ", "))
+		err := t.row(p.Name, gives(p), count(p.Size), count(p.Used), count(p.Reserved), count(free(p)), strings.Join(p.Prefixes, ", "))
 		if err != nil {
 			return err
 		}
 	}
 	return t.head()
+}
+
+// gives is what a pool is of: IPv4 addresses, or IPv6 prefixes of a length.
+func gives(p *lnsv1.Pool) string {
+	if p.Length == 0 {
+		return "IPv4"
+	}
+	return fmt.Sprintf("/%d", p.Length)
 }
 
 // free is what can still be given out: reserved addresses never are.
@@ -106,10 +118,12 @@ func eachLease(ctx context.Context, c *api.Client, pool string, f func(*lnsv1.Le
 type jsonPool struct {
 	Name     string   `json:"name"`
 	Prefixes []string `json:"prefixes"`
-	Size     uint64   `json:"size"`
-	Used     uint64   `json:"used"`
-	Reserved uint64   `json:"reserved"`
-	Free     uint64   `json:"free"`
+	// Length is that of the IPv6 prefixes given out, 0 in a pool of IPv4 addresses.
+	Length   uint32 `json:"length"`
+	Size     uint64 `json:"size"`
+	Used     uint64 `json:"used"`
+	Reserved uint64 `json:"reserved"`
+	Free     uint64 `json:"free"`
 	// Leases is left out of a summary.
 	Leases *[]jsonLease `json:"leases,omitempty"`
 }
@@ -127,10 +141,13 @@ type jsonLease struct {
 func (a *app) poolsJSON(ctx context.Context, c *api.Client, pools []*lnsv1.Pool) error {
 	out := &jsonList{w: a.env.Out}
 	for _, p := range pools {
-		j := jsonPool{Name: p.Name, Prefixes: list(p.Prefixes), Size: p.Size, Used: p.Used, Reserved: p.Reserved, Free: free(p)}
+		j := jsonPool{Name: p.Name, Prefixes: list(p.Prefixes), Length: p.Length, Size: p.Size, Used: p.Used, Reserved: p.Reserved, Free: free(p)}
 		if !a.summary {
 			leases := []jsonLease{}
 			err := eachLease(ctx, c, p.Name, func(l *lnsv1.Lease) error {
+				if prefix := strings.Contains(l.Address, "/"); prefix != (p.Length > 0) {
+					return nil // of the other pool of the name
+				}
 				leases = append(leases, jsonLease{l.Address, l.InUse, l.TunnelId, l.SessionId, l.User, moment(l.Since)})
 				return nil
 			})

@@ -124,6 +124,12 @@ func sessionFields(s *lnsv1.SessionInfo) []field {
 		{"IP address", or(s.Address, "none")},
 		{"Routes", or(strings.Join(s.Routes, ", "), "none")},
 		{"DNS", or(strings.Join(s.Dns, ", "), "none")},
+		{"IPv6 prefix", or(strings.Join(append(s.GetNetwork6().GetPrefixes(), s.GetNetwork6().GetAddresses()...), ", "), "none")},
+		{"Delegated", or(strings.Join(s.GetNetwork6().GetDelegated(), ", "), "none")},
+		{"IPv6 routes", or(strings.Join(s.GetNetwork6().GetRoutes(), ", "), "none")},
+		{"IPv6 DNS", or(strings.Join(s.GetNetwork6().GetDns(), ", "), "none")},
+		{"Interface ID", or(s.GetNetwork6().GetInterfaceId(), "none")},
+		{"DHCPv6", or(leases6(s), "none")},
 		{"Fast path", yesNo(s.FastPath)},
 		{"LAC", fmt.Sprintf("%s (%s)", s.Lac, or(s.LacName, "no name"))},
 		{"Tunnel", fmt.Sprintf("%d, peer's %d", s.TunnelId, s.PeerTunnelId)},
@@ -139,14 +145,26 @@ func sessionFields(s *lnsv1.SessionInfo) []field {
 		{"Interim interval", limit(s.InterimInterval)},
 		{"Downloaded", fmt.Sprintf("%d bytes, %d packets, %d dropped", n.GetDownBytes(), n.GetDownPackets(), n.GetDownDropped())},
 		{"Uploaded", fmt.Sprintf("%d bytes, %d packets, %d dropped", n.GetUpBytes(), n.GetUpPackets(), n.GetUpDropped())},
+		{"Downloaded IPv6", fmt.Sprintf("%d bytes, %d packets", n.GetDownBytes6(), n.GetDownPackets6())},
+		{"Uploaded IPv6", fmt.Sprintf("%d bytes, %d packets", n.GetUpBytes6(), n.GetUpPackets6())},
 		{"MRU and MTU", fmt.Sprintf("%d and %d bytes", s.Mru, s.Mtu)},
 		{"Magic numbers", fmt.Sprintf("%08x, peer's %08x", s.LocalMagic, s.PeerMagic)},
 		{"Framing", framing(s.GetFraming())},
-		{"Intercepted", yesNo(s.Intercepted)},
-		{"Throttled", yesNo(s.Throttled)},
-		{"Walled garden", yesNo(s.Gardened)},
 	}
-	return fs
+	return append(fs, servicesFields(s)...)
+}
+
+// leases6 lists what the subscriber's DHCPv6 client has, and for how long.
+func leases6(s *lnsv1.SessionInfo) string {
+	var parts []string
+	for _, l := range s.GetNetwork6().GetLeases() {
+		left := "expired"
+		if l.Until > s.Now {
+			left = "for " + span(since(s.Now, l.Until))
+		}
+		parts = append(parts, l.Prefix+" "+left)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // framing names the optional parts of data packets' headers.
@@ -212,6 +230,36 @@ type jsonSession struct {
 	Throttled       bool        `json:"throttled"`
 	Gardened        bool        `json:"gardened"`
 	IPv6            bool        `json:"ipv6"`
+	// The members below are what is done to the packets; the interception is told only
+	// to those who may intercept.
+	UpRate     jsonRate `json:"up_rate"`
+	DownRate   jsonRate `json:"down_rate"`
+	FilterUp   string   `json:"filter_up"`
+	FilterDown string   `json:"filter_down"`
+	Garden     string   `json:"garden"`
+	Intercept  string   `json:"intercept,omitempty"`
+	// The members below are the IPv6 part; up and down count it within the sums above.
+	InterfaceID  string       `json:"interface_id"`
+	Prefixes6    []string     `json:"prefixes6"`
+	Addresses6   []string     `json:"addresses6"`
+	Delegated    []string     `json:"delegated"`
+	Routes6      []string     `json:"routes6"`
+	DNS6         []string     `json:"dns6"`
+	Leases6      []jsonLease6 `json:"leases6"`
+	UpPackets6   uint64       `json:"up_packets6"`
+	UpBytes6     uint64       `json:"up_bytes6"`
+	DownPackets6 uint64       `json:"down_packets6"`
+	DownBytes6   uint64       `json:"down_bytes6"`
+}
+
+type jsonLease6 struct {
+	Prefix string `json:"prefix"`
+	Until  moment `json:"until"`
+}
+
+type jsonRate struct {
+	Bits  uint64 `json:"bits_per_second"`
+	Burst uint32 `json:"burst_bytes"`
 }
 
 type jsonFraming struct {
@@ -222,8 +270,15 @@ type jsonFraming struct {
 }
 
 func sessionJSON(s *lnsv1.SessionInfo) jsonSession {
-	n, f := s.GetCounters(), s.GetFraming()
+	n, f, six, x := s.GetCounters(), s.GetFraming(), s.GetNetwork6(), s.GetServices()
+	leases := []jsonLease6{}
+	for _, l := range six.GetLeases() {
+		leases = append(leases, jsonLease6{l.Prefix, moment(l.Until)})
+	}
 	return jsonSession{
+		InterfaceID: six.GetInterfaceId(), Prefixes6: list(six.GetPrefixes()), Addresses6: list(six.GetAddresses()),
+		Delegated: list(six.GetDelegated()), Routes6: list(six.GetRoutes()), DNS6: list(six.GetDns()), Leases6: leases,
+		UpPackets6: n.GetUpPackets6(), UpBytes6: n.GetUpBytes6(), DownPackets6: n.GetDownPackets6(), DownBytes6: n.GetDownBytes6(),
 		SID: s.Sid, TID: s.TunnelId, SessionID: s.SessionId, PeerTunnelID: s.PeerTunnelId, PeerSessionID: s.PeerSessionId,
 		State: s.State, User: s.User, UserVerified: s.UserVerified, AuthMethod: s.AuthMethod,
 		Address: s.Address, Routes: list(s.Routes), DNS: list(s.Dns), VRF: s.Vrf, LAC: s.Lac, LACName: s.LacName,
@@ -237,6 +292,8 @@ func sessionJSON(s *lnsv1.SessionInfo) jsonSession {
 		LastSeen: moment(n.GetLastSeen()), MRU: s.Mru, MTU: s.Mtu, LocalMagic: s.LocalMagic, PeerMagic: s.PeerMagic,
 		Framing:  jsonFraming{f.GetLength(), f.GetSequence(), f.GetAddressControl(), f.GetCompressProtocol()},
 		FastPath: s.FastPath, Intercepted: s.Intercepted, Throttled: s.Throttled, Gardened: s.Gardened, IPv6: s.Ipv6,
+		UpRate: jsonRate{x.GetUp().GetBits(), x.GetUp().GetBurst()}, DownRate: jsonRate{x.GetDown().GetBits(), x.GetDown().GetBurst()},
+		FilterUp: x.GetFilterUp(), FilterDown: x.GetFilterDown(), Garden: x.GetGarden(), Intercept: x.GetIntercept(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cilium/ebpf/link"
 )
@@ -199,4 +200,29 @@ func (m *Maps) Attached() ([]Attachment, error) {
 		}
 	}
 	return list, nil
+}
+
+// DropStrangers detaches the program of an earlier process from devices that this one
+// has not attached to.
+func (m *Maps) DropStrangers() error {
+	if m.cfg.PinPath == "" {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	held := make(map[string]bool)
+	for ifindex, a := range m.links {
+		held[linkName(ifindex, a.mode)] = true
+	}
+	entries, err := os.ReadDir(m.cfg.PinPath)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), linkPrefix) && !held[e.Name()] {
+			errs = append(errs, dropPinned(filepath.Join(m.cfg.PinPath, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }

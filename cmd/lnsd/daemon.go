@@ -14,6 +14,8 @@ import (
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/events"
+	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/tun"
@@ -30,12 +32,19 @@ type daemon struct {
 	started time.Time
 
 	inboxes     *engine.Inboxes
+	accounting  *accounting
 	subscribers *subscribers
-	socket      *udp.Socket
+	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
+	gardens     *garden.Gardens
+	grants      *grants
 	engine      *engine.Engine
+	events      *events.Log
 	listener    net.Listener
+	remote      *remote // nil: managed from this host only
+
+	ipv6 bool // subscribers' IPv6 is carried
 
 	closers []func() error // in the order of opening
 }
@@ -50,26 +59,32 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 			d = nil
 		}
 	}()
-	epoch := uint32(d.started.Unix())
+	var epoch uint32
+	if d.accounting, epoch, err = openAccounting(c, d.started, log.Named("accounting")); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.accounting.close)
 	shards := c.Engine.Shards
 	if shards == 0 {
 		shards = runtime.GOMAXPROCS(0)
 	}
 	d.inboxes = engine.NewInboxes(shards)
+	d.events = events.NewLog(eventsKept)
 
-	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, log.Named("auth")); err != nil {
+	if d.subscribers, err = openSubscribers(c, epoch, d.authDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
 
-	if d.socket, err = udp.Listen(udp.Config{
+	if d.socket, err = udp.ListenPair(udp.Config{
 		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF,
-	}); err != nil {
+	}, bindAddress6(c)); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
-	slow := slowPathConfig(c)
+	d.ipv6 = servesIPv6(c, d.subscribers)
+	slow := slowPathConfig(c, d.ipv6)
 	// Asked for sessions alone, of which there are none before the fast path is open.
 	slow.Sequences = func(slot uint32) session.Sequence { return d.fast.Sequence(slot) }
 	if d.slow, err = tun.Open(slow, func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
@@ -81,12 +96,28 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.closers = append(d.closers, d.fast.Close)
+	if _, err = d.setFilters(c); err != nil {
+		return d, err
+	}
+
+	d.gardens = garden.New(gardenConfig(c, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
+	d.closers = append(d.closers, func() error { return d.gardens.Close(false) })
+	d.grants = newGrants(c, d.gardens, log.Named("grants"))
 
 	if d.engine, err = d.openEngine(c, epoch); err != nil {
 		return d, err
 	}
 	d.engine.Drain(c.Engine.Drain)
+	if err = d.settle(); err != nil {
+		return d, err
+	}
 
+	if d.remote, err = openRemote(&c.Management); err != nil {
+		return d, err
+	}
+	if d.remote != nil {
+		d.closers = append(d.closers, func() error { return ignoreClosed(d.remote.listener.Close()) })
+	}
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
 	}
@@ -99,24 +130,34 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	if err != nil {
 		return nil, err
 	}
+	prefixes, err := prefixPools(c)
+	if err != nil {
+		return nil, err
+	}
 	senders := make([]engine.Sender, d.inboxes.Shards())
 	for i := range senders {
 		// Numbered data sessions share their Ns with the slow path's packets.
 		senders[i] = d.slow.Sequenced(d.socket.NewControlSender())
 	}
 	return engine.New(engine.Config{
-		Policy:      enginePolicy(c),
+		Policy:      enginePolicy(c, d.ipv6),
 		Pools:       pools,
+		Prefixes:    prefixes,
 		MaxSessions: uint32(c.Limits.Sessions),
 		Epoch:       epoch,
 	}, d.inboxes, engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
-		Accountant:    d.subscribers.accountant(),
-		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
+		Accountant:    d.accounting,
+		Observer:      d.events,
+		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens},
+		Services:      d.grants,
 		Gate:          d.fast,
 		Send:          senders,
 	}, d.log.Named("engine"))
 }
+
+// authDone takes the answers to logins, of which there are none before the engine.
+func (d *daemon) authDone(r *session.AuthResult) { d.inboxes.AuthDone(d.grants.admit(r)) }
 
 // pools makes the address pools. Our own addresses are never given out.
 func pools(c *config.Config) ([]*pool.Pool, error) {
@@ -151,11 +192,19 @@ func bindAddress(c *config.Config) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
+// bindAddress6 is the zero value without IPv6 LACs.
+func bindAddress6(c *config.Config) netip.AddrPort {
+	if !c.L2TP.BindAddress6.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(c.L2TP.BindAddress6, c.L2TP.Port)
+}
+
 // slowPathQueues bounds the queues of the slow path: what it carries beside XDP
 // does not need every processor of a large machine.
 const slowPathQueues = 4
 
-func slowPathConfig(c *config.Config) tun.Config {
+func slowPathConfig(c *config.Config, ipv6 bool) tun.Config {
 	t := tun.Config{
 		Name:       c.SlowPath.Device,
 		Address:    c.SlowPath.Address,
@@ -174,6 +223,10 @@ func slowPathConfig(c *config.Config) tun.Config {
 	}
 	for _, p := range c.Pools {
 		t.Pools = append(t.Pools, p.Prefixes...)
+	}
+	if ipv6 {
+		t.IPv6, t.Address6 = true, address6(c)
+		t.Pools = append(t.Pools, routes6(c)...)
 	}
 	return t
 }
@@ -194,10 +247,8 @@ const accountingGrace = 5 * time.Second
 func (d *daemon) closeSubscribers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), accountingGrace)
 	defer cancel()
-	if err := d.subscribers.close(ctx); err != nil {
-		return fmt.Errorf("accounting records were not delivered: %w", err)
-	}
-	return nil
+	d.accounting.drain(ctx)
+	return d.subscribers.close(ctx)
 }
 
 func ignoreClosed(err error) error {

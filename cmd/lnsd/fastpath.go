@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lnsd/lnsd/control/acl"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/dataplane"
 	"github.com/lnsd/lnsd/control/engine"
@@ -23,8 +24,16 @@ type fastPath interface {
 	engine.Gate
 	// AllowLACs gives the sources that tunnels may be asked for from; none for any.
 	AllowLACs([]netip.Prefix) error
+	// SetFilters puts access lists in force; left are those that stay for the
+	// sessions that are held to them.
+	SetFilters([]acl.Set) (left []string, err error)
+	FilterHits(name string) [acl.Families][]uint64
 	Modes() []dataplane.Mode
 	Counts() []session.Count
+	// Settle is called once, before anything else.
+	Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort) ([]dataplane.Left, error)
+	// Forget makes Close leave nothing behind.
+	Forget()
 	Close() error
 }
 
@@ -45,14 +54,17 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 	cfg := dataplane.Config{
 		PinPath:     c.XDP.PinPath,
 		MaxSessions: uint32(c.Limits.Sessions),
-		Locals:      []netip.AddrPort{d.socket.LocalAddr()},
+		Outer6:      c.L2TP.BindAddress6.IsValid(),
+		Locals:      d.socket.LocalAddrs(),
 		Interfaces:  c.XDP.Interfaces,
 		Ignore:      []string{d.slow.Name()},
+		IPv6:        d.ipv6,
 		UDPChecksum: c.L2TP.UDPChecksum,
 		LACSources:  lacSources(c),
 		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},
 
 		DontFragment: c.L2TP.OuterDF,
+		Persist:      true,
 	}
 	switch c.Sessions.Hairpin {
 	case config.HairpinDeny:

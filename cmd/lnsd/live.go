@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 )
 
@@ -32,6 +33,17 @@ func (l *live) text() string {
 	return l.config.Show()
 }
 
+// dumpSpeed logs what is forwarded in a second, where that is asked for.
+func (l *live) dumpSpeed(t api.Traffic) {
+	l.mu.Lock()
+	on := l.config.Accounting.DumpSpeed
+	l.mu.Unlock()
+	if on {
+		l.d.log.Info("bandwidth", zap.Float64("up_mbit", t.UpBits/1e6), zap.Float64("down_mbit", t.DownBits/1e6),
+			zap.Float64("up_packets", t.UpPackets), zap.Float64("down_packets", t.DownPackets))
+	}
+}
+
 // hostname is the name we go by.
 func (l *live) hostname() string {
 	l.mu.Lock()
@@ -49,7 +61,7 @@ func (l *live) reload(context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := enginePolicy(c).Validate(); err != nil {
+	if err := enginePolicy(c, l.d.ipv6).Validate(); err != nil {
 		return nil, err
 	}
 	if err := l.d.subscribers.reload(c); err != nil {
@@ -58,16 +70,23 @@ func (l *live) reload(context.Context) ([]string, error) {
 	if err := l.sink.Reopen(); err != nil {
 		return nil, err
 	}
-	if err := l.d.engine.Reload(enginePolicy(c)); err != nil {
+	if err := l.d.engine.Reload(enginePolicy(c, l.d.ipv6)); err != nil {
 		return nil, err
 	}
 	if err := l.d.fast.AllowLACs(lacSources(c)); err != nil {
 		return nil, err
 	}
+	notes, err := l.d.setFilters(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.d.gardens.Reload(gardens(c), c.Files.BuildGarden); err != nil {
+		notes = append(notes, err.Error())
+	}
+	l.d.grants.reload(c)
 	l.d.engine.Drain(c.Engine.Drain)
 	l.level.SetLevel(logLevel(int(c.Log.Level) + l.flags.verbose))
 
-	var notes []string
 	for _, w := range warnings {
 		notes = append(notes, w.String())
 	}

@@ -18,11 +18,16 @@ type volume struct {
 type rates struct {
 	read func() volume
 
+	// each, if given, is told the figures of every second.
+	each func(api.Traffic)
+
 	mu     sync.Mutex
 	result api.Traffic
 }
 
-func newRates(read func() volume) *rates { return &rates{read: read} }
+func newRates(read func() volume, each func(api.Traffic)) *rates {
+	return &rates{read: read, each: each}
+}
 
 func (r *rates) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
@@ -37,12 +42,16 @@ func (r *rates) run(ctx context.Context) {
 		now, v := time.Now(), r.read()
 		s := now.Sub(at).Seconds()
 		per := func(new, old uint64) float64 { return float64(new-old) / s }
-		r.mu.Lock()
-		r.result = api.Traffic{
+		t := api.Traffic{
 			UpBits: 8 * per(v.upBytes, last.upBytes), DownBits: 8 * per(v.downBytes, last.downBytes),
 			UpPackets: per(v.upPackets, last.upPackets), DownPackets: per(v.downPackets, last.downPackets),
 		}
+		r.mu.Lock()
+		r.result = t
 		r.mu.Unlock()
+		if r.each != nil {
+			r.each(t)
+		}
 		last, at = v, now
 	}
 }

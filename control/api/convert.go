@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lnsd/lnsd/control/api/lnsv1"
@@ -25,7 +27,8 @@ func statusMessage(s Status, now time.Time) *lnsv1.StatusReply {
 	return m
 }
 
-func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
+// sessionMessage shows a session; intercept says whether an interception may be seen.
+func sessionMessage(v *session.View, now time.Time, intercept bool) *lnsv1.SessionInfo {
 	var services session.Services
 	if v.Services != nil {
 		services = *v.Services
@@ -43,7 +46,9 @@ func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
 			UpPackets: v.Counters.UpPackets, UpBytes: v.Counters.UpBytes,
 			DownPackets: v.Counters.DownPackets, DownBytes: v.Counters.DownBytes,
 			UpDropped: v.Counters.UpDropped, DownDropped: v.Counters.DownDropped,
-			LastSeen: stamp(v.Counters.LastSeen),
+			LastSeen:   stamp(v.Counters.LastSeen),
+			UpPackets6: v.Counters.UpPackets6, UpBytes6: v.Counters.UpBytes6,
+			DownPackets6: v.Counters.DownPackets6, DownBytes6: v.Counters.DownBytes6,
 		},
 		SessionTimeout: int64(v.SessionTimeout), IdleTimeout: int64(v.IdleTimeout),
 		InterimInterval: int64(v.InterimInterval),
@@ -52,9 +57,34 @@ func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
 			AddressControl: v.Framing.AddressControl, CompressProtocol: v.Framing.CompressProtocol,
 		},
 		Mru: uint32(v.MRU), Mtu: uint32(v.MTU), LocalMagic: v.LocalMagic, PeerMagic: v.PeerMagic,
+		Services: servicesMessage(v.Services, intercept), Intercepted: intercept && services.Intercept.IsValid(),
 		Throttled: services.Up.Limited() || services.Down.Limited(), Gardened: services.Garden != "",
-		FastPath: v.FastPath, Ipv6: v.IPv6 != nil, Now: stamp(now),
+		FastPath: v.FastPath, Ipv6: v.IPv6 != nil, Network6: networkMessage(v), Now: stamp(now),
 	}
+}
+
+func networkMessage(v *session.View) *lnsv1.Network6 {
+	n := v.IPv6
+	if n == nil {
+		return nil
+	}
+	m := &lnsv1.Network6{
+		InterfaceId: interfaceText(n.InterfaceID), Prefixes: prefixTexts(n.Prefixes), Delegated: prefixTexts(n.Delegated),
+		Addresses: addrTexts(n.Addresses), Routes: prefixTexts(n.Routes), Dns: addrTexts(n.DNS),
+	}
+	for _, l := range v.Leases6 {
+		m.Leases = append(m.Leases, &lnsv1.Lease6{Prefix: l.Prefix.String(), Until: stamp(l.Until)})
+	}
+	return m
+}
+
+// interfaceText writes an interface identifier as the last half of an address.
+func interfaceText(id [8]byte) string {
+	var parts []string
+	for i := 0; i < len(id); i += 2 {
+		parts = append(parts, strconv.FormatUint(uint64(id[i])<<8|uint64(id[i+1]), 16))
+	}
+	return strings.Join(parts, ":")
 }
 
 func tunnelMessage(v *session.TunnelView, now time.Time) *lnsv1.TunnelInfo {
@@ -80,13 +110,17 @@ func tunnelMessage(v *session.TunnelView, now time.Time) *lnsv1.TunnelInfo {
 func poolMessage(v *session.PoolView) *lnsv1.Pool {
 	return &lnsv1.Pool{
 		Name: utf8Text(v.Name), Prefixes: prefixTexts(v.Prefixes),
-		Size: uint64(v.Size), Used: uint64(v.Used), Reserved: uint64(v.Reserved),
+		Size: uint64(v.Size), Used: uint64(v.Used), Reserved: uint64(v.Reserved), Length: uint32(v.Length),
 	}
 }
 
 func leaseMessage(v *session.LeaseView, now time.Time) *lnsv1.Lease {
+	address := addrText(v.Address)
+	if v.Prefix.IsValid() {
+		address = v.Prefix.String()
+	}
 	return &lnsv1.Lease{
-		Pool: utf8Text(v.Pool), Address: addrText(v.Address), InUse: v.InUse,
+		Pool: utf8Text(v.Pool), Address: address, InUse: v.InUse,
 		TunnelId: uint32(v.Ref.TunnelID), SessionId: uint32(v.Ref.SessionID),
 		User: utf8Text(v.User), Since: stamp(v.Since), Now: stamp(now),
 	}
@@ -99,6 +133,8 @@ func serverMessage(v *session.AuthServerView) *lnsv1.RadiusServer {
 		Accepts: v.Accepts, Rejects: v.Rejects, Responses: v.Responses, Timeouts: v.Timeouts,
 		BadAnswers: v.BadAnswers, RttP50: int64(v.RTT50), RttP99: int64(v.RTT99),
 		MessageAuthenticator: v.MessageAuthenticator,
+		Group:                v.Group, Priority: uint32(v.Priority), Weight: uint32(v.Weight),
+		StatusSent: v.StatusSent, StatusAnswers: v.StatusAnswers,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/lnsd/lnsd/control/acl"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -27,15 +28,22 @@ type Config struct {
 	PPP        PPP
 	DNS        DNS
 	RADIUS     RADIUS
+	AAA        AAA
+	Accounting Accounting
 	Pools      []Pool
-	Sessions   Sessions
-	Limits     Limits
-	SlowPath   SlowPath
-	XDP        XDP
-	Management Management
-	Engine     Engine
-	Log        Log
-	Files      Files
+	// AccessLists are in the order of the file, those of either family.
+	AccessLists []acl.List
+	Gardens     Gardens
+	IPv6        IPv6
+	Pools6      []Pool6
+	Sessions    Sessions
+	Limits      Limits
+	SlowPath    SlowPath
+	XDP         XDP
+	Management  Management
+	Engine      Engine
+	Log         Log
+	Files       Files
 }
 
 // L2TP holds what concerns control connections and L2TP data headers.
@@ -43,7 +51,10 @@ type L2TP struct {
 	// BindAddress is where L2TP is received and sent from; zero listens on every
 	// address and answers from the one that was asked.
 	BindAddress netip.Addr
-	Port        uint16
+	// BindAddress6 is the same for LACs that speak IPv6, :: being every address;
+	// the zero value does not listen there.
+	BindAddress6 netip.Addr
+	Port         uint16
 	// Secret authenticates tunnels of LACs that have none of their own; empty
 	// means none.
 	Secret Secret
@@ -116,6 +127,8 @@ type RADIUS struct {
 	PrimaryPort, SecondaryPort uint16 // authentication; accounting is one more
 	Secret                     Secret
 	Accounting                 bool
+	// TunnelAccounting sends records of tunnels and links too.
+	TunnelAccounting bool
 	// AccountingOn sends Accounting-On at start and Accounting-Off at shutdown.
 	AccountingOn bool
 	// Interim is the default period of interim records; 0 sends none.
@@ -130,6 +143,21 @@ type RADIUS struct {
 	MessageAuthenticator Auto
 	// BindMin and BindMax bound our source ports; both 0 leave it to the kernel.
 	BindMin, BindMax uint16
+}
+
+// Accounting says where the subscribers' usage is kept besides RADIUS.
+type Accounting struct {
+	// Spool is the directory of records that are not confirmed, SpoolSize its bound
+	// in MiB. Sync is how often it is brought to the disk; 0: before anything is sent.
+	Spool     string
+	SpoolSize int
+	Sync      time.Duration
+	// Dir is the directory of l2tpns' usage files, empty for none; Origin adds a
+	// column to them.
+	Dir    string
+	Origin bool
+	// DumpSpeed logs the traffic every second.
+	DumpSpeed bool
 }
 
 // RADIUSServer is one server's pair of ports.
@@ -171,6 +199,9 @@ type Sessions struct {
 	SetupTimeout time.Duration
 	// Hairpin is what becomes of packets from one subscriber to another.
 	Hairpin Hairpin
+	// UnknownFilter is what a login means that names an access list which is not
+	// there.
+	UnknownFilter UnknownFilter
 }
 
 // Limits are ceilings; beyond them calls and tunnels are refused.
@@ -208,6 +239,10 @@ type XDP struct {
 // Management is how operators reach the daemon.
 type Management struct {
 	Socket string // path of the Unix socket
+	// Remote is where daemons are managed from afar; the zero value is nowhere.
+	Remote netip.AddrPort
+	// The files by which both ends of a remote connection know each other.
+	RemoteCertificate, RemoteKey, RemoteAuthority string
 }
 
 // Engine holds what concerns the daemon itself.
@@ -228,6 +263,9 @@ type Log struct {
 // Files are the files found beside the startup-config; empty where there is none.
 type Files struct {
 	StartupConfig, IPPool, ChapSecrets string
+	// BuildGarden is a script, or a file of nftables, that completes the rules of
+	// walled gardens.
+	BuildGarden string
 }
 
 // Gateway is our address as IPCP tells it to subscribers: peer_address, else

@@ -36,15 +36,12 @@ func legacySettings() map[string]legacySetting {
 	on := []string{"yes", "true", "on", "1"}
 	note := func(n string) legacySetting { return legacySetting{note: n} }
 	m := map[string]legacySetting{
-		"accounting_dir":              note(notHere + "; radius_accounting keeps the account"),
-		"account_all_origin":          {notHere, off},
 		"auth_tunnel_change_addr_src": {"is refused: a tunnel's addresses stay fixed for its life (RFC 2661 section 8.1)", off},
 		"bind_multi_address":          note("is not used: leave bind_address unset to receive on every address"),
 		"cleanup_interval":            note(notNeeded + ": every session has its own timers"),
 		"cli_bind_address":            note(notNeeded + ": lnsctl talks over the Unix socket (set socket)"),
 		"disable_lac_func":            {notHere, on},
 		"disable_no_spoof":            {"is not used: packets with a foreign source are always dropped", off},
-		"dump_speed":                  {"is not used: \"lnsctl uptime\" shows the speed", off},
 		"guest_account":               note("is not used: duplicate_users says what a second login does"),
 		"lock_pages":                  {notNeeded + ": LimitMEMLOCK and MemorySwapMax of the service do this", off},
 		"multi_hostname":              note(notHere + "; hostname sets the one name"),
@@ -68,8 +65,6 @@ func legacySettings() map[string]legacySetting {
 			"cluster_hb_interval", "cluster_hb_timeout", "cluster_master_min_adv"},
 		"BGP " + notHere: {"as_number", "bgp_peer1", "bgp_peer1_as", "bgp_peer2", "bgp_peer2_as",
 			"nexthop", "nexthop6", "nexthop_address", "nexthop6_address"},
-		"IPv6 for subscribers " + notHere: {"ipv6_prefix", "primary_ipv6_dns", "secondary_ipv6_dns", "default_ipv6_domain_list",
-			"dhcp6_preferred_lifetime", "dhcp6_valid_lifetime", "dhcp6_server_duid", "dns6_lifetime"},
 		"handing sessions on " + notHere: {"bind_address_remotelns", "bind_portremotelns"},
 		"PPPoE " + notHere: {"pppoe_if_to_bind", "pppoe_service_name", "pppoe_ac_name",
 			"pppoe_only_equal_svc_name"},
@@ -83,16 +78,12 @@ func legacySettings() map[string]legacySetting {
 }
 
 func legacyCommands() map[string]string {
-	const acl = "access lists are not available in this version"
 	const bgp = "BGP is not available in this version"
 	return map[string]string{
 		"load":       "plugins are not used; what is built in needs no loading",
 		"remove":     "plugins are not used",
 		"router":     bgp,
 		"neighbour":  bgp,
-		"ip":         acl,
-		"permit":     acl,
-		"deny":       acl,
 		"setforward": "handing sessions on is not available in this version",
 		"exit":       "",
 		"end":        "",

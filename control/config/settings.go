@@ -28,6 +28,8 @@ func l2tpSettings() []Setting {
 	return []Setting{
 		row("bind_address", address(true), func(c *Config) *netip.Addr { return &c.L2TP.BindAddress }, "0.0.0.0", Restart,
 			"Address that L2TP is received on and sent from; 0.0.0.0 for all."),
+		row("bind_address6", listenAddress6(), func(c *Config) *netip.Addr { return &c.L2TP.BindAddress6 }, "none", Restart,
+			"IPv6 address that L2TP is received on and sent from besides; :: for all."),
 		row("l2tp_port", number[uint16]("", 1, 65535), func(c *Config) *uint16 { return &c.L2TP.Port }, "1701", Restart,
 			"UDP port that L2TP is received on."),
 		secretRow(row("l2tp_secret", secret(maxString), func(c *Config) *Secret { return &c.L2TP.Secret }, "", NewOnly,
@@ -131,6 +133,8 @@ func radiusSettings() []Setting {
 			"Send accounting records."),
 		row("radius_accounting_on", boolean(), func(c *Config) *bool { return &c.RADIUS.AccountingOn }, "yes", Restart,
 			"Send Accounting-On at start and Accounting-Off at shutdown."),
+		row("radius_tunnel_accounting", boolean(), func(c *Config) *bool { return &c.RADIUS.TunnelAccounting }, "no", NewOnly,
+			"Send accounting records of tunnels, and of the calls in them, besides those of sessions (RFC 2867)."),
 		row("radius_interim", seconds(0, year), func(c *Config) *time.Duration { return &c.RADIUS.Interim }, "0", NewOnly,
 			"Period of interim accounting records; 0 sends none."),
 		row("radius_timeout", seconds(100*time.Millisecond, time.Minute), func(c *Config) *time.Duration { return &c.RADIUS.Timeout }, "2", Restart,
@@ -148,6 +152,23 @@ func radiusSettings() []Setting {
 	}
 }
 
+func accountingSettings() []Setting {
+	return []Setting{
+		row("accounting_spool", filePath(), func(c *Config) *string { return &c.Accounting.Spool }, "/var/lib/lnsd/accounting", Restart,
+			"Directory that keeps accounting records until a server has confirmed them."),
+		row("accounting_spool_size", number[int]("MiB", 16, 1<<20), func(c *Config) *int { return &c.Accounting.SpoolSize }, "1024", Restart,
+			"Size of accounting_spool at which records are refused: interim ones from three quarters of it on, Stops last."),
+		row("accounting_sync", seconds(0, time.Minute), func(c *Config) *time.Duration { return &c.Accounting.Sync }, "1", Restart,
+			"How often accounting_spool is brought to the disk, for the case that the host dies; 0 before anything is sent."),
+		row("accounting_dir", dirPath(), func(c *Config) *string { return &c.Accounting.Dir }, "", Restart,
+			"Directory for a file of every subscriber's traffic each five minutes, as l2tpns writes it; none for no files."),
+		row("account_all_origin", boolean(), func(c *Config) *bool { return &c.Accounting.Origin }, "no", Restart,
+			"Add the column of origins to the files in accounting_dir."),
+		row("dump_speed", boolean(), func(c *Config) *bool { return &c.Accounting.DumpSpeed }, "no", Live,
+			"Log the traffic of all subscribers every second."),
+	}
+}
+
 func sessionSettings() []Setting {
 	return []Setting{
 		row("duplicate_users", enum(duplicateWords()), func(c *Config) *session.DuplicatePolicy { return &c.Sessions.Duplicates }, "kick", NewOnly,
@@ -162,6 +183,8 @@ func sessionSettings() []Setting {
 			"Longest time without user traffic where RADIUS sets none; 0 for no limit."),
 		row("setup_timeout", seconds(time.Second, time.Hour), func(c *Config) *time.Duration { return &c.Sessions.SetupTimeout }, "120", NewOnly,
 			"Time in which a session must come up."),
+		row("unknown_filter", enum(unknownFilterWords()), func(c *Config) *UnknownFilter { return &c.Sessions.UnknownFilter }, "ignore", Live,
+			"A login that names an access list which is not defined: ignore the list, or refuse the login."),
 	}
 }
 
@@ -224,6 +247,14 @@ func systemSettings() []Setting {
 			"BPF file system directory of the data plane's maps and programs."),
 		row("socket", filePath(), func(c *Config) *string { return &c.Management.Socket }, "/run/lnsd/lnsd.sock", Restart,
 			"Unix socket that lnsctl connects to."),
+		row("remote_address", listenAddress(), func(c *Config) *netip.AddrPort { return &c.Management.Remote }, "", Restart,
+			"Address that lnsctl --server connects to from afar, over TLS with certificates of both ends; without it there is only the socket."),
+		row("remote_certificate", filePath(), func(c *Config) *string { return &c.Management.RemoteCertificate }, "/etc/lnsd/tls/server.crt", Restart,
+			"Certificate of this daemon for remote_address; like the other two files it is read again when it has changed."),
+		row("remote_key", filePath(), func(c *Config) *string { return &c.Management.RemoteKey }, "/etc/lnsd/tls/server.key", Restart,
+			"Key of remote_certificate."),
+		row("remote_authority", filePath(), func(c *Config) *string { return &c.Management.RemoteAuthority }, "/etc/lnsd/tls/ca.crt", Restart,
+			"Certificate of the authority that signs those of the operators."),
 		row("shards", number[int]("", 0, 256), func(c *Config) *int { return &c.Engine.Shards }, "0", Restart,
 			"Goroutines that tunnels are spread over; 0 for one per CPU."),
 		row("drain", boolean(), func(c *Config) *bool { return &c.Engine.Drain }, "no", Live,

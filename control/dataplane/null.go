@@ -1,6 +1,10 @@
 package dataplane
 
-import "github.com/lnsd/lnsd/control/session"
+import (
+	"net/netip"
+
+	"github.com/lnsd/lnsd/control/session"
+)
 
 // Null is the fast path of a host without XDP: it answers every operation with
 // success and leaves all packets to the slow path.
@@ -34,6 +38,12 @@ func (n *Null) Installed(uint32) bool { return false }
 
 // Modes returns no interface.
 func (n *Null) Modes() []Mode { return nil }
+
+// Settle finds nothing.
+func (n *Null) Settle([]session.Record, map[uint16]netip.AddrPort) ([]Left, error) { return nil, nil }
+
+// Forget does nothing.
+func (n *Null) Forget() {}
 
 // Close does nothing.
 func (n *Null) Close() error { return nil }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,6 +31,8 @@ type Plane struct {
 	lacs sync.Mutex // orders AllowLACs
 	open bool       // every source may ask for tunnels
 
+	forget atomic.Bool // see Forget
+
 	stop chan struct{}
 	wg   sync.WaitGroup
 }
@@ -55,15 +58,8 @@ func Open(cfg Config, done func([]session.Programmed), log *zap.Logger) (_ *Plan
 		if p.mounted != "" {
 			log.Info("mounted a BPF file system", zap.String("path", p.mounted))
 		}
-		if !cfg.Persist {
-			// What a killed process left would forward for sessions that
-			// nobody knows any more.
-			if err := maps.Unpin(cfg.PinPath); err != nil {
-				return nil, fmt.Errorf("remove leftovers: %w", err)
-			}
-		}
 	}
-	if p.maps, err = maps.Open(cfg.maps()); err != nil {
+	if p.maps, err = p.openMaps(); err != nil {
 		return nil, err
 	}
 	p.gate = p.maps
@@ -148,7 +144,7 @@ func (p *Plane) Counts() []session.Count {
 }
 
 // Close answers what is queued and lets go of the maps: with Persist they go on
-// forwarding, otherwise the program is detached and everything is removed.
+// forwarding unless Forget was called, otherwise the program is detached and everything is removed.
 func (p *Plane) Close() error {
 	close(p.stop)
 	p.wg.Wait()
@@ -165,7 +161,7 @@ func (p *Plane) Close() error {
 	if p.maps != nil {
 		errs = append(errs, p.maps.Close())
 	}
-	if p.cfg.PinPath == "" || p.cfg.Persist {
+	if p.cfg.PinPath == "" || p.cfg.Persist && !p.forget.Load() {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, maps.Unpin(p.cfg.PinPath))

@@ -165,6 +165,8 @@ func (s *Shard) notice(n *notice) {
 		c.s.Drop(s.now, session.EndByDuplicate(), &s.sout)
 	case noticeGranted:
 		c.s.Claimed(s.now, session.ClaimResult{Address: n.address}, &s.sout)
+	case noticeGranted6:
+		c.s.Claimed6(s.now, n.six, &s.sout)
 	}
 	s.carry(c)
 	s.pump(c.tun)
@@ -178,6 +180,7 @@ func (s *Shard) forget(c *call) {
 	s.dir.close(c.s.Slot(), s.now)
 	c.tun.ids.Free(ref.SessionID, s.now)
 	c.tun.sessions--
+	s.accountTunnelDown(c.tun)
 	for _, f := range c.mourners {
 		f()
 	}

@@ -21,10 +21,12 @@ func (s *Shard) carry(c *call) {
 			c.tun.t.SendSLI(s.now, c.call, m, &s.tout)
 		}
 		claim, decided := s.claim(c)
+		claim6, decided6 := s.claim6(c)
 		refused := s.authenticate()
 		s.ops = append(s.ops, o.Program...)
 		for _, r := range o.Account {
 			s.account(r)
+			s.accountLink(c.tun, r)
 		}
 		for i := range o.Interceptions {
 			s.e.ports.Auditor.Intercepted(o.Interceptions[i])
@@ -51,6 +53,8 @@ func (s *Shard) carry(c *call) {
 			c.settled(c.s.Settle(s.now, true, s.e.ports.Forwarder, o))
 		case decided:
 			c.s.Claimed(s.now, claim, o)
+		case decided6: // never together with the other claim, which comes before the NCPs
+			c.s.Claimed6(s.now, &claim6, o)
 		case refused != nil:
 			c.s.Authenticated(s.now, refused, o)
 		default:
@@ -65,6 +69,14 @@ func (s *Shard) carry(c *call) {
 func (s *Shard) claim(c *call) (r session.ClaimResult, decided bool) {
 	for i := range s.sout.Claim { // there is one at most
 		r, decided = s.dir.claim(c.s.Slot(), &s.sout.Claim[i], s.now)
+	}
+	return r, decided
+}
+
+// claim6 is claim for IPv6.
+func (s *Shard) claim6(c *call) (r session.ClaimResult6, decided bool) {
+	for i := range s.sout.Claim6 { // there is one at most
+		r, decided = s.dir.claim6(c.s.Slot(), &s.sout.Claim6[i], s.now)
 	}
 	return r, decided
 }
@@ -118,8 +130,9 @@ func (s *Shard) retryAccounting() {
 	}
 }
 
-// note counts and logs what happened to a session.
+// note counts, logs and tells what happened to a session.
 func (s *Shard) note(c *call, e *session.Event) {
+	s.tell(c, e)
 	switch e.Kind {
 	case session.Up:
 		s.counts.add(sessionsUp)
@@ -170,6 +183,7 @@ func (s *Shard) noteDown(c *call, e *session.Event) {
 		return
 	}
 	s.counts.add(sessionsFailed)
+	s.accountFailure(c, e)
 	s.warn(gateSetup, "session not established", fields...)
 }
 

@@ -17,6 +17,8 @@ type Config struct {
 	Policy *Policy
 	// Pools are the address pools, by their own names.
 	Pools []*pool.Pool
+	// Prefixes are the pools of IPv6 prefixes, by names of their own.
+	Prefixes []*pool.Prefixes
 	// MaxSessions is the number of slots of the data plane, 1 to 2^20.
 	MaxSessions uint32
 	// Epoch makes accounting ids unique over restarts: the Unix time of the
@@ -43,6 +45,9 @@ type Policy struct {
 	// OneTunnelPerLAC refuses a further tunnel of the same Host Name and address
 	// (StopCCN result 3). Otherwise a LAC may open as many as it likes.
 	OneTunnelPerLAC bool
+	// TunnelAccounting sends accounting records of tunnels and links besides those of
+	// sessions (RFC 2867).
+	TunnelAccounting bool
 }
 
 // LAC says how tunnels of some peers are treated.

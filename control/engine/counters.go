@@ -46,6 +46,7 @@ const (
 	packetsNoSession
 	packetsWrongPeer
 	packetsUser
+	packetsLink6
 	packetsWithheld
 	answersLate
 	counters
@@ -86,6 +87,7 @@ var counterNames = [counters]string{
 	packetsNoSession:  "packets_unknown_session",
 	packetsWrongPeer:  "packets_wrong_peer",
 	packetsUser:       "packets_user_unexpected",
+	packetsLink6:      "packets_ipv6_link",
 	packetsWithheld:   "packets_withheld",
 	answersLate:       "answers_late",
 }

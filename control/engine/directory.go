@@ -30,7 +30,10 @@ type directory struct {
 	wanted  map[place]uint32    // first of those that wait for an address
 	pools   map[string]*pool.Pool
 	order   []*pool.Pool // as configured
-	acct    uint32       // counts accounting ids
+	nets    map[net6]uint32
+	pools6  map[string]*pool.Prefixes
+	order6  []*pool.Prefixes
+	acct    uint32 // counts accounting ids
 	// tunnels and half-open tunnels by source address, and tunnels by LAC.
 	peers    map[netip.Addr]peerCount
 	lacs     map[lacName]int
@@ -49,6 +52,7 @@ type holding struct {
 	waiting    uint32
 	place      place
 	pool       *pool.Pool
+	six        *holding6
 	state      holdState
 }
 
@@ -80,21 +84,29 @@ func newDirectory(cfg Config, notify func(notice)) (*directory, error) {
 		users: make(map[string]uint32), aliases: make(map[string][]uint32), vrfs: make(map[uint32]struct{}), serials: make(map[uint32]uint32), addrs: make(map[place]uint32),
 		wanted: make(map[place]uint32), pools: make(map[string]*pool.Pool),
 		peers: make(map[netip.Addr]peerCount), lacs: make(map[lacName]int),
+		nets: make(map[net6]uint32), pools6: make(map[string]*pool.Prefixes),
 	}
 	for _, p := range cfg.Pools {
 		if d.pools[p.Name()] != nil {
-			return nil, fmt.Errorf("engine: two pools are named %q", p.Name())
+			return nil, errTwice(p.Name())
 		}
 		for _, q := range d.order {
 			if overlap(p, q) {
-				return nil, fmt.Errorf("engine: pools %q and %q overlap", p.Name(), q.Name())
+				return nil, errOverlap(p.Name(), q.Name())
 			}
 		}
 		d.pools[p.Name()] = p
 		d.order = append(d.order, p)
 	}
+	if err := d.addPools6(cfg.Prefixes); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
+
+func errTwice(name string) error { return fmt.Errorf("engine: two pools are named %q", name) }
+
+func errOverlap(a, b string) error { return fmt.Errorf("engine: pools %q and %q overlap", a, b) }
 
 func overlap(p, q *pool.Pool) bool {
 	for _, a := range p.Prefixes() {
@@ -126,6 +138,14 @@ func (d *directory) open(limit int) (slot, acct uint32, err error) {
 	}
 	d.acct++
 	return slot, d.acct, nil
+}
+
+// accountID is the counter of an accounting id that is no session's.
+func (d *directory) accountID() uint32 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.acct++
+	return d.acct
 }
 
 // enter tells the directory whose the slot is.
@@ -168,7 +188,10 @@ func (d *directory) claim(slot uint32, c *session.Claim, now time.Time) (r sessi
 		return d.claimExact(slot, h, c, now)
 	}
 	p := d.pools[c.Pool]
-	if p == nil {
+	switch {
+	case c.NoAddress, p == nil && c.Optional:
+		return session.ClaimResult{}, true
+	case p == nil:
 		return session.ClaimResult{Outcome: session.NoSuchPool}, true
 	}
 	a, ok := p.Take(c.User, now)
@@ -264,8 +287,10 @@ func (d *directory) close(slot uint32, now time.Time) {
 	}
 	d.unalias(slot, h.alias)
 	delete(d.serials, h.ref.Serial)
+	six := h.six
 	d.table[slot] = holding{}
 	d.slots.Free(slot)
+	d.close6(six, now)
 }
 
 func (d *directory) unregister(h *holding) {

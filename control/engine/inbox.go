@@ -72,14 +72,16 @@ func (b *batch) empty() bool {
 type notice struct {
 	ref     session.Ref
 	kind    noticeKind
-	address netip.Addr // noticeGranted
+	address netip.Addr            // noticeGranted
+	six     *session.ClaimResult6 // noticeGranted6
 }
 
 type noticeKind uint8
 
 const (
-	noticeKick    noticeKind = iota // a newer login of the user takes its place
-	noticeGranted                   // the address it waited for is free and now its own
+	noticeKick     noticeKind = iota // a newer login of the user takes its place
+	noticeGranted                    // the address it waited for is free and now its own
+	noticeGranted6                   // likewise its prefixes
 )
 
 // inbox is the way into one shard.

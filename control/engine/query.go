@@ -208,15 +208,31 @@ func (e *Engine) Pools() []session.PoolView {
 			Name: p.Name(), Prefixes: p.Prefixes(), Size: p.Size(), Used: p.Used(), Reserved: p.Reserved(),
 		})
 	}
+	for _, p := range e.dir.order6 {
+		out = append(out, session.PoolView{
+			Name: p.Name(), Prefixes: p.Prefixes(), Length: p.Length(),
+			Size: int(p.Size()), Used: p.Used(), Reserved: int(p.Reserved()),
+		})
+	}
 	return out
 }
 
 // Leases calls yield with the leases of a pool, some hundreds at a time; the
 // slice is the callee's.
 func (e *Engine) Leases(ctx context.Context, name string, yield func([]session.LeaseView) error) error {
-	p := e.dir.pools[name]
-	if p == nil {
+	p, six := e.dir.pools[name], e.dir.pools6[name]
+	if p == nil && six == nil {
 		return ErrNotFound
+	}
+	if six != nil {
+		for some := range slices.Chunk(e.dir.leases6(six), chunk) {
+			if err := yield(some); err != nil {
+				return err
+			}
+		}
+	}
+	if p == nil {
+		return nil
 	}
 	for next := 0; ; {
 		if err := ctx.Err(); err != nil {

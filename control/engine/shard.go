@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lnsd/lnsd/control/ip6"
 	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/ppp"
@@ -222,10 +223,14 @@ func (s *Shard) data(p *packet, h l2tp.Header, frame []byte) {
 		return
 	}
 	t.t.Heard(s.now)
-	proto, _, ok := ppp.ParseFrame(frame)
+	proto, payload, ok := ppp.ParseFrame(frame)
 	switch {
 	case !ok:
 		s.counts.add(packetsBadPPP)
+	case proto == ppp.ProtoIPv6 && ofLink(payload):
+		s.counts.add(packetsLink6)
+		c.s.LinkPacket(s.now, payload, &s.sout)
+		s.carry(c)
 	case proto == ppp.ProtoIPv4 || proto == ppp.ProtoIPv6:
 		s.counts.add(packetsUser)
 	default:
@@ -233,4 +238,11 @@ func (s *Shard) data(p *packet, h l2tp.Header, frame []byte) {
 		s.carry(c)
 		s.pump(t)
 	}
+}
+
+// ofLink reports whether an IPv6 packet is for the router at the other end of the
+// subscriber's link: discovery and DHCPv6, which nobody forwards.
+func ofLink(packet []byte) bool {
+	h, _, ok := ip6.Parse(packet)
+	return ok && (ip6.LinkScope(h.Src) || ip6.LinkScope(h.Dst))
 }

@@ -33,8 +33,13 @@ type tunnel struct {
 	dropped  bool
 	halfOpen bool
 	allowed  allowance // while half open
+	upSince  time.Time // zero before
 	closedAt time.Time // zero before
-	gone     bool      // no word is exchanged any more
+	// account is nil while no accounting of the tunnel is open; cause is why it was
+	// closed.
+	account *tunnelAccount
+	cause   session.TerminateCause
+	gone    bool // no word is exchanged any more
 }
 
 // newcomer tells one peer's attempts to open tunnels apart before it knows our
@@ -267,7 +272,10 @@ func (s *Shard) tunnelUp(t *tunnel) {
 		s.abandonLater(old)
 	}
 	s.counts.add(tunnelsUp)
+	t.upSince = s.now
+	s.accountTunnelUp(t)
 	s.log.Info("tunnel up", s.tunnelFields(t)...)
+	s.tellTunnel(t, session.TunnelUp, "")
 }
 
 // abandonLater ends a tunnel whose peer has forgotten it. No StopCCN: the peer
@@ -288,10 +296,13 @@ func (s *Shard) abandon(t *tunnel, reason string) {
 		s.carry(c)
 	}
 	s.tout.Reset()
+	t.cause = session.CauseLostService
 	s.closed(t)
+	s.accountTunnelDown(t)
 	t.gone = true
 	s.timers.remove(t)
 	s.log.Info("tunnel abandoned", append(s.tunnelFields(t), zap.String("reason", reason))...)
+	s.tellTunnel(t, session.TunnelDown, reason)
 	s.bury(t)
 }
 
@@ -299,10 +310,16 @@ func (s *Shard) tunnelClosing(t *tunnel, e *l2tp.Event) {
 	if !t.closedAt.IsZero() {
 		return
 	}
+	t.cause = s.tunnelCause(t, e)
+	if t.facts == nil {
+		s.accountReject(t, session.CauseServiceUnavailable)
+	}
 	s.closed(t)
+	s.accountTunnelDown(t)
 	s.log.Info("tunnel down", append(s.tunnelFields(t), zap.Bool("remote", e.Remote),
 		zap.Uint16("result", e.Result.Code), zap.Uint16("error", e.Result.Error),
 		zap.String("meaning", l2tp.StopText(e.Result.Code)), zap.String("reason", e.Result.Message))...)
+	s.tellTunnel(t, session.TunnelDown, or(e.Result.Message, l2tp.StopText(e.Result.Code)))
 }
 
 // closed takes t out of the counts that limits look at.

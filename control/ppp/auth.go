@@ -113,6 +113,7 @@ func (l *Link) Authenticated(now time.Time, v AuthVerdict, out *Out) {
 	}
 	l.auth.passed = true
 	l.ipcp.offer(v.IPv4)
+	l.ipv6cp.offer(v.IPv6)
 	l.enterNetwork(s)
 }
 

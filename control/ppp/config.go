@@ -157,6 +157,18 @@ type AuthVerdict struct {
 	// "S=" authenticator response.
 	Message string
 	// IPv4 is what IPCP is then to offer. Without a valid Peer there is no IPCP.
-	// The verdict on a rechallenge changes nothing here.
+	// The verdict on a rechallenge changes nothing here or in IPv6.
 	IPv4 IPv4
+	// IPv6 is how IPV6CP is to be negotiated, with Config.IPv6CP.
+	IPv6 IPv6
+}
+
+// IPv6 is what the LNS end asks for in IPV6CP.
+type IPv6 struct {
+	// Open begins the negotiation whatever Config.IPv6CPPassive says: there is more
+	// to be had than link-local addresses.
+	Open bool
+	// Peer is the interface identifier that the peer is to have; zero leaves it to
+	// the peer.
+	Peer [8]byte
 }

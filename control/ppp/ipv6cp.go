@@ -9,8 +9,20 @@ type interfaceID [8]byte
 // ipv6cpOptions is the option part of IPV6CP, the same at both ends.
 type ipv6cpOptions struct {
 	local, peer interfaceID
+	// given is the identifier that the peer is to have; zero leaves it to the peer.
+	given interfaceID
+	// wanted: begin, even where it is the peer's turn.
+	wanted bool
 	// rejected: the peer does not want to hear of our identifier.
 	rejected bool
+}
+
+// offer is what the verdict on the peer's credentials brought.
+func (o *ipv6cpOptions) offer(v IPv6) {
+	o.given, o.wanted = v.Peer, v.Open
+	if o.local == o.given {
+		o.local = interfaceID{} // it is the peer's; begin chooses another
+	}
 }
 
 // begin keeps an identifier once chosen: it should be the same each time
@@ -28,7 +40,7 @@ func (o *ipv6cpOptions) fresh(e *env) (id interfaceID) {
 	e.random(id[:])
 	id[0] &^= 0x02
 	// Counting on, unlike drawing again, ends with any source of randomness.
-	for id == (interfaceID{}) || id == o.local || id == o.peer {
+	for id == (interfaceID{}) || id == o.local || id == o.peer || id == o.given {
 		id[7]++
 	}
 	return id
@@ -51,7 +63,10 @@ func (o *ipv6cpOptions) examine(e *env, opt option, b []byte) (verdict, []byte) 
 	}
 	// RFC 5072 section 4.1: zero, or equal to ours, is naked with a suggestion.
 	if len(opt.data) != 8 || interfaceID(opt.data) == (interfaceID{}) || interfaceID(opt.data) == o.local {
-		return suggest, appendInterfaceID(b, o.fresh(e))
+		return suggest, appendInterfaceID(b, o.suggestion(e))
+	}
+	if o.given != (interfaceID{}) && interfaceID(opt.data) != o.given {
+		return suggest, appendInterfaceID(b, o.given)
 	}
 	return accept, b
 }
@@ -61,7 +76,15 @@ func (o *ipv6cpOptions) missing(e *env, seen *typeSet, b []byte) []byte {
 	if seen.has(optInterfaceID) {
 		return b
 	}
-	return appendInterfaceID(b, o.fresh(e))
+	return appendInterfaceID(b, o.suggestion(e))
+}
+
+// suggestion is an identifier for the peer.
+func (o *ipv6cpOptions) suggestion(e *env) interfaceID {
+	if o.given != (interfaceID{}) {
+		return o.given
+	}
+	return o.fresh(e)
 }
 
 func (o *ipv6cpOptions) adopt(options []byte) {
@@ -76,7 +99,8 @@ func (o *ipv6cpOptions) nak(e *env, opt option) {
 		return
 	}
 	o.local = o.fresh(e)
-	if len(opt.data) == 8 && interfaceID(opt.data) != (interfaceID{}) && interfaceID(opt.data) != o.peer {
+	if len(opt.data) == 8 && interfaceID(opt.data) != (interfaceID{}) &&
+		interfaceID(opt.data) != o.peer && interfaceID(opt.data) != o.given {
 		o.local = interfaceID(opt.data)
 	}
 }

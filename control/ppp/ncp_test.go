@@ -230,6 +230,28 @@ func TestPassiveIPV6CPWaitsForThePeer(t *testing.T) {
 	}
 }
 
+// TestIPV6CPGiven: the peer is told the identifier that it is to have, however often
+// it asks for another, and the negotiation is begun for it.
+func TestIPV6CPGiven(t *testing.T) {
+	cfg := lnsConfig(PAP)
+	cfg.IPv6CP, cfg.IPv6CPPassive = true, true
+	s := authenticating(t, cfg)
+	s.send(ProtoPAP, papRequest, 1, pap("joe", "x")...)
+	begun := s.verdict(AuthVerdict{OK: true, IPv6: IPv6{Open: true, Peer: [8]byte{0: 1, 7: 7}}})
+	if len(begun) != 2 || !strings.HasPrefix(begun[1], "IPV6CP Configure-Request") {
+		t.Errorf("begun with %q", begun)
+	}
+	const nak = "IPV6CP Configure-Nak id=5 id=0100000000000007"
+	s.expect(s.send(ProtoIPV6CP, configureRequest, 5, 1, 10, 1, 2, 3, 4, 5, 6, 7, 8), nak)
+	s.expect(s.send(ProtoIPV6CP, configureRequest, 5, 1, 10, 0, 0, 0, 0, 0, 0, 0, 0), nak)
+	s.expect(s.send(ProtoIPV6CP, configureRequest, 6, 1, 10, 1, 0, 0, 0, 0, 0, 0, 7), "IPV6CP Configure-Ack id=6 id=0100000000000007")
+	// It is not ours, even if the peer says so.
+	s.send(ProtoIPV6CP, configureNak, 1, 1, 10, 1, 0, 0, 0, 0, 0, 0, 7)
+	if s.link.ipv6cp.local == (interfaceID{0: 1, 7: 7}) {
+		t.Error("both ends have one identifier")
+	}
+}
+
 // TestIPV6CPOursRejected: the peer need not know our identifier, and it must not
 // be asked for again (RFC 5072 section 4.1).
 func TestIPV6CPOursRejected(t *testing.T) {

@@ -63,7 +63,7 @@ func (l *Link) enterNetwork(s step) {
 	if l.ipcp.enabled(l.env.cfg) {
 		l.openNCP(s, ipcp)
 	}
-	if l.env.cfg.IPv6CP && !l.env.cfg.IPv6CPPassive {
+	if l.env.cfg.IPv6CP && (l.ipv6cp.wanted || !l.env.cfg.IPv6CPPassive) {
 		l.openNCP(s, ipv6cp)
 	}
 }

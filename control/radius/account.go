@@ -1,12 +1,16 @@
 package radius
 
 import (
+	"cmp"
+	"strconv"
 	"time"
 
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2866"
+	"layeh.com/radius/rfc2867"
 	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/rfc4372"
 
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -18,24 +22,30 @@ const (
 	acctOff session.AcctKind = 8
 )
 
-// account writes an Accounting-Request. Nothing in it depends on when it is sent:
-// Event-Timestamp says when the event was and there is no Acct-Delay-Time, so
-// that a retransmission can be the same packet (RFC 2866 section 5.2).
+// account writes an Accounting-Request. Event-Timestamp says when the event was and
+// Acct-Delay-Time for how long it has been waiting to be sent; it is that of the first
+// packet to this server, so that a retransmission can be the same packet (RFC 2866
+// section 5.2). All else depends on the record alone: a server that gets it twice can
+// tell so.
 func (q *requests) account(s *server, id byte, r *request) ([]byte, error) {
 	a, rec := q.attrs, r.acct
 	a.reset()
 	a.number(rfc2866.AcctStatusType_Type, uint32(rec.Kind))
 	a.text(rfc2866.AcctSessionID_Type, rec.Call.AcctSessionID)
 	a.number(rfc2869.EventTimestamp_Type, seconds32(rec.At))
-	if rec.Kind == acctOn || rec.Kind == acctOff {
+	a.number(rfc2866.AcctDelayTime_Type, delay(rec.At, r.first))
+	switch rec.Kind {
+	case acctOn, acctOff:
 		q.nas()
-	} else {
-		q.subscriber(rec)
+	case session.AcctTunnelStart, session.AcctTunnelStop, session.AcctTunnelReject:
+		q.tunnelAccount(rec)
+	default:
+		q.subscriber(rec, cmp.Or(r.user, rec.User))
 	}
-	if rec.Kind == session.AcctStop || rec.Kind == session.AcctInterim {
+	if rec.Kind.Ends() || rec.Kind == session.AcctInterim {
 		q.usage(rec)
 	}
-	if rec.Kind == session.AcctStop && rec.Cause != 0 {
+	if rec.Cause != 0 {
 		a.number(rfc2866.AcctTerminateCause_Type, uint32(rec.Cause))
 	}
 	// Encode computes the Request Authenticator, an MD5 over the packet and the
@@ -44,10 +54,36 @@ func (q *requests) account(s *server, id byte, r *request) ([]byte, error) {
 	return p.Encode()
 }
 
-// subscriber appends who the record is about and what was granted.
-func (q *requests) subscriber(rec *session.AcctRecord) {
+// delay is the seconds between an event and the sending; a clock that was set back
+// makes none.
+func delay(at, sent time.Time) uint32 {
+	d := sent.Sub(at) / time.Second
+	if at.IsZero() || d < 0 {
+		return 0
+	}
+	return uint32(min(d, 1<<31))
+}
+
+// tunnelAccount appends what a record of a tunnel has (RFC 2867 sections 3.1 to 3.3).
+// The LAC's name stands for its user, and the ids of both ends for the connection.
+func (q *requests) tunnelAccount(rec *session.AcctRecord) {
 	a := q.attrs
 	a.text(rfc2865.UserName_Type, rec.User)
+	q.nas()
+	q.endpoints(&rec.Call)
+	start := len(a.values)
+	b := strconv.AppendUint(a.values, uint64(rec.TunnelID), 10)
+	a.values = strconv.AppendUint(append(b, '/'), uint64(rec.Call.PeerTunnelID), 10)
+	a.add(rfc2867.AcctTunnelConnection_Type, start)
+	q.assignment(&rec.Call)
+}
+
+// subscriber appends who the record is about and what was granted.
+func (q *requests) subscriber(rec *session.AcctRecord, user string) {
+	a := q.attrs
+	a.text(rfc2865.UserName_Type, user)
+	// The tunnel's account holds those of its links (RFC 2867 section 3.5).
+	a.text(rfc2866.AcctMultiSessionID_Type, rec.Tunnel)
 	q.identity(rec.Ref, &rec.Call)
 	a.address(rfc2865.FramedIPAddress_Type, 0, rec.Address)
 	for _, p := range rec.Routes {
@@ -60,8 +96,11 @@ func (q *requests) subscriber(rec *session.AcctRecord) {
 	for _, c := range rec.Class {
 		a.raw(rfc2865.Class_Type, c)
 	}
+	if len(rec.CUI) > 0 {
+		a.raw(rfc4372.ChargeableUserIdentity_Type, rec.CUI[:min(len(rec.CUI), maxValue)])
+	}
 	authentic := rfc2866.AcctAuthentic_Value_RADIUS
-	if q.cfg.LocalAuthentic {
+	if q.cfg.LocalAuthentic || rec.Local {
 		authentic = rfc2866.AcctAuthentic_Value_Local
 	}
 	a.number(rfc2866.AcctAuthentic_Type, uint32(authentic))
@@ -80,6 +119,9 @@ func (q *requests) usage(rec *session.AcctRecord) {
 	a.number(rfc2869.AcctOutputGigawords_Type, uint32(c.DownBytes>>32))
 	a.number(rfc2866.AcctInputPackets_Type, uint32(c.UpPackets))
 	a.number(rfc2866.AcctOutputPackets_Type, uint32(c.DownPackets))
+	if rec.Kind == session.AcctLinkStop {
+		a.number(rfc2867.AcctTunnelPacketsLost_Type, uint32(c.UpDropped+c.DownDropped)) // RFC 2867 section 4.2
+	}
 }
 
 // seconds32 is a time as RADIUS has it, seconds since 1970 UTC in 32 bits without

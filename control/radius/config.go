@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lnsd/lnsd/control/radius/policy"
+	"github.com/lnsd/lnsd/control/session"
 )
 
 // RequireMessageAuthenticator says whether a server's answers to an
@@ -67,6 +68,8 @@ type Config struct {
 	// (RFC 2865 section 4.1).
 	NASIdentifier string
 	NASAddress    netip.Addr
+	// NASPortType is the NAS-Port-Type of requests (RFC 2865 section 5.41).
+	NASPortType uint32
 
 	// InitialRetransmit and MaxRetransmit are IRT and MRT of RFC 5080 section
 	// 2.2.1. Defaults 1 s and 16 s, the latter never below the former.
@@ -97,6 +100,12 @@ type Config struct {
 	// LocalAuthentic says in accounting that subscribers were authenticated by
 	// ourselves and not by RADIUS (Acct-Authentic, RFC 2866 section 5.6).
 	LocalAuthentic bool
+
+	// Accounted, if given, is told what became of each accounting record that Account
+	// took, from a goroutine of the client's that must not be held up: nil when a
+	// server has confirmed it. Whether a record that was not delivered is lost is
+	// then the callee's to say. ErrUnsendable tells one that no repetition delivers.
+	Accounted func(*session.AcctRecord, error)
 
 	Log *zap.Logger
 }

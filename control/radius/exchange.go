@@ -28,6 +28,8 @@ func (p purpose) String() string { return [...]string{"auth", "acct"}[p] }
 type request struct {
 	auth *session.AuthRequest
 	acct *session.AcctRecord
+	// user is the User-Name to send instead of the subscriber's own; "" for that.
+	user string
 	// giveUp is when waiting for an answer ends.
 	giveUp time.Time
 
@@ -103,6 +105,8 @@ func (e *effects) reset() {
 var (
 	errNoAnswer = errors.New("no RADIUS server answered in time")
 	errClosing  = errors.New("the RADIUS client is closing")
+	// ErrUnsendable is that of an accounting record that cannot be put into a packet.
+	ErrUnsendable = errors.New("the accounting record cannot be sent")
 )
 
 // encoder writes a request's packet for one server under one id.
@@ -192,6 +196,7 @@ func (x *exchange) launch(now time.Time, r *request, s *server, out *effects) bo
 		x.land(now, r)
 	}
 	k.take(r)
+	r.first, r.last = now, now
 	var err error
 	if r.wire, err = x.encode(s, r.id, r); err != nil {
 		k.release(now, r)
@@ -199,7 +204,6 @@ func (x *exchange) launch(now time.Time, r *request, s *server, out *effects) bo
 		return true
 	}
 	r.probe = s.is(now) != up
-	r.first, r.last = now, now
 	r.rt = x.jitter(x.cfg.InitialRetransmit, x.cfg.InitialRetransmit)
 	r.resend = now.Add(r.rt)
 	r.due = x.next(now, r)

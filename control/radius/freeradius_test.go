@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -132,7 +133,7 @@ func freePort(t *testing.T) uint16 {
 // config is lnsd's side, with the default times.
 func (f *freeradius) config() Config {
 	return Config{
-		NASIdentifier: "lns1", NASAddress: netip.MustParseAddr("198.51.100.1"),
+		NASIdentifier: "lns1", NASAddress: netip.MustParseAddr("198.51.100.1"), NASPortType: 5,
 		Servers: []Server{{Addr: netip.MustParseAddr("127.0.0.1"), AuthPort: f.auth, AcctPort: f.acct, Secret: []byte(packagedSecret)}},
 	}
 }
@@ -306,8 +307,7 @@ func TestFreeRADIUSAccounting(t *testing.T) {
 		"Tunnel-Type:0": "L2TP", "Tunnel-Medium-Type:0": "IPv4", "Tunnel-Client-Endpoint:0": `"203.0.113.9"`,
 		"Tunnel-Server-Endpoint:0": `"198.51.100.1"`, "Acct-Tunnel-Connection": `"4711"`, "Tunnel-Assignment-Id:0": `"77"`,
 		"Tunnel-Client-Auth-Id:0": `"lac.example.net"`, "Tunnel-Server-Auth-Id:0": `"lns1.example.net"`,
-		"NAS-Port-Id":     `"LNS rtr-0#lip-198.51.100.1#rip-203.0.113.9#ltid-4660#rtid-77#lsid-22136#rsid-88#4711"`,
-		"Acct-Delay-Time": "",
+		"NAS-Port-Id": `"LNS rtr-0#lip-198.51.100.1#rip-203.0.113.9#ltid-4660#rtid-77#lsid-22136#rsid-88#4711"`,
 	}
 	for i, want := range []map[string]string{
 		{"Acct-Status-Type": "Start", "Acct-Input-Octets": "", "Acct-Session-Time": "", "Acct-Terminate-Cause": ""},
@@ -321,6 +321,10 @@ func TestFreeRADIUSAccounting(t *testing.T) {
 		compare(t, got[i], want)
 		stamp := at.Add(time.Duration(i) * 10 * time.Minute).Local().Format("Jan _2 2006 15:04:05 MST")
 		compare(t, got[i], map[string]string{"Event-Timestamp": `"` + stamp + `"`})
+		// How long ago the event was, give or take the test's own time.
+		if late, err := strconv.Atoi(got[i]["Acct-Delay-Time"]); err != nil || late < 3600-600*i || late > 3900-600*i {
+			t.Errorf("record %d: Acct-Delay-Time %s", i, got[i]["Acct-Delay-Time"])
+		}
 	}
 	compare(t, got[3], map[string]string{"Acct-Status-Type": "Accounting-On", "Acct-Session-Id": `"boot-1"`, "NAS-Identifier": `"lns1"`, "User-Name": ""})
 	compare(t, got[4], map[string]string{"Acct-Status-Type": "Accounting-Off", "Acct-Session-Id": `"boot-2"`})

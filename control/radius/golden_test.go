@@ -30,6 +30,14 @@ func testCall() session.CallInfo {
 	}
 }
 
+// testLine is an access line with something in each kind of field.
+func testLine() *session.AccessLine {
+	return &session.AccessLine{
+		CircuitID: "olt1 eth 1/1:100", RemoteID: "home 7",
+		Values: [14]uint32{20_000_000, 1<<32 - 1, 12: 8}, Loop: "\x02\x01\x00", Interworking: true,
+	}
+}
+
 var testRef = session.Ref{TunnelID: 0x1234, SessionID: 0x5678, Serial: 9}
 
 // testRequests encodes with a Request Authenticator of 00 01 .. 0f.
@@ -81,10 +89,13 @@ func TestGoldenAccessRequest(t *testing.T) {
 	v6 := testCall()
 	v6.LAC, v6.LNS = netip.MustParseAddrPort("[2001:db8::9]:1701"), netip.MustParseAddrPort("[2001:db8::1]:1701")
 	v6.PhysicalChannel, v6.RxSpeed, v6.LACName = 42, v6.TxSpeed, "\x01odd"
+	line := testCall()
+	line.Line = testLine()
 	for _, c := range []struct {
 		name string
 		q    session.AuthRequest
 	}{
+		{"access-line", session.AuthRequest{Method: session.AuthPAP, Password: []byte("pw"), Call: line}},
 		{"access-pap", session.AuthRequest{Method: session.AuthPAP, Password: []byte("a password of more than 16 bytes"), Call: testCall()}},
 		{"access-pap-empty", session.AuthRequest{Method: session.AuthPAP}},
 		{"access-chap", session.AuthRequest{Method: session.AuthCHAP, ID: 5, Challenge: challenge, Response: response, Call: v6}},
@@ -127,19 +138,41 @@ func TestGoldenAccountingRequest(t *testing.T) {
 			Call:    testCall(),
 		}
 	}
+	local := rec(session.AcctStart)
+	local.Login, local.CUI, local.Local, local.Call.Line = "alice", []byte("contract-42"), true, testLine()
 	stop := rec(session.AcctStop)
 	stop.Duration, stop.Cause = 3661*time.Second+999*time.Millisecond, session.CauseLostCarrier
 	stop.Counters = session.Counters{UpBytes: 3<<32 + 5, DownBytes: 7<<32 + 9, UpPackets: 1<<32 + 11, DownPackets: 13}
 	interim := stop
 	interim.Kind = session.AcctInterim
+	linkStop := stop
+	linkStop.Kind, linkStop.Counters.UpDropped, linkStop.Counters.DownDropped = session.AcctLinkStop, 5, 6
+	link := func(r session.AcctRecord) session.AcctRecord {
+		r.Tunnel = "5F3A0000"
+		return r
+	}
+	tunnel := func(kind session.AcctKind, cause session.TerminateCause) session.AcctRecord {
+		r := session.AcctRecord{
+			Ref: session.Ref{TunnelID: testRef.TunnelID}, Kind: kind, At: start, User: "lac.example.net", Call: testCall(), Cause: cause,
+		}
+		if kind.Ends() {
+			r.Counters, r.Duration = stop.Counters, stop.Duration
+		}
+		return r
+	}
 	for name, r := range map[string]session.AcctRecord{
+		"acct-local": local,
 		"acct-start": rec(session.AcctStart), "acct-interim": interim, "acct-stop": stop,
+		"acct-tunnel-start":  tunnel(session.AcctTunnelStart, 0),
+		"acct-tunnel-stop":   tunnel(session.AcctTunnelStop, session.CauseLostService),
+		"acct-tunnel-reject": tunnel(session.AcctTunnelReject, session.CauseServiceUnavailable),
+		"acct-link-start":    link(rec(session.AcctLinkStart)), "acct-link-stop": link(linkStop),
 		"acct-on":  {Kind: acctOn, At: start, Call: session.CallInfo{AcctSessionID: "boot-1"}},
 		"acct-off": {Kind: acctOff, At: start, Call: session.CallInfo{AcctSessionID: "boot-2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(1).withDefaults()
-			b, err := testRequests(&cfg).account(newServer(cfg.Servers[0], 1813), 18, &request{acct: &r})
+			b, err := testRequests(&cfg).account(newServer(cfg.Servers[0], 1813), 18, &request{acct: &r, first: start.Add(1500 * time.Millisecond)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +180,7 @@ func TestGoldenAccountingRequest(t *testing.T) {
 			if !radius.IsAuthenticRequest(b, []byte(testSecret)) {
 				t.Error("wrong Request Authenticator")
 			}
-			again, err := testRequests(&cfg).account(newServer(cfg.Servers[0], 1813), 18, &request{acct: &r})
+			again, err := testRequests(&cfg).account(newServer(cfg.Servers[0], 1813), 18, &request{acct: &r, first: start.Add(1900 * time.Millisecond)})
 			if err != nil || !bytes.Equal(again, b) {
 				t.Error("the packet depends on more than the record")
 			}
@@ -212,5 +245,23 @@ func TestEncodeAllocations(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { q.account(s, 1, r) }); n > 3 {
 		t.Errorf("Accounting-Request: %v allocations, want at most 3", n)
+	}
+}
+
+// A record that waited says for how long; neither a clock that was set back nor a
+// record without a time makes the number absurd.
+func TestDelayTime(t *testing.T) {
+	for _, c := range []struct {
+		at, sent time.Time
+		want     uint32
+	}{
+		{start, start, 0},
+		{start, start.Add(90*time.Minute + 900*time.Millisecond), 5400},
+		{start, start.Add(-time.Hour), 0},
+		{time.Time{}, start, 0},
+	} {
+		if got := delay(c.at, c.sent); got != c.want {
+			t.Errorf("from %v to %v: %d, not %d", c.at, c.sent, got, c.want)
+		}
 	}
 }

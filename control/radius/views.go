@@ -37,6 +37,7 @@ func (c *Client) Counts() []session.Count {
 		{Name: "radius_auth_unavailable", Value: n.unavailable.Load()},
 		{Name: "radius_auth_attributes_ignored", Value: n.ignored.Load()},
 		{Name: "radius_acct_delivered", Value: n.acctAnswered.Load()},
+		{Name: "radius_acct_undelivered", Value: n.acctFailed.Load()},
 		{Name: "radius_acct_lost", Value: n.acctLost.Load()},
 		{Name: "radius_acct_interim_refused", Value: n.interimRefused.Load()},
 	}

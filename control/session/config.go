@@ -36,6 +36,8 @@ type Config struct {
 	// Pool is where an address comes from when the profile names neither an
 	// address nor a pool.
 	Pool string
+	// IPv6 is what subscribers get of it; nil: link-local addresses and no more.
+	IPv6 *Config6
 	// VRF is the routing table that subscribers live in; 0 is main.
 	VRF uint32
 
@@ -73,6 +75,9 @@ type Config struct {
 	// garden. Without it a session that enters one has its account closed, and
 	// opened anew when it leaves.
 	AccountGarden bool
+	// RejectGarden is the walled garden of those whom the authenticator refuses; ""
+	// turns them away.
+	RejectGarden string
 	// Busy is the CDN that answers a lack of addresses, ids or map entries;
 	// some LACs lock an LNS out on some codes, so it can be chosen. The zero
 	// value means result 4, temporary lack of facilities.

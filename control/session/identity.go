@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
 )
 
@@ -93,13 +94,27 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 		s.close(now, s.busyEnd(CauseServiceUnavailable, "authentication is not available"), out)
 	default:
 		out.Events = append(out.Events, Event{Kind: AuthFailed, Detail: r.Cause})
+		s.rejected(now, r, out)
+	}
+}
+
+// rejected turns the peer away, or puts it where it can do no harm.
+func (s *Session) rejected(now time.Time, r *AuthResult, out *Out) {
+	in := s.instead(r)
+	switch {
+	case in == nil || s.verified && !s.refusedBefore():
 		s.refuse(now, r.Message, out)
+	case s.verified:
+		s.admit(now, s.auth, out)
+	default:
+		s.auth, s.verified, s.asking = in, true, true
+		out.Claim = append(out.Claim, s.claim(&in.Profile))
 	}
 }
 
 // admit tells the link that the peer is who it says, and what IPCP is to offer.
 func (s *Session) admit(now time.Time, r *AuthResult, out *Out) {
-	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer()}
+	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer(), IPv6: s.offer6()}
 	if s.method == AuthMSCHAPv2 {
 		v.Message = r.MSCHAPSuccess
 	}
@@ -123,6 +138,12 @@ func (s *Session) claim(p *Profile) Claim {
 	if c.Pool == "" {
 		c.Pool = s.cfg.Pool
 	}
+	if p.Local && p.Services != nil && p.Services.Garden != "" {
+		// Nobody has checked who this is: it must not take the place of who is up.
+		c.Duplicates = AllowDuplicates
+	}
+	c.NoAddress = p.IPv6 != nil && p.IPv6.Only
+	c.Optional = p.Pool == "" && s.wants6()
 	if p.User != s.user {
 		c.Alias = p.User
 	}
@@ -179,13 +200,26 @@ func (s *Session) accountingUser() string {
 	return s.user
 }
 
+// accessLine is what there is to keep of a LAC's description of the line.
+func accessLine(l *l2tp.LineInfo) *AccessLine {
+	a := AccessLine{
+		CircuitID: l.CircuitID, RemoteID: l.RemoteID, Values: l.Values,
+		Loop: string(l.Loop), Interworking: l.Interworking,
+	}
+	if a == (AccessLine{}) {
+		return nil
+	}
+	return &a
+}
+
 func (s *Session) callInfo() CallInfo {
 	t := s.setup.Tunnel
 	return CallInfo{
 		AcctSessionID: s.acctSessionID(),
 		CalledNumber:  s.call.called, CallingNumber: s.call.calling, CallSerial: s.call.serial,
 		TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed, PhysicalChannel: s.call.physicalChannel,
-		LAC: t.Peer, LNS: t.Local, LACName: t.LACName, LNSName: t.LNSName,
+		Line: s.call.line,
+		LAC:  t.Peer, LNS: t.Local, LACName: t.LACName, LNSName: t.LNSName,
 		PeerTunnelID: t.PeerID, PeerSessionID: s.setup.PeerSessionID,
 	}
 }
@@ -193,14 +227,32 @@ func (s *Session) callInfo() CallInfo {
 // account makes an accounting record without counters.
 func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	r := &AcctRecord{
-		Ref: s.setup.Ref, Kind: kind, At: at, User: s.accountingUser(), Method: s.method,
+		Ref: s.setup.Ref, Slot: s.setup.Slot, Kind: kind, At: at, User: s.accountingUser(), Login: s.user, Method: s.method,
 		Address: s.address, Call: s.callInfo(),
 	}
 	if s.auth != nil {
-		r.Routes, r.Class = s.auth.Profile.Routes, s.auth.Profile.Class
+		p := &s.auth.Profile
+		r.Routes, r.Class, r.CUI, r.Local = p.Routes, p.Class, p.CUI, p.Local
+		if v := p.Services; v != nil {
+			r.Throttled = v.Up.Limited() || v.Down.Limited()
+		}
+	}
+	if s.segment != nil {
+		r.Base = s.segment.base
+	}
+	if s.told6 {
+		r.IPv6 = s.six.network
 	}
 	if kind != AcctStart {
 		r.Duration = at.Sub(s.accountSince())
 	}
+	return r
+}
+
+// FailureRecord says that the session never came up (RFC 2867 section 3.6), for
+// those who account for links.
+func (s *Session) FailureRecord(at time.Time, cause TerminateCause) *AcctRecord {
+	r := s.account(AcctLinkReject, at)
+	r.Duration, r.Cause = 0, cause
 	return r
 }

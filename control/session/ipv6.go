@@ -1,10 +1,31 @@
 package session
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/lnsd/lnsd/control/dhcp6"
+	"github.com/lnsd/lnsd/control/nd"
+)
+
+// Config6 is the IPv6 part of a Config.
+type Config6 struct {
+	// Pool and PDPool are where the prefix of the link and the delegated one come
+	// from when the profile names neither a prefix nor a pool; "" is nowhere.
+	Pool, PDPool string
+	// Shared is a prefix of 64 bits that is announced to all who have no prefix of
+	// their own; each has the one address in it that follows from its IPv4 address.
+	Shared netip.Prefix
+	// DNS are the name servers for those whose profile names none.
+	DNS  []netip.Addr
+	RA   *nd.Config
+	DHCP *dhcp6.Config
+}
 
 // Profile6 is the IPv6 part of a Profile. A value that a Profile points to is not
 // changed.
 type Profile6 struct {
+	// Only: the session gets no IPv4.
+	Only bool
 	// InterfaceID is the identifier that IPV6CP is to give the subscriber
 	// (Framed-Interface-Id, RFC 3162 section 2.2); all zeros leave it to the peer.
 	InterfaceID [8]byte

@@ -19,6 +19,9 @@ type Out struct {
 	LinkInfo []l2tp.ACCM
 	// Claim asks for the user's name and an address; answer with Claimed.
 	Claim []Claim
+	// Claim6 asks for IPv6 prefixes, of which there is one claim at most; answer
+	// with Claimed6.
+	Claim6 []Claim6
 	// Authenticate goes to the authenticator; answer with Authenticated.
 	Authenticate []*AuthRequest
 	// Program goes to the forwarding path; answer with Programmed.
@@ -52,6 +55,8 @@ func (o *Out) Reset() {
 	o.Send = o.Send[:0]
 	o.LinkInfo = o.LinkInfo[:0]
 	o.Claim = o.Claim[:0]
+	clear(o.Claim6)
+	o.Claim6 = o.Claim6[:0]
 	o.Authenticate = o.Authenticate[:0]
 	o.Program = o.Program[:0]
 	o.Account = o.Account[:0]
@@ -75,6 +80,29 @@ type Claim struct {
 	// address of the named pool does, the user's last one if it is free.
 	Address netip.Addr
 	Pool    string
+	// NoAddress registers the user alone; Optional is content with that where there
+	// is no such pool.
+	NoAddress, Optional bool
+}
+
+// Claim6 asks for the IPv6 prefixes of a session.
+type Claim6 struct {
+	User       string
+	Duplicates DuplicatePolicy
+	VRF        uint32
+	// Prefixes and Delegated are wanted as they are; single addresses are among
+	// Prefixes, with 128 bits.
+	Prefixes, Delegated []netip.Prefix
+	// Pool and PDPool give one more each, for the link and for delegation; "" none.
+	Pool, PDPool string
+}
+
+// ClaimResult6 answers a Claim6. Network holds the prefixes that were granted, the
+// session's until it is Done; Outcome is Granted when those are all, else why the
+// first of the others was not.
+type ClaimResult6 struct {
+	Outcome ClaimOutcome
+	Network *Network6
 }
 
 // ClaimResult answers a Claim.

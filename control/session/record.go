@@ -185,3 +185,33 @@ func (c Counters) Sub(o Counters) Counters {
 	c.DownBytes6 -= o.DownBytes6
 	return c
 }
+
+// each calls f with every count of c and the same of o.
+func (c *Counters) each(o *Counters, f func(a *uint64, b uint64)) {
+	f(&c.UpPackets, o.UpPackets)
+	f(&c.UpBytes, o.UpBytes)
+	f(&c.DownPackets, o.DownPackets)
+	f(&c.DownBytes, o.DownBytes)
+	f(&c.UpDropped, o.UpDropped)
+	f(&c.DownDropped, o.DownDropped)
+	f(&c.UpPackets6, o.UpPackets6)
+	f(&c.UpBytes6, o.UpBytes6)
+	f(&c.DownPackets6, o.DownPackets6)
+	f(&c.DownBytes6, o.DownBytes6)
+}
+
+// Beyond is as Sub for counts that need not have grown from each other: nothing is
+// less than none.
+func (c Counters) Beyond(o Counters) Counters {
+	c.each(&o, func(a *uint64, b uint64) { *a -= min(*a, b) })
+	return c
+}
+
+// Most returns the larger of each count of two readings that each miss something.
+func (c Counters) Most(o Counters) Counters {
+	c.each(&o, func(a *uint64, b uint64) { *a = max(*a, b) })
+	if o.LastSeen.After(c.LastSeen) {
+		c.LastSeen = o.LastSeen
+	}
+	return c
+}

@@ -32,7 +32,7 @@ const (
 	stateCall    state = iota // accepted, not connected yet
 	stateLCP                  // LCP is negotiated
 	stateAuth                 // the peer proves its identity
-	stateNCP                  // IPCP is negotiated, then the forwarding path programmed
+	stateNCP                  // the NCPs are negotiated, then the forwarding path programmed
 	stateUp                   // packets flow, accounting runs
 	stateClosing              // the way out, see teardown.go
 	stateDone
@@ -67,12 +67,17 @@ type Session struct {
 	link *ppp.Link
 	held [][]byte // PPP frames that overtook the ICCN
 
-	state    state
-	install  install
-	ipv4     bool // IPCP is open
-	callGone bool
-	pumping  bool
-	started  bool // has been up
+	state   state
+	install install
+	ipv4    bool // IPCP is open
+	six     *six // nil before IPV6CP has opened
+	// updating: a record for other families than before is being installed; stale:
+	// one more is to follow.
+	updating, stale bool
+	told6           bool // the accountant knows of the prefixes
+	callGone        bool
+	pumping         bool
+	started         bool // has been up
 	// accounted is true between an Accounting Start and its Stop.
 	accounted bool
 	asking    bool // an AuthRequest or the Claim after it is out
@@ -92,6 +97,7 @@ type Session struct {
 	// The session's own timers; zero when not set. setupBy serves until the
 	// session is up, retryAt while a removal failed.
 	setupBy, expireAt, idleAt, interimAt, retryAt time.Time
+	hurryAt                                       time.Time // the end waits no longer
 
 	// UpPackets and PeerSeen when last looked at.
 	seenUp   uint64
@@ -109,6 +115,7 @@ type callParams struct {
 	serial           uint32
 	txSpeed, rxSpeed uint32
 	physicalChannel  uint32
+	line             *AccessLine
 }
 
 // New returns a session whose call was accepted just now. random reads
@@ -151,6 +158,7 @@ func (s *Session) CallUp(now time.Time, p *l2tp.CallParams, out *Out) {
 		s.call = callParams{
 			called: p.CalledNumber, calling: p.CallingNumber, serial: p.Serial,
 			txSpeed: p.TxSpeed, rxSpeed: p.RxSpeed, physicalChannel: p.PhysicalChannel,
+			line: accessLine(&p.Line),
 		}
 		// A LAC that sends Sequencing Required must get sequence numbers
 		// (RFC 2661 section 4.4.4).
@@ -273,15 +281,14 @@ func (s *Session) linkEvent(now time.Time, e *ppp.Event, out *Out) {
 		s.askAuth(now, e.Auth, out)
 	case ppp.IPv4Up:
 		s.ipv4 = true
-		s.program(now, out)
+		s.refresh(now, out)
 	case ppp.IPv4Down:
-		// Only the packets stop; the link and the accounting go on, and IPCP may
-		// open again (RFC 1661 section 3.7).
 		s.ipv4 = false
-		if s.state < stateClosing && (s.install == installing || s.install == installed) {
-			s.state = stateNCP
-			s.remove(out)
-		}
+		s.refresh(now, out)
+	case ppp.IPv6Up:
+		s.ipv6Up(now, e.IPv6, out)
+	case ppp.IPv6Down:
+		s.ipv6Down(now, out)
 	case ppp.LinkDown:
 		s.linkDown(now, e, out)
 	}
@@ -328,11 +335,17 @@ func (s *Session) Record() Record {
 		Ref: s.setup.Ref, Slot: s.setup.Slot,
 		Local: s.setup.Tunnel.Local, Peer: s.setup.Tunnel.Peer,
 		PeerTunnelID: s.setup.Tunnel.PeerID, PeerSessionID: s.setup.PeerSessionID,
-		VRF: s.cfg.VRF, Address: s.address, Framing: s.framing, NextNs: s.ns, MTU: s.mtu,
+		VRF: s.cfg.VRF, Framing: s.framing, NextNs: s.ns, MTU: s.mtu,
 		User: s.accountingUser(), AcctSessionID: s.acctSessionID(), UpSince: s.upSince,
 	}
 	if s.auth != nil {
-		r.Routes, r.Services = s.auth.Profile.Routes, s.auth.Profile.Services
+		r.Services = s.auth.Profile.Services
+	}
+	if s.ipv4 {
+		r.Address, r.Routes = s.address, s.auth.Profile.Routes
+	}
+	if s.six.ready() {
+		r.Prefixes6 = s.six.network.All()
 	}
 	if s.link != nil {
 		r.LocalMagic = s.link.Negotiated().LocalMagic
@@ -355,8 +368,13 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 	if s.state >= stateClosing {
 		return // it is being removed again already
 	}
+	if s.install == installed && s.updating {
+		s.updated(now, p, out)
+		return
+	}
 	if s.install == installed && s.changing != nil && s.changing.phase != applied {
 		s.reprogrammed(now, p, out)
+		s.catchUp(now, out)
 		return
 	}
 	if s.install != installing {
@@ -371,9 +389,12 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 	s.install = installed
 	s.state = stateUp
 	if s.started {
-		return // IPCP had been down for a while
+		// The NCPs had been down for a while.
+		s.joined(now, out)
+		s.catchUp(now, out)
+		return
 	}
-	s.started = true
+	s.started, s.told6 = true, s.six.ready()
 	s.setupBy = time.Time{}
 	s.startTimers(now)
 	if s.mayAccount() {
@@ -381,6 +402,8 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 	}
 	s.audit(netip.AddrPort{}, s.auth.Profile.Services.intercept(), "authentication", now, out)
 	out.Events = append(out.Events, Event{Kind: Up})
+	s.joined(now, out)
+	s.catchUp(now, out)
 }
 
 // removed takes the answer to a removal.
@@ -402,13 +425,13 @@ func (s *Session) removed(now time.Time, p *Programmed, out *Out) {
 		if s.link == nil { // else LinkDown is still to come
 			s.finish(out)
 		}
-	case s.ipv4:
+	case s.served():
 		s.program(now, out)
 	}
 }
 
 func (s *Session) remove(out *Out) {
 	s.interrupt(out)
-	s.install = removing
+	s.install, s.updating, s.stale = removing, false, false
 	out.Program = append(out.Program, ProgramOp{Remove: true, Record: s.Record()})
 }

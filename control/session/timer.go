@@ -11,7 +11,12 @@ func (s *Session) Deadline() time.Time {
 	if s.link != nil {
 		d = s.link.Deadline()
 	}
-	for _, t := range [...]time.Time{s.setupBy, s.expireAt, s.idleAt, s.interimAt, s.retryAt} {
+	if s.six != nil && s.six.router != nil {
+		if t := s.six.router.Deadline(); d.IsZero() || t.Before(d) {
+			d = t
+		}
+	}
+	for _, t := range [...]time.Time{s.setupBy, s.expireAt, s.idleAt, s.interimAt, s.retryAt, s.hurryAt} {
 		if !t.IsZero() && (d.IsZero() || t.Before(d)) {
 			d = t
 		}
@@ -27,6 +32,10 @@ func (s *Session) Timer(now time.Time, r Reader, out *Out) {
 		s.retryAt = time.Time{}
 		s.remove(out)
 	}
+	if due(s.hurryAt, now) {
+		s.hurryAt = time.Time{}
+		s.hurry(out)
+	}
 	if due(s.setupBy, now) {
 		e := administrative(CauseServiceUnavailable, "set-up timed out")
 		s.close(now, e, out)
@@ -40,6 +49,7 @@ func (s *Session) Timer(now time.Time, r Reader, out *Out) {
 	if due(s.interimAt, now) {
 		s.interim(now, r, out)
 	}
+	s.speak(now, out)
 	if s.link != nil && due(s.link.Deadline(), now) {
 		s.noteTraffic(now, r)
 		s.link.Timer(now, &out.ppp)
@@ -74,7 +84,7 @@ func (s *Session) rearmIdle(now time.Time) {
 
 // interim reports what the account has so far.
 func (s *Session) interim(now time.Time, r Reader, out *Out) {
-	if x := s.changing; x != nil && x.phase != applied {
+	if x := s.changing; s.updating || x != nil && x.phase != applied {
 		// Counters may be moving from one forwarding path to the other.
 		s.interimAt = now.Add(interimRetry)
 		return
@@ -169,6 +179,12 @@ func (s *Session) View(r Reader) View {
 		v.SessionTimeout = orDefault(p.SessionTimeout, s.cfg.SessionTimeout)
 		v.IdleTimeout = s.idleTimeout()
 		v.InterimInterval = orDefault(p.InterimInterval, s.cfg.InterimInterval)
+	}
+	if s.six != nil && !s.six.refused {
+		v.IPv6 = s.six.network
+		if s.six.server != nil {
+			v.Leases6 = s.six.server.Leases()
+		}
 	}
 	if s.link != nil {
 		n := s.link.Negotiated()

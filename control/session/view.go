@@ -3,6 +3,8 @@ package session
 import (
 	"net/netip"
 	"time"
+
+	"github.com/lnsd/lnsd/control/dhcp6"
 )
 
 // View is a session as shown to an operator.
@@ -19,7 +21,9 @@ type View struct {
 	Address      netip.Addr
 	Routes       []netip.Prefix
 	// IPv6 is nil for a session without.
-	IPv6       *Network6
+	IPv6 *Network6
+	// Leases6 is what a DHCPv6 client of the subscriber has.
+	Leases6    []dhcp6.Lease
 	DNS        [2]netip.Addr
 	VRF        uint32
 	LAC        netip.AddrPort
@@ -80,17 +84,20 @@ type TransportView struct {
 	OutOfWindow          uint64
 }
 
-// PoolView is one address pool as shown to an operator.
+// PoolView is one pool of addresses, or of IPv6 prefixes, as shown to an operator.
 type PoolView struct {
-	Name                 string
-	Prefixes             []netip.Prefix
+	Name     string
+	Prefixes []netip.Prefix
+	// Length is that of the prefixes given out; 0 in a pool of IPv4 addresses.
+	Length               int
 	Size, Used, Reserved int
 }
 
-// LeaseView is one address that is in use, or reserved for a user.
+// LeaseView is one address, or one prefix, that is in use or reserved for a user.
 type LeaseView struct {
 	Pool    string
 	Address netip.Addr
+	Prefix  netip.Prefix // of a pool of prefixes, instead of Address
 	InUse   bool
 	Ref     Ref
 	User    string

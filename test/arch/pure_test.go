@@ -12,7 +12,7 @@ import (
 
 // pureFolders hold code that gets its time as an argument and starts nothing: that
 // is what lets the same code run in the daemon, under a fuzzer and in virtual time.
-var pureFolders = []string{"control/l2tp", "control/ppp", "control/pool", "control/session"}
+var pureFolders = []string{"control/l2tp", "control/ppp", "control/pool", "control/ip6", "control/nd", "control/dhcp6", "control/session"}
 
 var clockCalls = map[string]bool{
 	"Now": true, "Since": true, "Until": true, "Sleep": true, "After": true,

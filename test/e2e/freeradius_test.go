@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,7 +51,9 @@ func (r *rig) freeradius(users string) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.radius = p
 	r.t.Cleanup(func() {
+		_ = p.Signal(syscall.SIGCONT)
 		_ = p.Stop(syscall.SIGTERM, 10*time.Second)
 		if r.t.Failed() {
 			r.t.Logf("FreeRADIUS printed:\n%s", tail(p.Log(), 3000))
@@ -103,7 +106,7 @@ func (r *rig) bills(n int) map[string]map[string]string {
 	r.until(30*time.Second, func() error {
 		clear(stops)
 		starts := map[string]int{}
-		for _, rec := range r.accounting() {
+		for _, rec := range r.onceEach() {
 			switch rec["Acct-Status-Type"] {
 			case "Start":
 				starts[rec["Acct-Session-Id"]]++
@@ -128,4 +131,27 @@ func (r *rig) bills(n int) map[string]map[string]string {
 		return nil
 	})
 	return stops
+}
+
+// onceEach leaves out the repetitions of records that a server gets twice when the
+// daemon did not see its answer: what recognises them is that nothing differs but how
+// long they were under way. Unless repeats is set there must be none.
+func (r *rig) onceEach() []map[string]string {
+	r.t.Helper()
+	seen := map[string]int{}
+	var once []map[string]string
+	for _, rec := range r.accounting() {
+		same := maps.Clone(rec)
+		for _, name := range []string{"Acct-Delay-Time", "Timestamp"} {
+			delete(same, name)
+		}
+		key := fmt.Sprint(same)
+		if at, again := seen[key]; again && r.repeats {
+			once[at] = rec // the one that was under way for longest
+			continue
+		}
+		seen[key] = len(once)
+		once = append(once, rec)
+	}
+	return once
 }

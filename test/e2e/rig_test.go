@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +34,10 @@ type rig struct {
 	lab  *netlab.Lab
 	dir  string
 	lnsd *netlab.Process
+	// radius is FreeRADIUS, where a case has it.
+	radius *netlab.Process
+	// repeats: records may arrive twice, see onceEach.
+	repeats bool
 }
 
 // options vary a rig; the zero value is XDP on, users in chap-secrets.
@@ -84,8 +89,8 @@ func (r *rig) writeConfig(o options) {
 	if o.secrets == "" {
 		o.secrets = fmt.Sprintf("* * %q *", userPassword)
 	}
-	config := fmt.Sprintf("set bind_address %s\nset l2tp_secret %q\nset socket %s\nset pin_path %s\n%s\n",
-		netlab.LNSAddr, tunnelSecret, r.path("lnsd.sock"), r.pins(), o.config)
+	config := fmt.Sprintf("set bind_address %s\nset l2tp_secret %q\nset socket %s\nset pin_path %s\nset accounting_spool %s\n%s\n",
+		netlab.LNSAddr, tunnelSecret, r.path("lnsd.sock"), r.pins(), r.path("spool"), o.config)
 	for file, text := range map[string]string{
 		"startup-config": config, "ip_pool": o.pool + "\n", "chap-secrets": o.secrets + "\n",
 	} {
@@ -150,7 +155,13 @@ func (r *rig) reflect() {
 // lacsim starts a LAC with the given arguments behind the ones every case needs.
 func (r *rig) lacsim(args ...string) *netlab.Process {
 	r.t.Helper()
-	all := append([]string{"run", "--lns", netlab.LNSAddr.String(), "--bind", netlab.LACAddr.String(),
+	return r.lacsimOver(netlab.LACAddr, netlab.LNSAddr, args...)
+}
+
+// lacsimOver is lacsim between other addresses.
+func (r *rig) lacsimOver(lac, lns netip.Addr, args ...string) *netlab.Process {
+	r.t.Helper()
+	all := append([]string{"run", "--lns", lns.String(), "--bind", lac.String(),
 		"--secret", tunnelSecret, "--user", "user%d", "--password", userPassword, "--json", r.path("report.json")}, args...)
 	p, err := r.lab.LAC.Run(r.path("lacsim.log"), binary("lacsim"), all...)
 	if err != nil {

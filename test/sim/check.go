@@ -23,6 +23,9 @@ func (w *World) Check() {
 			if !x.IsChanging() && (gardenOf(x.Services()) == "" || x.Policy().AccountGarden) {
 				accounts++
 			}
+			if !w.Notices.sessions[x.Ref()] {
+				w.T.Errorf("%v is up, and nobody was told", x.Ref())
+			}
 			r, ok := w.Forward.records[x.Ref()]
 			if !ok {
 				w.T.Errorf("%v is up and not installed", x.Ref())
@@ -40,6 +43,11 @@ func (w *World) Check() {
 	}
 	if n := len(w.Gate.tunnels); n != w.Engine.Census().Tunnels {
 		w.T.Errorf("%d tunnels at the gate, %d live", n, w.Engine.Census().Tunnels)
+	}
+	for ref := range w.Notices.sessions {
+		if live[ref] == nil {
+			w.T.Errorf("%v is gone, and nobody was told", ref)
+		}
 	}
 	for ref := range w.Forward.records {
 		if live[ref] == nil {

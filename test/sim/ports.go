@@ -131,6 +131,7 @@ type Forward struct {
 	records map[session.Ref]session.Record
 	bySlot  map[uint32]session.Ref
 	byAddr  map[netip.Addr]session.Ref
+	byNet   map[netip.Prefix]session.Ref
 	byIDs   map[[2]uint16]session.Ref
 	traffic map[uint32]session.Counters
 	// totals are what passed for sessions in all, gardened those that were in a
@@ -152,7 +153,7 @@ type Forward struct {
 func newForward(w *World) *Forward {
 	return &Forward{
 		w: w, records: make(map[session.Ref]session.Record), bySlot: make(map[uint32]session.Ref),
-		byAddr: make(map[netip.Addr]session.Ref), byIDs: make(map[[2]uint16]session.Ref),
+		byAddr: make(map[netip.Addr]session.Ref), byNet: make(map[netip.Prefix]session.Ref), byIDs: make(map[[2]uint16]session.Ref),
 		traffic: make(map[uint32]session.Counters), totals: make(map[session.Ref]session.Counters),
 		gardened: make(map[session.Ref]bool),
 	}
@@ -208,9 +209,10 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 			return p // an install that failed
 		}
 		p.Final = f.traffic[r.Slot]
+		installed := f.records[r.Ref]
+		f.leaveNetwork(&installed)
 		delete(f.records, r.Ref)
 		delete(f.bySlot, r.Slot)
-		delete(f.byAddr, r.Address)
 		delete(f.byIDs, idsOf(r.Ref))
 		delete(f.traffic, r.Slot)
 		return p
@@ -227,11 +229,12 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 	return p
 }
 
-// replace changes the services of a session. Into a garden and out of it packets take
+// replace changes the services of a session, or its families of addresses. Into a garden and out of it packets take
 // another path, which counts from zero.
 func (f *Forward) replace(old, r *session.Record) (final session.Counters) {
 	same := *r
 	same.Services, same.AcctSessionID, same.NextNs = old.Services, old.AcctSessionID, old.NextNs
+	same.Address, same.Routes, same.Prefixes6 = old.Address, old.Routes, old.Prefixes6
 	if !reflect.DeepEqual(&same, old) {
 		f.w.T.Errorf("%v changes from %+v to %+v", r.Ref, old, r)
 	}
@@ -239,6 +242,8 @@ func (f *Forward) replace(old, r *session.Record) (final session.Counters) {
 		final = f.traffic[r.Slot]
 		delete(f.traffic, r.Slot)
 	}
+	f.leaveNetwork(old)
+	f.joinNetwork(r)
 	f.records[r.Ref] = *r
 	f.noteGarden(r)
 	return final
@@ -255,18 +260,41 @@ func (f *Forward) install(r *session.Record) {
 	if other, taken := f.bySlot[r.Slot]; taken {
 		t.Errorf("slot %d of %v is held by %v", r.Slot, r.Ref, other)
 	}
-	if other, taken := f.byAddr[r.Address]; taken {
-		t.Errorf("address %v of %v is held by %v", r.Address, r.Ref, other)
-	}
 	if other, taken := f.byIDs[idsOf(r.Ref)]; taken {
 		t.Errorf("ids of %v are held by %v", r.Ref, other)
 	}
-	if !r.Address.Is4() || r.Slot == 0 || r.MTU < 576 || r.PeerTunnelID == 0 || r.PeerSessionID == 0 {
+	if !r.Address.Is4() && len(r.Prefixes6) == 0 || r.Slot == 0 || r.MTU < 576 || r.PeerTunnelID == 0 || r.PeerSessionID == 0 {
 		t.Errorf("incomplete record %+v", r)
 	}
-	f.records[r.Ref], f.bySlot[r.Slot], f.byAddr[r.Address] = *r, r.Ref, r.Ref
+	f.records[r.Ref], f.bySlot[r.Slot] = *r, r.Ref
+	f.joinNetwork(r)
 	f.byIDs[idsOf(r.Ref)] = r.Ref
 	f.noteGarden(r)
+}
+
+// joinNetwork and leaveNetwork keep who has which address and prefix.
+func (f *Forward) joinNetwork(r *session.Record) {
+	if other, taken := f.byAddr[r.Address]; taken && r.Address.IsValid() {
+		f.w.T.Errorf("address %v of %v is held by %v", r.Address, r.Ref, other)
+	}
+	if r.Address.IsValid() {
+		f.byAddr[r.Address] = r.Ref
+	}
+	for _, p := range r.Prefixes6 {
+		for q, other := range f.byNet {
+			if q.Overlaps(p) && other != r.Ref {
+				f.w.T.Errorf("prefix %v of %v is held by %v, as %v", p, r.Ref, other, q)
+			}
+		}
+		f.byNet[p] = r.Ref
+	}
+}
+
+func (f *Forward) leaveNetwork(r *session.Record) {
+	delete(f.byAddr, r.Address)
+	for _, p := range r.Prefixes6 {
+		delete(f.byNet, p)
+	}
 }
 
 func idsOf(r session.Ref) [2]uint16 { return [2]uint16{r.TunnelID, r.SessionID} }

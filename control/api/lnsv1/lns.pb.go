@@ -503,7 +503,9 @@ type SessionInfo struct {
 	Gardened        bool                   `protobuf:"varint,36,opt,name=gardened,proto3" json:"gardened,omitempty"`
 	Ipv6            bool                   `protobuf:"varint,37,opt,name=ipv6,proto3" json:"ipv6,omitempty"`
 	// now is the daemon's clock when the session was read, for ages.
-	Now           int64 `protobuf:"varint,38,opt,name=now,proto3" json:"now,omitempty"`
+	Now           int64            `protobuf:"varint,38,opt,name=now,proto3" json:"now,omitempty"`
+	Network6      *Network6        `protobuf:"bytes,50,opt,name=network6,proto3" json:"network6,omitempty"` // not set without IPv6
+	Services      *SessionServices `protobuf:"bytes,51,opt,name=services,proto3" json:"services,omitempty"` // not set when there are none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -804,6 +806,166 @@ func (x *SessionInfo) GetNow() int64 {
 	return 0
 }
 
+func (x *SessionInfo) GetNetwork6() *Network6 {
+	if x != nil {
+		return x.Network6
+	}
+	return nil
+}
+
+func (x *SessionInfo) GetServices() *SessionServices {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+// Network6 is what a session has of IPv6.
+type Network6 struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	InterfaceId   string                 `protobuf:"bytes,1,opt,name=interface_id,json=interfaceId,proto3" json:"interface_id,omitempty"` // the subscriber's, as the last half of an address
+	Prefixes      []string               `protobuf:"bytes,2,rep,name=prefixes,proto3" json:"prefixes,omitempty"`                          // of the link
+	Delegated     []string               `protobuf:"bytes,3,rep,name=delegated,proto3" json:"delegated,omitempty"`
+	Addresses     []string               `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"` // for DHCPv6 to give out
+	Routes        []string               `protobuf:"bytes,5,rep,name=routes,proto3" json:"routes,omitempty"`
+	Dns           []string               `protobuf:"bytes,6,rep,name=dns,proto3" json:"dns,omitempty"`
+	Leases        []*Lease6              `protobuf:"bytes,7,rep,name=leases,proto3" json:"leases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Network6) Reset() {
+	*x = Network6{}
+	mi := &file_lns_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Network6) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Network6) ProtoMessage() {}
+
+func (x *Network6) ProtoReflect() protoreflect.Message {
+	mi := &file_lns_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Network6.ProtoReflect.Descriptor instead.
+func (*Network6) Descriptor() ([]byte, []int) {
+	return file_lns_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Network6) GetInterfaceId() string {
+	if x != nil {
+		return x.InterfaceId
+	}
+	return ""
+}
+
+func (x *Network6) GetPrefixes() []string {
+	if x != nil {
+		return x.Prefixes
+	}
+	return nil
+}
+
+func (x *Network6) GetDelegated() []string {
+	if x != nil {
+		return x.Delegated
+	}
+	return nil
+}
+
+func (x *Network6) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Network6) GetRoutes() []string {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *Network6) GetDns() []string {
+	if x != nil {
+		return x.Dns
+	}
+	return nil
+}
+
+func (x *Network6) GetLeases() []*Lease6 {
+	if x != nil {
+		return x.Leases
+	}
+	return nil
+}
+
+// Lease6 is what a DHCPv6 client of the subscriber has.
+type Lease6 struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Prefix        string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Until         int64                  `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lease6) Reset() {
+	*x = Lease6{}
+	mi := &file_lns_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lease6) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lease6) ProtoMessage() {}
+
+func (x *Lease6) ProtoReflect() protoreflect.Message {
+	mi := &file_lns_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lease6.ProtoReflect.Descriptor instead.
+func (*Lease6) Descriptor() ([]byte, []int) {
+	return file_lns_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Lease6) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *Lease6) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
 type Framing struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Length           bool                   `protobuf:"varint,1,opt,name=length,proto3" json:"length,omitempty"`
@@ -816,7 +978,7 @@ type Framing struct {
 
 func (x *Framing) Reset() {
 	*x = Framing{}
-	mi := &file_lns_proto_msgTypes[8]
+	mi := &file_lns_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +990,7 @@ func (x *Framing) String() string {
 func (*Framing) ProtoMessage() {}
 
 func (x *Framing) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[8]
+	mi := &file_lns_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +1003,7 @@ func (x *Framing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Framing.ProtoReflect.Descriptor instead.
 func (*Framing) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{8}
+	return file_lns_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Framing) GetLength() bool {
@@ -874,21 +1036,26 @@ func (x *Framing) GetCompressProtocol() bool {
 
 // Counters are inner IP packets and their bytes; up is from the subscriber.
 type Counters struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	UpPackets     uint64                 `protobuf:"varint,1,opt,name=up_packets,json=upPackets,proto3" json:"up_packets,omitempty"`
-	UpBytes       uint64                 `protobuf:"varint,2,opt,name=up_bytes,json=upBytes,proto3" json:"up_bytes,omitempty"`
-	DownPackets   uint64                 `protobuf:"varint,3,opt,name=down_packets,json=downPackets,proto3" json:"down_packets,omitempty"`
-	DownBytes     uint64                 `protobuf:"varint,4,opt,name=down_bytes,json=downBytes,proto3" json:"down_bytes,omitempty"`
-	UpDropped     uint64                 `protobuf:"varint,5,opt,name=up_dropped,json=upDropped,proto3" json:"up_dropped,omitempty"`
-	DownDropped   uint64                 `protobuf:"varint,6,opt,name=down_dropped,json=downDropped,proto3" json:"down_dropped,omitempty"`
-	LastSeen      int64                  `protobuf:"varint,7,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	UpPackets   uint64                 `protobuf:"varint,1,opt,name=up_packets,json=upPackets,proto3" json:"up_packets,omitempty"`
+	UpBytes     uint64                 `protobuf:"varint,2,opt,name=up_bytes,json=upBytes,proto3" json:"up_bytes,omitempty"`
+	DownPackets uint64                 `protobuf:"varint,3,opt,name=down_packets,json=downPackets,proto3" json:"down_packets,omitempty"`
+	DownBytes   uint64                 `protobuf:"varint,4,opt,name=down_bytes,json=downBytes,proto3" json:"down_bytes,omitempty"`
+	UpDropped   uint64                 `protobuf:"varint,5,opt,name=up_dropped,json=upDropped,proto3" json:"up_dropped,omitempty"`
+	DownDropped uint64                 `protobuf:"varint,6,opt,name=down_dropped,json=downDropped,proto3" json:"down_dropped,omitempty"`
+	LastSeen    int64                  `protobuf:"varint,7,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
+	// The part of packets and bytes that is IPv6.
+	UpPackets6    uint64 `protobuf:"varint,8,opt,name=up_packets6,json=upPackets6,proto3" json:"up_packets6,omitempty"`
+	UpBytes6      uint64 `protobuf:"varint,9,opt,name=up_bytes6,json=upBytes6,proto3" json:"up_bytes6,omitempty"`
+	DownPackets6  uint64 `protobuf:"varint,10,opt,name=down_packets6,json=downPackets6,proto3" json:"down_packets6,omitempty"`
+	DownBytes6    uint64 `protobuf:"varint,11,opt,name=down_bytes6,json=downBytes6,proto3" json:"down_bytes6,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_lns_proto_msgTypes[9]
+	mi := &file_lns_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1067,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[9]
+	mi := &file_lns_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1080,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{9}
+	return file_lns_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Counters) GetUpPackets() uint64 {
@@ -965,6 +1132,34 @@ func (x *Counters) GetLastSeen() int64 {
 	return 0
 }
 
+func (x *Counters) GetUpPackets6() uint64 {
+	if x != nil {
+		return x.UpPackets6
+	}
+	return 0
+}
+
+func (x *Counters) GetUpBytes6() uint64 {
+	if x != nil {
+		return x.UpBytes6
+	}
+	return 0
+}
+
+func (x *Counters) GetDownPackets6() uint64 {
+	if x != nil {
+		return x.DownPackets6
+	}
+	return 0
+}
+
+func (x *Counters) GetDownBytes6() uint64 {
+	if x != nil {
+		return x.DownBytes6
+	}
+	return 0
+}
+
 type TunnelsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -973,7 +1168,7 @@ type TunnelsRequest struct {
 
 func (x *TunnelsRequest) Reset() {
 	*x = TunnelsRequest{}
-	mi := &file_lns_proto_msgTypes[10]
+	mi := &file_lns_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -985,7 +1180,7 @@ func (x *TunnelsRequest) String() string {
 func (*TunnelsRequest) ProtoMessage() {}
 
 func (x *TunnelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[10]
+	mi := &file_lns_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -998,7 +1193,7 @@ func (x *TunnelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TunnelsRequest.ProtoReflect.Descriptor instead.
 func (*TunnelsRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{10}
+	return file_lns_proto_rawDescGZIP(), []int{12}
 }
 
 type TunnelsReply struct {
@@ -1010,7 +1205,7 @@ type TunnelsReply struct {
 
 func (x *TunnelsReply) Reset() {
 	*x = TunnelsReply{}
-	mi := &file_lns_proto_msgTypes[11]
+	mi := &file_lns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1217,7 @@ func (x *TunnelsReply) String() string {
 func (*TunnelsReply) ProtoMessage() {}
 
 func (x *TunnelsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[11]
+	mi := &file_lns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1230,7 @@ func (x *TunnelsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TunnelsReply.ProtoReflect.Descriptor instead.
 func (*TunnelsReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{11}
+	return file_lns_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TunnelsReply) GetTunnels() []*TunnelInfo {
@@ -1054,7 +1249,7 @@ type TunnelRequest struct {
 
 func (x *TunnelRequest) Reset() {
 	*x = TunnelRequest{}
-	mi := &file_lns_proto_msgTypes[12]
+	mi := &file_lns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1261,7 @@ func (x *TunnelRequest) String() string {
 func (*TunnelRequest) ProtoMessage() {}
 
 func (x *TunnelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[12]
+	mi := &file_lns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1274,7 @@ func (x *TunnelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TunnelRequest.ProtoReflect.Descriptor instead.
 func (*TunnelRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{12}
+	return file_lns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TunnelRequest) GetTunnelId() uint32 {
@@ -1109,7 +1304,7 @@ type TunnelInfo struct {
 
 func (x *TunnelInfo) Reset() {
 	*x = TunnelInfo{}
-	mi := &file_lns_proto_msgTypes[13]
+	mi := &file_lns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1316,7 @@ func (x *TunnelInfo) String() string {
 func (*TunnelInfo) ProtoMessage() {}
 
 func (x *TunnelInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[13]
+	mi := &file_lns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1329,7 @@ func (x *TunnelInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TunnelInfo.ProtoReflect.Descriptor instead.
 func (*TunnelInfo) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{13}
+	return file_lns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TunnelInfo) GetTunnelId() uint32 {
@@ -1249,7 +1444,7 @@ type Transport struct {
 
 func (x *Transport) Reset() {
 	*x = Transport{}
-	mi := &file_lns_proto_msgTypes[14]
+	mi := &file_lns_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1456,7 @@ func (x *Transport) String() string {
 func (*Transport) ProtoMessage() {}
 
 func (x *Transport) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[14]
+	mi := &file_lns_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1469,7 @@ func (x *Transport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transport.ProtoReflect.Descriptor instead.
 func (*Transport) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{14}
+	return file_lns_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Transport) GetNs() uint32 {
@@ -1425,7 +1620,7 @@ type PoolsRequest struct {
 
 func (x *PoolsRequest) Reset() {
 	*x = PoolsRequest{}
-	mi := &file_lns_proto_msgTypes[15]
+	mi := &file_lns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1632,7 @@ func (x *PoolsRequest) String() string {
 func (*PoolsRequest) ProtoMessage() {}
 
 func (x *PoolsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[15]
+	mi := &file_lns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1645,7 @@ func (x *PoolsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolsRequest.ProtoReflect.Descriptor instead.
 func (*PoolsRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{15}
+	return file_lns_proto_rawDescGZIP(), []int{17}
 }
 
 type PoolsReply struct {
@@ -1462,7 +1657,7 @@ type PoolsReply struct {
 
 func (x *PoolsReply) Reset() {
 	*x = PoolsReply{}
-	mi := &file_lns_proto_msgTypes[16]
+	mi := &file_lns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1669,7 @@ func (x *PoolsReply) String() string {
 func (*PoolsReply) ProtoMessage() {}
 
 func (x *PoolsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[16]
+	mi := &file_lns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1682,7 @@ func (x *PoolsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolsReply.ProtoReflect.Descriptor instead.
 func (*PoolsReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{16}
+	return file_lns_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PoolsReply) GetPools() []*Pool {
@@ -1504,13 +1699,14 @@ type Pool struct {
 	Size          uint64                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
 	Used          uint64                 `protobuf:"varint,4,opt,name=used,proto3" json:"used,omitempty"`
 	Reserved      uint64                 `protobuf:"varint,5,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	Length        uint32                 `protobuf:"varint,6,opt,name=length,proto3" json:"length,omitempty"` // of the IPv6 prefixes given out; 0: IPv4 addresses
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Pool) Reset() {
 	*x = Pool{}
-	mi := &file_lns_proto_msgTypes[17]
+	mi := &file_lns_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +1718,7 @@ func (x *Pool) String() string {
 func (*Pool) ProtoMessage() {}
 
 func (x *Pool) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[17]
+	mi := &file_lns_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +1731,7 @@ func (x *Pool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pool.ProtoReflect.Descriptor instead.
 func (*Pool) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{17}
+	return file_lns_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Pool) GetName() string {
@@ -1573,6 +1769,13 @@ func (x *Pool) GetReserved() uint64 {
 	return 0
 }
 
+func (x *Pool) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
 type LeasesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pool          string                 `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"` // empty for all
@@ -1582,7 +1785,7 @@ type LeasesRequest struct {
 
 func (x *LeasesRequest) Reset() {
 	*x = LeasesRequest{}
-	mi := &file_lns_proto_msgTypes[18]
+	mi := &file_lns_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1797,7 @@ func (x *LeasesRequest) String() string {
 func (*LeasesRequest) ProtoMessage() {}
 
 func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[18]
+	mi := &file_lns_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1810,7 @@ func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesRequest.ProtoReflect.Descriptor instead.
 func (*LeasesRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{18}
+	return file_lns_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeasesRequest) GetPool() string {
@@ -1626,7 +1829,7 @@ type LeasesReply struct {
 
 func (x *LeasesReply) Reset() {
 	*x = LeasesReply{}
-	mi := &file_lns_proto_msgTypes[19]
+	mi := &file_lns_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1841,7 @@ func (x *LeasesReply) String() string {
 func (*LeasesReply) ProtoMessage() {}
 
 func (x *LeasesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[19]
+	mi := &file_lns_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1854,7 @@ func (x *LeasesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesReply.ProtoReflect.Descriptor instead.
 func (*LeasesReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{19}
+	return file_lns_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeasesReply) GetLeases() []*Lease {
@@ -1677,7 +1880,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_lns_proto_msgTypes[20]
+	mi := &file_lns_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +1892,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[20]
+	mi := &file_lns_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +1905,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{20}
+	return file_lns_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Lease) GetPool() string {
@@ -1769,7 +1972,7 @@ type CountersRequest struct {
 
 func (x *CountersRequest) Reset() {
 	*x = CountersRequest{}
-	mi := &file_lns_proto_msgTypes[21]
+	mi := &file_lns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1984,7 @@ func (x *CountersRequest) String() string {
 func (*CountersRequest) ProtoMessage() {}
 
 func (x *CountersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[21]
+	mi := &file_lns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1997,7 @@ func (x *CountersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersRequest.ProtoReflect.Descriptor instead.
 func (*CountersRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{21}
+	return file_lns_proto_rawDescGZIP(), []int{23}
 }
 
 type CountersReply struct {
@@ -1806,7 +2009,7 @@ type CountersReply struct {
 
 func (x *CountersReply) Reset() {
 	*x = CountersReply{}
-	mi := &file_lns_proto_msgTypes[22]
+	mi := &file_lns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +2021,7 @@ func (x *CountersReply) String() string {
 func (*CountersReply) ProtoMessage() {}
 
 func (x *CountersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[22]
+	mi := &file_lns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +2034,7 @@ func (x *CountersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersReply.ProtoReflect.Descriptor instead.
 func (*CountersReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{22}
+	return file_lns_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CountersReply) GetCounters() []*Count {
@@ -1851,7 +2054,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_lns_proto_msgTypes[23]
+	mi := &file_lns_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +2066,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[23]
+	mi := &file_lns_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +2079,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{23}
+	return file_lns_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Count) GetName() string {
@@ -1901,7 +2104,7 @@ type RadiusServersRequest struct {
 
 func (x *RadiusServersRequest) Reset() {
 	*x = RadiusServersRequest{}
-	mi := &file_lns_proto_msgTypes[24]
+	mi := &file_lns_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2116,7 @@ func (x *RadiusServersRequest) String() string {
 func (*RadiusServersRequest) ProtoMessage() {}
 
 func (x *RadiusServersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[24]
+	mi := &file_lns_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2129,7 @@ func (x *RadiusServersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RadiusServersRequest.ProtoReflect.Descriptor instead.
 func (*RadiusServersRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{24}
+	return file_lns_proto_rawDescGZIP(), []int{26}
 }
 
 type RadiusServersReply struct {
@@ -1938,7 +2141,7 @@ type RadiusServersReply struct {
 
 func (x *RadiusServersReply) Reset() {
 	*x = RadiusServersReply{}
-	mi := &file_lns_proto_msgTypes[25]
+	mi := &file_lns_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2153,7 @@ func (x *RadiusServersReply) String() string {
 func (*RadiusServersReply) ProtoMessage() {}
 
 func (x *RadiusServersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[25]
+	mi := &file_lns_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1963,7 +2166,7 @@ func (x *RadiusServersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RadiusServersReply.ProtoReflect.Descriptor instead.
 func (*RadiusServersReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{25}
+	return file_lns_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RadiusServersReply) GetServers() []*RadiusServer {
@@ -1991,13 +2194,20 @@ type RadiusServer struct {
 	RttP50               int64                  `protobuf:"varint,14,opt,name=rtt_p50,json=rttP50,proto3" json:"rtt_p50,omitempty"`
 	RttP99               int64                  `protobuf:"varint,15,opt,name=rtt_p99,json=rttP99,proto3" json:"rtt_p99,omitempty"`
 	MessageAuthenticator bool                   `protobuf:"varint,16,opt,name=message_authenticator,json=messageAuthenticator,proto3" json:"message_authenticator,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// group is the server group, priority and weight its place in it.
+	Group    string `protobuf:"bytes,17,opt,name=group,proto3" json:"group,omitempty"`
+	Priority uint32 `protobuf:"varint,18,opt,name=priority,proto3" json:"priority,omitempty"`
+	Weight   uint32 `protobuf:"varint,19,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Status-Server packets (RFC 5997).
+	StatusSent    uint64 `protobuf:"varint,20,opt,name=status_sent,json=statusSent,proto3" json:"status_sent,omitempty"`
+	StatusAnswers uint64 `protobuf:"varint,21,opt,name=status_answers,json=statusAnswers,proto3" json:"status_answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RadiusServer) Reset() {
 	*x = RadiusServer{}
-	mi := &file_lns_proto_msgTypes[26]
+	mi := &file_lns_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2009,7 +2219,7 @@ func (x *RadiusServer) String() string {
 func (*RadiusServer) ProtoMessage() {}
 
 func (x *RadiusServer) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[26]
+	mi := &file_lns_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2232,7 @@ func (x *RadiusServer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RadiusServer.ProtoReflect.Descriptor instead.
 func (*RadiusServer) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{26}
+	return file_lns_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RadiusServer) GetName() string {
@@ -2137,6 +2347,41 @@ func (x *RadiusServer) GetMessageAuthenticator() bool {
 	return false
 }
 
+func (x *RadiusServer) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *RadiusServer) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *RadiusServer) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *RadiusServer) GetStatusSent() uint64 {
+	if x != nil {
+		return x.StatusSent
+	}
+	return 0
+}
+
+func (x *RadiusServer) GetStatusAnswers() uint64 {
+	if x != nil {
+		return x.StatusAnswers
+	}
+	return 0
+}
+
 type RunningConfigRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2145,7 +2390,7 @@ type RunningConfigRequest struct {
 
 func (x *RunningConfigRequest) Reset() {
 	*x = RunningConfigRequest{}
-	mi := &file_lns_proto_msgTypes[27]
+	mi := &file_lns_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2402,7 @@ func (x *RunningConfigRequest) String() string {
 func (*RunningConfigRequest) ProtoMessage() {}
 
 func (x *RunningConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[27]
+	mi := &file_lns_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2415,7 @@ func (x *RunningConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunningConfigRequest.ProtoReflect.Descriptor instead.
 func (*RunningConfigRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{27}
+	return file_lns_proto_rawDescGZIP(), []int{29}
 }
 
 type RunningConfigReply struct {
@@ -2182,7 +2427,7 @@ type RunningConfigReply struct {
 
 func (x *RunningConfigReply) Reset() {
 	*x = RunningConfigReply{}
-	mi := &file_lns_proto_msgTypes[28]
+	mi := &file_lns_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2439,7 @@ func (x *RunningConfigReply) String() string {
 func (*RunningConfigReply) ProtoMessage() {}
 
 func (x *RunningConfigReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[28]
+	mi := &file_lns_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2452,7 @@ func (x *RunningConfigReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunningConfigReply.ProtoReflect.Descriptor instead.
 func (*RunningConfigReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{28}
+	return file_lns_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RunningConfigReply) GetText() string {
@@ -2228,7 +2473,7 @@ type DropSessionRequest struct {
 
 func (x *DropSessionRequest) Reset() {
 	*x = DropSessionRequest{}
-	mi := &file_lns_proto_msgTypes[29]
+	mi := &file_lns_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2485,7 @@ func (x *DropSessionRequest) String() string {
 func (*DropSessionRequest) ProtoMessage() {}
 
 func (x *DropSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[29]
+	mi := &file_lns_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2498,7 @@ func (x *DropSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropSessionRequest.ProtoReflect.Descriptor instead.
 func (*DropSessionRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{29}
+	return file_lns_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DropSessionRequest) GetSid() uint32 {
@@ -2279,7 +2524,7 @@ type DropTunnelRequest struct {
 
 func (x *DropTunnelRequest) Reset() {
 	*x = DropTunnelRequest{}
-	mi := &file_lns_proto_msgTypes[30]
+	mi := &file_lns_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2291,7 +2536,7 @@ func (x *DropTunnelRequest) String() string {
 func (*DropTunnelRequest) ProtoMessage() {}
 
 func (x *DropTunnelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[30]
+	mi := &file_lns_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2304,7 +2549,7 @@ func (x *DropTunnelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropTunnelRequest.ProtoReflect.Descriptor instead.
 func (*DropTunnelRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{30}
+	return file_lns_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DropTunnelRequest) GetTunnelId() uint32 {
@@ -2324,7 +2569,7 @@ type DropUserRequest struct {
 
 func (x *DropUserRequest) Reset() {
 	*x = DropUserRequest{}
-	mi := &file_lns_proto_msgTypes[31]
+	mi := &file_lns_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2336,7 +2581,7 @@ func (x *DropUserRequest) String() string {
 func (*DropUserRequest) ProtoMessage() {}
 
 func (x *DropUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[31]
+	mi := &file_lns_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2349,7 +2594,7 @@ func (x *DropUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUserRequest.ProtoReflect.Descriptor instead.
 func (*DropUserRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{31}
+	return file_lns_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DropUserRequest) GetUser() string {
@@ -2375,7 +2620,7 @@ type DropReply struct {
 
 func (x *DropReply) Reset() {
 	*x = DropReply{}
-	mi := &file_lns_proto_msgTypes[32]
+	mi := &file_lns_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2632,7 @@ func (x *DropReply) String() string {
 func (*DropReply) ProtoMessage() {}
 
 func (x *DropReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[32]
+	mi := &file_lns_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2645,7 @@ func (x *DropReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReply.ProtoReflect.Descriptor instead.
 func (*DropReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{32}
+	return file_lns_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DropReply) GetSessions() uint64 {
@@ -2418,7 +2663,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_lns_proto_msgTypes[33]
+	mi := &file_lns_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +2675,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[33]
+	mi := &file_lns_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +2688,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{33}
+	return file_lns_proto_rawDescGZIP(), []int{35}
 }
 
 type ReloadReply struct {
@@ -2455,7 +2700,7 @@ type ReloadReply struct {
 
 func (x *ReloadReply) Reset() {
 	*x = ReloadReply{}
-	mi := &file_lns_proto_msgTypes[34]
+	mi := &file_lns_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2467,7 +2712,7 @@ func (x *ReloadReply) String() string {
 func (*ReloadReply) ProtoMessage() {}
 
 func (x *ReloadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[34]
+	mi := &file_lns_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2480,7 +2725,7 @@ func (x *ReloadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadReply.ProtoReflect.Descriptor instead.
 func (*ReloadReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{34}
+	return file_lns_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReloadReply) GetNotes() []string {
@@ -2498,7 +2743,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_lns_proto_msgTypes[35]
+	mi := &file_lns_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +2755,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[35]
+	mi := &file_lns_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +2768,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{35}
+	return file_lns_proto_rawDescGZIP(), []int{37}
 }
 
 type ShutdownReply struct {
@@ -2534,7 +2779,7 @@ type ShutdownReply struct {
 
 func (x *ShutdownReply) Reset() {
 	*x = ShutdownReply{}
-	mi := &file_lns_proto_msgTypes[36]
+	mi := &file_lns_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2546,7 +2791,7 @@ func (x *ShutdownReply) String() string {
 func (*ShutdownReply) ProtoMessage() {}
 
 func (x *ShutdownReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[36]
+	mi := &file_lns_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2559,14 +2804,14 @@ func (x *ShutdownReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownReply.ProtoReflect.Descriptor instead.
 func (*ShutdownReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{36}
+	return file_lns_proto_rawDescGZIP(), []int{38}
 }
 
 var File_lns_proto protoreflect.FileDescriptor
 
 const file_lns_proto_rawDesc = "" +
 	"\n" +
-	"\tlns.proto\x12\x06lns.v1\"\x0f\n" +
+	"\tlns.proto\x12\x06lns.v1\x1a\x0eservices.proto\"\x0f\n" +
 	"\rStatusRequest\"\x86\x03\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1b\n" +
@@ -2601,7 +2846,7 @@ const file_lns_proto_rawDesc = "" +
 	"\rSessionsReply\x12/\n" +
 	"\bsessions\x18\x01 \x03(\v2\x13.lns.v1.SessionInfoR\bsessions\"\"\n" +
 	"\x0eSessionRequest\x12\x10\n" +
-	"\x03sid\x18\x01 \x01(\rR\x03sid\"\xed\b\n" +
+	"\x03sid\x18\x01 \x01(\rR\x03sid\"\xd0\t\n" +
 	"\vSessionInfo\x12\x10\n" +
 	"\x03sid\x18\x01 \x01(\rR\x03sid\x12\x1b\n" +
 	"\ttunnel_id\x18\x02 \x01(\rR\btunnelId\x12\x1d\n" +
@@ -2646,12 +2891,25 @@ const file_lns_proto_rawDesc = "" +
 	"\tthrottled\x18# \x01(\bR\tthrottled\x12\x1a\n" +
 	"\bgardened\x18$ \x01(\bR\bgardened\x12\x12\n" +
 	"\x04ipv6\x18% \x01(\bR\x04ipv6\x12\x10\n" +
-	"\x03now\x18& \x01(\x03R\x03now\"\x93\x01\n" +
+	"\x03now\x18& \x01(\x03R\x03now\x12,\n" +
+	"\bnetwork6\x182 \x01(\v2\x10.lns.v1.Network6R\bnetwork6\x123\n" +
+	"\bservices\x183 \x01(\v2\x17.lns.v1.SessionServicesR\bservices\"\xd7\x01\n" +
+	"\bNetwork6\x12!\n" +
+	"\finterface_id\x18\x01 \x01(\tR\vinterfaceId\x12\x1a\n" +
+	"\bprefixes\x18\x02 \x03(\tR\bprefixes\x12\x1c\n" +
+	"\tdelegated\x18\x03 \x03(\tR\tdelegated\x12\x1c\n" +
+	"\taddresses\x18\x04 \x03(\tR\taddresses\x12\x16\n" +
+	"\x06routes\x18\x05 \x03(\tR\x06routes\x12\x10\n" +
+	"\x03dns\x18\x06 \x03(\tR\x03dns\x12&\n" +
+	"\x06leases\x18\a \x03(\v2\x0e.lns.v1.Lease6R\x06leases\"6\n" +
+	"\x06Lease6\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x03R\x05until\"\x93\x01\n" +
 	"\aFraming\x12\x16\n" +
 	"\x06length\x18\x01 \x01(\bR\x06length\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\bR\bsequence\x12'\n" +
 	"\x0faddress_control\x18\x03 \x01(\bR\x0eaddressControl\x12+\n" +
-	"\x11compress_protocol\x18\x04 \x01(\bR\x10compressProtocol\"\xe5\x01\n" +
+	"\x11compress_protocol\x18\x04 \x01(\bR\x10compressProtocol\"\xe9\x02\n" +
 	"\bCounters\x12\x1d\n" +
 	"\n" +
 	"up_packets\x18\x01 \x01(\x04R\tupPackets\x12\x19\n" +
@@ -2662,7 +2920,14 @@ const file_lns_proto_rawDesc = "" +
 	"\n" +
 	"up_dropped\x18\x05 \x01(\x04R\tupDropped\x12!\n" +
 	"\fdown_dropped\x18\x06 \x01(\x04R\vdownDropped\x12\x1b\n" +
-	"\tlast_seen\x18\a \x01(\x03R\blastSeen\"\x10\n" +
+	"\tlast_seen\x18\a \x01(\x03R\blastSeen\x12\x1f\n" +
+	"\vup_packets6\x18\b \x01(\x04R\n" +
+	"upPackets6\x12\x1b\n" +
+	"\tup_bytes6\x18\t \x01(\x04R\bupBytes6\x12#\n" +
+	"\rdown_packets6\x18\n" +
+	" \x01(\x04R\fdownPackets6\x12\x1f\n" +
+	"\vdown_bytes6\x18\v \x01(\x04R\n" +
+	"downBytes6\"\x10\n" +
 	"\x0eTunnelsRequest\"<\n" +
 	"\fTunnelsReply\x12,\n" +
 	"\atunnels\x18\x01 \x03(\v2\x12.lns.v1.TunnelInfoR\atunnels\",\n" +
@@ -2713,13 +2978,14 @@ const file_lns_proto_rawDesc = "" +
 	"\fPoolsRequest\"0\n" +
 	"\n" +
 	"PoolsReply\x12\"\n" +
-	"\x05pools\x18\x01 \x03(\v2\f.lns.v1.PoolR\x05pools\"z\n" +
+	"\x05pools\x18\x01 \x03(\v2\f.lns.v1.PoolR\x05pools\"\x92\x01\n" +
 	"\x04Pool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprefixes\x18\x02 \x03(\tR\bprefixes\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x12\n" +
 	"\x04used\x18\x04 \x01(\x04R\x04used\x12\x1a\n" +
-	"\breserved\x18\x05 \x01(\x04R\breserved\"#\n" +
+	"\breserved\x18\x05 \x01(\x04R\breserved\x12\x16\n" +
+	"\x06length\x18\x06 \x01(\rR\x06length\"#\n" +
 	"\rLeasesRequest\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\"4\n" +
 	"\vLeasesReply\x12%\n" +
@@ -2742,7 +3008,7 @@ const file_lns_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x04R\x05value\"\x16\n" +
 	"\x14RadiusServersRequest\"D\n" +
 	"\x12RadiusServersReply\x12.\n" +
-	"\aservers\x18\x01 \x03(\v2\x14.lns.v1.RadiusServerR\aservers\"\xca\x03\n" +
+	"\aservers\x18\x01 \x03(\v2\x14.lns.v1.RadiusServerR\aservers\"\xdc\x04\n" +
 	"\fRadiusServer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x14\n" +
@@ -2762,7 +3028,13 @@ const file_lns_proto_rawDesc = "" +
 	"badAnswers\x12\x17\n" +
 	"\artt_p50\x18\x0e \x01(\x03R\x06rttP50\x12\x17\n" +
 	"\artt_p99\x18\x0f \x01(\x03R\x06rttP99\x123\n" +
-	"\x15message_authenticator\x18\x10 \x01(\bR\x14messageAuthenticator\"\x16\n" +
+	"\x15message_authenticator\x18\x10 \x01(\bR\x14messageAuthenticator\x12\x14\n" +
+	"\x05group\x18\x11 \x01(\tR\x05group\x12\x1a\n" +
+	"\bpriority\x18\x12 \x01(\rR\bpriority\x12\x16\n" +
+	"\x06weight\x18\x13 \x01(\rR\x06weight\x12\x1f\n" +
+	"\vstatus_sent\x18\x14 \x01(\x04R\n" +
+	"statusSent\x12%\n" +
+	"\x0estatus_answers\x18\x15 \x01(\x04R\rstatusAnswers\"\x16\n" +
 	"\x14RunningConfigRequest\"(\n" +
 	"\x12RunningConfigReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"<\n" +
@@ -2811,7 +3083,7 @@ func file_lns_proto_rawDescGZIP() []byte {
 	return file_lns_proto_rawDescData
 }
 
-var file_lns_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_lns_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_lns_proto_goTypes = []any{
 	(*StatusRequest)(nil),        // 0: lns.v1.StatusRequest
 	(*StatusReply)(nil),          // 1: lns.v1.StatusReply
@@ -2821,83 +3093,89 @@ var file_lns_proto_goTypes = []any{
 	(*SessionsReply)(nil),        // 5: lns.v1.SessionsReply
 	(*SessionRequest)(nil),       // 6: lns.v1.SessionRequest
 	(*SessionInfo)(nil),          // 7: lns.v1.SessionInfo
-	(*Framing)(nil),              // 8: lns.v1.Framing
-	(*Counters)(nil),             // 9: lns.v1.Counters
-	(*TunnelsRequest)(nil),       // 10: lns.v1.TunnelsRequest
-	(*TunnelsReply)(nil),         // 11: lns.v1.TunnelsReply
-	(*TunnelRequest)(nil),        // 12: lns.v1.TunnelRequest
-	(*TunnelInfo)(nil),           // 13: lns.v1.TunnelInfo
-	(*Transport)(nil),            // 14: lns.v1.Transport
-	(*PoolsRequest)(nil),         // 15: lns.v1.PoolsRequest
-	(*PoolsReply)(nil),           // 16: lns.v1.PoolsReply
-	(*Pool)(nil),                 // 17: lns.v1.Pool
-	(*LeasesRequest)(nil),        // 18: lns.v1.LeasesRequest
-	(*LeasesReply)(nil),          // 19: lns.v1.LeasesReply
-	(*Lease)(nil),                // 20: lns.v1.Lease
-	(*CountersRequest)(nil),      // 21: lns.v1.CountersRequest
-	(*CountersReply)(nil),        // 22: lns.v1.CountersReply
-	(*Count)(nil),                // 23: lns.v1.Count
-	(*RadiusServersRequest)(nil), // 24: lns.v1.RadiusServersRequest
-	(*RadiusServersReply)(nil),   // 25: lns.v1.RadiusServersReply
-	(*RadiusServer)(nil),         // 26: lns.v1.RadiusServer
-	(*RunningConfigRequest)(nil), // 27: lns.v1.RunningConfigRequest
-	(*RunningConfigReply)(nil),   // 28: lns.v1.RunningConfigReply
-	(*DropSessionRequest)(nil),   // 29: lns.v1.DropSessionRequest
-	(*DropTunnelRequest)(nil),    // 30: lns.v1.DropTunnelRequest
-	(*DropUserRequest)(nil),      // 31: lns.v1.DropUserRequest
-	(*DropReply)(nil),            // 32: lns.v1.DropReply
-	(*ReloadRequest)(nil),        // 33: lns.v1.ReloadRequest
-	(*ReloadReply)(nil),          // 34: lns.v1.ReloadReply
-	(*ShutdownRequest)(nil),      // 35: lns.v1.ShutdownRequest
-	(*ShutdownReply)(nil),        // 36: lns.v1.ShutdownReply
+	(*Network6)(nil),             // 8: lns.v1.Network6
+	(*Lease6)(nil),               // 9: lns.v1.Lease6
+	(*Framing)(nil),              // 10: lns.v1.Framing
+	(*Counters)(nil),             // 11: lns.v1.Counters
+	(*TunnelsRequest)(nil),       // 12: lns.v1.TunnelsRequest
+	(*TunnelsReply)(nil),         // 13: lns.v1.TunnelsReply
+	(*TunnelRequest)(nil),        // 14: lns.v1.TunnelRequest
+	(*TunnelInfo)(nil),           // 15: lns.v1.TunnelInfo
+	(*Transport)(nil),            // 16: lns.v1.Transport
+	(*PoolsRequest)(nil),         // 17: lns.v1.PoolsRequest
+	(*PoolsReply)(nil),           // 18: lns.v1.PoolsReply
+	(*Pool)(nil),                 // 19: lns.v1.Pool
+	(*LeasesRequest)(nil),        // 20: lns.v1.LeasesRequest
+	(*LeasesReply)(nil),          // 21: lns.v1.LeasesReply
+	(*Lease)(nil),                // 22: lns.v1.Lease
+	(*CountersRequest)(nil),      // 23: lns.v1.CountersRequest
+	(*CountersReply)(nil),        // 24: lns.v1.CountersReply
+	(*Count)(nil),                // 25: lns.v1.Count
+	(*RadiusServersRequest)(nil), // 26: lns.v1.RadiusServersRequest
+	(*RadiusServersReply)(nil),   // 27: lns.v1.RadiusServersReply
+	(*RadiusServer)(nil),         // 28: lns.v1.RadiusServer
+	(*RunningConfigRequest)(nil), // 29: lns.v1.RunningConfigRequest
+	(*RunningConfigReply)(nil),   // 30: lns.v1.RunningConfigReply
+	(*DropSessionRequest)(nil),   // 31: lns.v1.DropSessionRequest
+	(*DropTunnelRequest)(nil),    // 32: lns.v1.DropTunnelRequest
+	(*DropUserRequest)(nil),      // 33: lns.v1.DropUserRequest
+	(*DropReply)(nil),            // 34: lns.v1.DropReply
+	(*ReloadRequest)(nil),        // 35: lns.v1.ReloadRequest
+	(*ReloadReply)(nil),          // 36: lns.v1.ReloadReply
+	(*ShutdownRequest)(nil),      // 37: lns.v1.ShutdownRequest
+	(*ShutdownReply)(nil),        // 38: lns.v1.ShutdownReply
+	(*SessionServices)(nil),      // 39: lns.v1.SessionServices
 }
 var file_lns_proto_depIdxs = []int32{
 	2,  // 0: lns.v1.StatusReply.interfaces:type_name -> lns.v1.Interface
 	3,  // 1: lns.v1.StatusReply.traffic:type_name -> lns.v1.Traffic
 	7,  // 2: lns.v1.SessionsReply.sessions:type_name -> lns.v1.SessionInfo
-	9,  // 3: lns.v1.SessionInfo.counters:type_name -> lns.v1.Counters
-	8,  // 4: lns.v1.SessionInfo.framing:type_name -> lns.v1.Framing
-	13, // 5: lns.v1.TunnelsReply.tunnels:type_name -> lns.v1.TunnelInfo
-	14, // 6: lns.v1.TunnelInfo.transport:type_name -> lns.v1.Transport
-	17, // 7: lns.v1.PoolsReply.pools:type_name -> lns.v1.Pool
-	20, // 8: lns.v1.LeasesReply.leases:type_name -> lns.v1.Lease
-	23, // 9: lns.v1.CountersReply.counters:type_name -> lns.v1.Count
-	26, // 10: lns.v1.RadiusServersReply.servers:type_name -> lns.v1.RadiusServer
-	0,  // 11: lns.v1.LNS.Status:input_type -> lns.v1.StatusRequest
-	4,  // 12: lns.v1.LNS.Sessions:input_type -> lns.v1.SessionsRequest
-	6,  // 13: lns.v1.LNS.Session:input_type -> lns.v1.SessionRequest
-	10, // 14: lns.v1.LNS.Tunnels:input_type -> lns.v1.TunnelsRequest
-	12, // 15: lns.v1.LNS.Tunnel:input_type -> lns.v1.TunnelRequest
-	15, // 16: lns.v1.LNS.Pools:input_type -> lns.v1.PoolsRequest
-	18, // 17: lns.v1.LNS.Leases:input_type -> lns.v1.LeasesRequest
-	21, // 18: lns.v1.LNS.Counters:input_type -> lns.v1.CountersRequest
-	24, // 19: lns.v1.LNS.RadiusServers:input_type -> lns.v1.RadiusServersRequest
-	27, // 20: lns.v1.LNS.RunningConfig:input_type -> lns.v1.RunningConfigRequest
-	29, // 21: lns.v1.LNS.DropSession:input_type -> lns.v1.DropSessionRequest
-	30, // 22: lns.v1.LNS.DropTunnel:input_type -> lns.v1.DropTunnelRequest
-	31, // 23: lns.v1.LNS.DropUser:input_type -> lns.v1.DropUserRequest
-	33, // 24: lns.v1.LNS.Reload:input_type -> lns.v1.ReloadRequest
-	35, // 25: lns.v1.LNS.Shutdown:input_type -> lns.v1.ShutdownRequest
-	1,  // 26: lns.v1.LNS.Status:output_type -> lns.v1.StatusReply
-	5,  // 27: lns.v1.LNS.Sessions:output_type -> lns.v1.SessionsReply
-	7,  // 28: lns.v1.LNS.Session:output_type -> lns.v1.SessionInfo
-	11, // 29: lns.v1.LNS.Tunnels:output_type -> lns.v1.TunnelsReply
-	13, // 30: lns.v1.LNS.Tunnel:output_type -> lns.v1.TunnelInfo
-	16, // 31: lns.v1.LNS.Pools:output_type -> lns.v1.PoolsReply
-	19, // 32: lns.v1.LNS.Leases:output_type -> lns.v1.LeasesReply
-	22, // 33: lns.v1.LNS.Counters:output_type -> lns.v1.CountersReply
-	25, // 34: lns.v1.LNS.RadiusServers:output_type -> lns.v1.RadiusServersReply
-	28, // 35: lns.v1.LNS.RunningConfig:output_type -> lns.v1.RunningConfigReply
-	32, // 36: lns.v1.LNS.DropSession:output_type -> lns.v1.DropReply
-	32, // 37: lns.v1.LNS.DropTunnel:output_type -> lns.v1.DropReply
-	32, // 38: lns.v1.LNS.DropUser:output_type -> lns.v1.DropReply
-	34, // 39: lns.v1.LNS.Reload:output_type -> lns.v1.ReloadReply
-	36, // 40: lns.v1.LNS.Shutdown:output_type -> lns.v1.ShutdownReply
-	26, // [26:41] is the sub-list for method output_type
-	11, // [11:26] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	11, // 3: lns.v1.SessionInfo.counters:type_name -> lns.v1.Counters
+	10, // 4: lns.v1.SessionInfo.framing:type_name -> lns.v1.Framing
+	8,  // 5: lns.v1.SessionInfo.network6:type_name -> lns.v1.Network6
+	39, // 6: lns.v1.SessionInfo.services:type_name -> lns.v1.SessionServices
+	9,  // 7: lns.v1.Network6.leases:type_name -> lns.v1.Lease6
+	15, // 8: lns.v1.TunnelsReply.tunnels:type_name -> lns.v1.TunnelInfo
+	16, // 9: lns.v1.TunnelInfo.transport:type_name -> lns.v1.Transport
+	19, // 10: lns.v1.PoolsReply.pools:type_name -> lns.v1.Pool
+	22, // 11: lns.v1.LeasesReply.leases:type_name -> lns.v1.Lease
+	25, // 12: lns.v1.CountersReply.counters:type_name -> lns.v1.Count
+	28, // 13: lns.v1.RadiusServersReply.servers:type_name -> lns.v1.RadiusServer
+	0,  // 14: lns.v1.LNS.Status:input_type -> lns.v1.StatusRequest
+	4,  // 15: lns.v1.LNS.Sessions:input_type -> lns.v1.SessionsRequest
+	6,  // 16: lns.v1.LNS.Session:input_type -> lns.v1.SessionRequest
+	12, // 17: lns.v1.LNS.Tunnels:input_type -> lns.v1.TunnelsRequest
+	14, // 18: lns.v1.LNS.Tunnel:input_type -> lns.v1.TunnelRequest
+	17, // 19: lns.v1.LNS.Pools:input_type -> lns.v1.PoolsRequest
+	20, // 20: lns.v1.LNS.Leases:input_type -> lns.v1.LeasesRequest
+	23, // 21: lns.v1.LNS.Counters:input_type -> lns.v1.CountersRequest
+	26, // 22: lns.v1.LNS.RadiusServers:input_type -> lns.v1.RadiusServersRequest
+	29, // 23: lns.v1.LNS.RunningConfig:input_type -> lns.v1.RunningConfigRequest
+	31, // 24: lns.v1.LNS.DropSession:input_type -> lns.v1.DropSessionRequest
+	32, // 25: lns.v1.LNS.DropTunnel:input_type -> lns.v1.DropTunnelRequest
+	33, // 26: lns.v1.LNS.DropUser:input_type -> lns.v1.DropUserRequest
+	35, // 27: lns.v1.LNS.Reload:input_type -> lns.v1.ReloadRequest
+	37, // 28: lns.v1.LNS.Shutdown:input_type -> lns.v1.ShutdownRequest
+	1,  // 29: lns.v1.LNS.Status:output_type -> lns.v1.StatusReply
+	5,  // 30: lns.v1.LNS.Sessions:output_type -> lns.v1.SessionsReply
+	7,  // 31: lns.v1.LNS.Session:output_type -> lns.v1.SessionInfo
+	13, // 32: lns.v1.LNS.Tunnels:output_type -> lns.v1.TunnelsReply
+	15, // 33: lns.v1.LNS.Tunnel:output_type -> lns.v1.TunnelInfo
+	18, // 34: lns.v1.LNS.Pools:output_type -> lns.v1.PoolsReply
+	21, // 35: lns.v1.LNS.Leases:output_type -> lns.v1.LeasesReply
+	24, // 36: lns.v1.LNS.Counters:output_type -> lns.v1.CountersReply
+	27, // 37: lns.v1.LNS.RadiusServers:output_type -> lns.v1.RadiusServersReply
+	30, // 38: lns.v1.LNS.RunningConfig:output_type -> lns.v1.RunningConfigReply
+	34, // 39: lns.v1.LNS.DropSession:output_type -> lns.v1.DropReply
+	34, // 40: lns.v1.LNS.DropTunnel:output_type -> lns.v1.DropReply
+	34, // 41: lns.v1.LNS.DropUser:output_type -> lns.v1.DropReply
+	36, // 42: lns.v1.LNS.Reload:output_type -> lns.v1.ReloadReply
+	38, // 43: lns.v1.LNS.Shutdown:output_type -> lns.v1.ShutdownReply
+	29, // [29:44] is the sub-list for method output_type
+	14, // [14:29] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_lns_proto_init() }
@@ -2905,13 +3183,14 @@ func file_lns_proto_init() {
 	if File_lns_proto != nil {
 		return
 	}
+	file_services_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lns_proto_rawDesc), len(file_lns_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/dataplane"
+	"github.com/lnsd/lnsd/control/radius"
+	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/control/spool"
+	"github.com/lnsd/lnsd/control/usage"
+)
+
+// accounting is where accounting records go:
+//
+//	engine ─▶ usage files
+//	       └▶ spool ─▶ RADIUS client ─ outcome ─▶ spool
+//
+// Parts that are not configured are nil.
+type accounting struct {
+	log   *zap.Logger
+	spool *spool.Spool
+	usage *usage.Writer
+	// recovered is how many accounts of an earlier process were closed.
+	recovered int
+	started   atomic.Bool
+}
+
+// openAccounting reads what earlier processes could not deliver. epoch is the number
+// of this start for the accounting ids: now, unless an earlier start had it.
+func openAccounting(c *config.Config, now time.Time, log *zap.Logger) (a *accounting, epoch uint32, err error) {
+	a, epoch = &accounting{log: log}, uint32(now.Unix())
+	if c.Accounting.Dir != "" {
+		a.usage = usage.New(usage.Config{
+			Dir: c.Accounting.Dir, HostName: c.Hostname, Endpoint: bindAddress(c),
+			Started: now, Origin: c.Accounting.Origin, Log: log,
+		})
+	}
+	if !c.RADIUS.Accounting || len(c.RADIUS.Servers()) == 0 {
+		return a, epoch, nil
+	}
+	cfg := spool.Config{Dir: c.Accounting.Spool, MaxBytes: int64(c.Accounting.SpoolSize) << 20, Sync: c.Accounting.Sync, Log: log}
+	if cfg.Sync == 0 {
+		cfg.Sync = -1 // the spool takes 0 for "not given"
+	}
+	if a.spool, err = spool.Open(cfg); err != nil {
+		return nil, 0, err
+	}
+	if epoch, err = a.spool.Epoch(epoch); err != nil {
+		return nil, 0, errors.Join(err, a.spool.Close())
+	}
+	return a, epoch, nil
+}
+
+// Account implements engine.Accountant.
+func (a *accounting) Account(r *session.AcctRecord) bool {
+	if a.spool != nil && !a.spool.Account(r) {
+		return false
+	}
+	if a.usage != nil {
+		a.usage.Account(r)
+	}
+	return true
+}
+
+// delivered is told by the RADIUS client what became of a record.
+func (a *accounting) delivered(r *session.AcctRecord, err error) {
+	if a.spool == nil {
+		return
+	}
+	if errors.Is(err, radius.ErrUnsendable) {
+		err = fmt.Errorf("%w: %w", spool.ErrUndeliverable, err)
+	}
+	a.spool.Delivered(r, err)
+}
+
+// recover closes the accounts of sessions that an earlier process had and this one
+// does not go on with. left are those that were still in the data plane.
+func (a *accounting) recover(left []dataplane.Left, goesOn func(acctSessionID string) bool, now time.Time) error {
+	if a.spool == nil {
+		return nil
+	}
+	counted := make(map[uint32]*dataplane.Left, len(left))
+	for i := range left {
+		counted[left[i].Slot] = &left[i]
+	}
+	var err error
+	a.recovered, err = a.spool.Recover(func(last *session.AcctRecord, alive time.Time) *session.AcctRecord {
+		if goesOn(last.Call.AcctSessionID) {
+			return nil
+		}
+		return closing(last, counted[last.Slot], alive, now)
+	})
+	if a.recovered > 0 {
+		a.log.Warn("accounts of an earlier process were closed", zap.Int("accounts", a.recovered), zap.Int("in_data_plane", len(left)))
+	}
+	return err
+}
+
+// closing makes the Stop for a session that nobody ended. Where the data plane still
+// had it, it was served until now and its counters are exact; otherwise the host was
+// restarted meanwhile, and what is known for sure is the last record and that the
+// earlier process lived until alive.
+func closing(last *session.AcctRecord, left *dataplane.Left, alive, now time.Time) *session.AcctRecord {
+	began := last.At.Add(-last.Duration)
+	stop := *last
+	stop.Kind, stop.Cause, stop.At = last.Kind.End(), session.CauseNASReboot, alive
+	if left != nil && left.TunnelID == last.TunnelID && left.SessionID == last.SessionID &&
+		left.PeerTunnelID == last.Call.PeerTunnelID && left.PeerSession == last.Call.PeerSessionID && left.Address == last.Address {
+		stop.At = now
+		stop.Counters = last.Counters.Most(left.Counters.Beyond(last.Base))
+	}
+	stop.Duration = max(stop.At.Sub(began), last.Duration)
+	return &stop
+}
+
+// start begins to deliver.
+func (a *accounting) start(client *radius.Router) {
+	if a.spool != nil {
+		a.started.Store(true)
+		a.spool.Start(client.Account)
+	}
+}
+
+func (a *accounting) counts() []session.Count {
+	if a.spool == nil {
+		return nil
+	}
+	return a.spool.Counts()
+}
+
+// drain waits until what is queued is delivered, as long as ctx lasts. What is left
+// is sent after the next start.
+func (a *accounting) drain(ctx context.Context) {
+	if !a.started.Load() {
+		return
+	}
+	if left := a.spool.Drain(ctx); left > 0 {
+		a.log.Warn("accounting records wait for the next start", zap.Int("records", left))
+	}
+}
+
+func (a *accounting) close() error {
+	if a.spool == nil {
+		return nil
+	}
+	return a.spool.Close()
+}
