@@ -100,7 +100,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 
-	d.gardens = garden.New(gardenConfig(c, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
+	d.gardens = garden.New(gardenConfig(c, slow, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
 	d.closers = append(d.closers, func() error { return d.gardens.Close(false) })
 	d.grants = newGrants(c, d.gardens, log.Named("grants"))
 
