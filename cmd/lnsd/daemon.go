@@ -15,6 +15,7 @@ import (
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/pool"
+	"github.com/lnsd/lnsd/control/radius/dae"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/tun"
 	"github.com/lnsd/lnsd/control/udp"
@@ -36,6 +37,7 @@ type daemon struct {
 	slow        *tun.Path
 	fast        fastPath
 	engine      *engine.Engine
+	dae         *dae.Server // nil where nobody may change sessions by RADIUS
 	listener    net.Listener
 
 	ipv6 bool // subscribers' IPv6 is carried
@@ -94,6 +96,13 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.engine.Drain(c.Engine.Drain)
+
+	if d.dae, err = openDAE(c, d.engine, log.Named("dae")); err != nil {
+		return d, err
+	}
+	if d.dae != nil {
+		d.closers = append(d.closers, d.dae.Close)
+	}
 	if err = d.settle(); err != nil {
 		return d, err
 	}

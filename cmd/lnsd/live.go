@@ -76,10 +76,13 @@ func (l *live) reload(context.Context) ([]string, error) {
 	if err := l.d.fast.AllowLACs(lacSources(c)); err != nil {
 		return nil, err
 	}
+	notes, err := l.d.reloadDAE(c)
+	if err != nil {
+		return nil, err
+	}
 	l.d.engine.Drain(c.Engine.Drain)
 	l.level.SetLevel(logLevel(int(c.Log.Level) + l.flags.verbose))
 
-	var notes []string
 	for _, w := range warnings {
 		notes = append(notes, w.String())
 	}

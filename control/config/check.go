@@ -9,6 +9,7 @@ func (b *builder) finish() {
 	b.finishLACs()
 	b.checkRADIUS()
 	b.checkAAA()
+	b.checkDAE()
 	b.checkTunnels()
 	b.checkTimes()
 	if l := b.c.Limits; l.SessionsPerTunnel > l.Sessions {

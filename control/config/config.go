@@ -28,6 +28,7 @@ type Config struct {
 	DNS        DNS
 	RADIUS     RADIUS
 	AAA        AAA
+	DAE        DAE
 	Accounting Accounting
 	Pools      []Pool
 	IPv6       IPv6

@@ -66,7 +66,8 @@ func Commands() []Command {
 			{Name: "KEY VALUE", Type: "policy", Help: "What the policy says; the command may be repeated.", Rest: true},
 		}},
 	}
-	return append(commands, aaaCommands()...)
+	commands = append(commands, aaaCommands()...)
+	return append(commands, daeCommands()...)
 }
 
 // LACKey is one row of the table of what a lac command can say.
