@@ -14,6 +14,8 @@ import (
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/events"
+	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/radius/dae"
 	"github.com/lnsd/lnsd/control/session"
@@ -36,9 +38,13 @@ type daemon struct {
 	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
+	gardens     *garden.Gardens
+	grants      *grants
 	engine      *engine.Engine
 	dae         *dae.Server // nil where nobody may change sessions by RADIUS
+	events      *events.Log
 	listener    net.Listener
+	remote      *remote // nil: managed from this host only
 
 	ipv6 bool // subscribers' IPv6 is carried
 
@@ -65,8 +71,9 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		shards = runtime.GOMAXPROCS(0)
 	}
 	d.inboxes = engine.NewInboxes(shards)
+	d.events = events.NewLog(eventsKept)
 
-	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, d.accounting.delivered, log.Named("auth")); err != nil {
+	if d.subscribers, err = openSubscribers(c, epoch, d.authDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
@@ -91,6 +98,13 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.closers = append(d.closers, d.fast.Close)
+	if _, err = d.setFilters(c); err != nil {
+		return d, err
+	}
+
+	d.gardens = garden.New(gardenConfig(c, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
+	d.closers = append(d.closers, func() error { return d.gardens.Close(false) })
+	d.grants = newGrants(c, d.gardens, log.Named("grants"))
 
 	if d.engine, err = d.openEngine(c, epoch); err != nil {
 		return d, err
@@ -107,6 +121,12 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 
+	if d.remote, err = openRemote(&c.Management); err != nil {
+		return d, err
+	}
+	if d.remote != nil {
+		d.closers = append(d.closers, func() error { return ignoreClosed(d.remote.listener.Close()) })
+	}
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
 	}
@@ -137,11 +157,16 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	}, d.inboxes, engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.accounting,
-		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
+		Observer:      d.events,
+		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens},
+		Services:      d.grants,
 		Gate:          d.fast,
 		Send:          senders,
 	}, d.log.Named("engine"))
 }
+
+// authDone takes the answers to logins, of which there are none before the engine.
+func (d *daemon) authDone(r *session.AuthResult) { d.inboxes.AuthDone(d.grants.admit(r)) }
 
 // pools makes the address pools. Our own addresses are never given out.
 func pools(c *config.Config) ([]*pool.Pool, error) {

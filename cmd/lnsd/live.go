@@ -76,10 +76,19 @@ func (l *live) reload(context.Context) ([]string, error) {
 	if err := l.d.fast.AllowLACs(lacSources(c)); err != nil {
 		return nil, err
 	}
-	notes, err := l.d.reloadDAE(c)
+	notes, err := l.d.setFilters(c)
 	if err != nil {
 		return nil, err
 	}
+	if err := l.d.gardens.Reload(gardens(c), c.Files.BuildGarden); err != nil {
+		notes = append(notes, err.Error())
+	}
+	l.d.grants.reload(c)
+	more, err := l.d.reloadDAE(c)
+	if err != nil {
+		return nil, err
+	}
+	notes = append(notes, more...)
 	l.d.engine.Drain(c.Engine.Drain)
 	l.level.SetLevel(logLevel(int(c.Log.Level) + l.flags.verbose))
 

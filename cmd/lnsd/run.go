@@ -36,6 +36,9 @@ func run(f flags) error {
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("at", w.Pos.String()), zap.String("problem", w.Message))
 	}
+	if f.remote && !c.Management.Remote.IsValid() {
+		c.Management.Remote = netip.AddrPortFrom(netip.IPv6Unspecified(), api.RemotePort)
+	}
 	d, err := open(c, log)
 	if err != nil {
 		return err
@@ -95,7 +98,9 @@ func (d *daemon) serve(current *live, stop stopper) error {
 	notify(d.log, sd.SdNotifyStopping)
 	d.disconnect()
 	d.fast.Forget()
-	parts.server.close()
+	for _, s := range parts.servers {
+		s.close()
+	}
 	cancel()
 	parts.wait()
 	return broken

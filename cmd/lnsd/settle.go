@@ -17,6 +17,7 @@ func (d *daemon) settle() error {
 	if err := d.accounting.recover(left, func(string) bool { return false }, time.Now()); err != nil {
 		return err
 	}
+	d.gardens.Settle()
 	d.subscribers.announce()
 	d.accounting.start(d.subscribers.radius)
 	return nil

@@ -133,6 +133,8 @@ func serverMessage(v *session.AuthServerView) *lnsv1.RadiusServer {
 		Accepts: v.Accepts, Rejects: v.Rejects, Responses: v.Responses, Timeouts: v.Timeouts,
 		BadAnswers: v.BadAnswers, RttP50: int64(v.RTT50), RttP99: int64(v.RTT99),
 		MessageAuthenticator: v.MessageAuthenticator,
+		Group:                v.Group, Priority: uint32(v.Priority), Weight: uint32(v.Weight),
+		StatusSent: v.StatusSent, StatusAnswers: v.StatusAnswers,
 	}
 }
 

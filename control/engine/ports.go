@@ -65,8 +65,14 @@ type Auditor interface {
 	Intercepted(session.Interception)
 }
 
+// Observer hears of what becomes of tunnels and sessions, in the order in which it
+// happens to each. It must not block.
+type Observer interface {
+	Observe(session.Notice)
+}
+
 // Ports are what the engine is wired to. Send has one Sender for each shard; Gate,
-// Services and Auditor are nil where there is none.
+// Services, Auditor and Observer are nil where there is none.
 type Ports struct {
 	Authenticator Authenticator
 	Accountant    Accountant
@@ -74,6 +80,7 @@ type Ports struct {
 	Gate          Gate
 	Services      ServiceChecker
 	Auditor       Auditor
+	Observer      Observer
 	Send          []Sender
 }
 
@@ -86,6 +93,11 @@ func (anyService) Check(*session.Services) error { return nil }
 type noAuditor struct{}
 
 func (noAuditor) Intercepted(session.Interception) {}
+
+// noObserver looks away.
+type noObserver struct{}
+
+func (noObserver) Observe(session.Notice) {}
 
 // openGate lets everything through.
 type openGate struct{}

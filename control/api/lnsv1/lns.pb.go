@@ -2194,8 +2194,15 @@ type RadiusServer struct {
 	RttP50               int64                  `protobuf:"varint,14,opt,name=rtt_p50,json=rttP50,proto3" json:"rtt_p50,omitempty"`
 	RttP99               int64                  `protobuf:"varint,15,opt,name=rtt_p99,json=rttP99,proto3" json:"rtt_p99,omitempty"`
 	MessageAuthenticator bool                   `protobuf:"varint,16,opt,name=message_authenticator,json=messageAuthenticator,proto3" json:"message_authenticator,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// group is the server group, priority and weight its place in it.
+	Group    string `protobuf:"bytes,17,opt,name=group,proto3" json:"group,omitempty"`
+	Priority uint32 `protobuf:"varint,18,opt,name=priority,proto3" json:"priority,omitempty"`
+	Weight   uint32 `protobuf:"varint,19,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Status-Server packets (RFC 5997).
+	StatusSent    uint64 `protobuf:"varint,20,opt,name=status_sent,json=statusSent,proto3" json:"status_sent,omitempty"`
+	StatusAnswers uint64 `protobuf:"varint,21,opt,name=status_answers,json=statusAnswers,proto3" json:"status_answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RadiusServer) Reset() {
@@ -2338,6 +2345,41 @@ func (x *RadiusServer) GetMessageAuthenticator() bool {
 		return x.MessageAuthenticator
 	}
 	return false
+}
+
+func (x *RadiusServer) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *RadiusServer) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *RadiusServer) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *RadiusServer) GetStatusSent() uint64 {
+	if x != nil {
+		return x.StatusSent
+	}
+	return 0
+}
+
+func (x *RadiusServer) GetStatusAnswers() uint64 {
+	if x != nil {
+		return x.StatusAnswers
+	}
+	return 0
 }
 
 type RunningConfigRequest struct {
@@ -2966,7 +3008,7 @@ const file_lns_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x04R\x05value\"\x16\n" +
 	"\x14RadiusServersRequest\"D\n" +
 	"\x12RadiusServersReply\x12.\n" +
-	"\aservers\x18\x01 \x03(\v2\x14.lns.v1.RadiusServerR\aservers\"\xca\x03\n" +
+	"\aservers\x18\x01 \x03(\v2\x14.lns.v1.RadiusServerR\aservers\"\xdc\x04\n" +
 	"\fRadiusServer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x14\n" +
@@ -2986,7 +3028,13 @@ const file_lns_proto_rawDesc = "" +
 	"badAnswers\x12\x17\n" +
 	"\artt_p50\x18\x0e \x01(\x03R\x06rttP50\x12\x17\n" +
 	"\artt_p99\x18\x0f \x01(\x03R\x06rttP99\x123\n" +
-	"\x15message_authenticator\x18\x10 \x01(\bR\x14messageAuthenticator\"\x16\n" +
+	"\x15message_authenticator\x18\x10 \x01(\bR\x14messageAuthenticator\x12\x14\n" +
+	"\x05group\x18\x11 \x01(\tR\x05group\x12\x1a\n" +
+	"\bpriority\x18\x12 \x01(\rR\bpriority\x12\x16\n" +
+	"\x06weight\x18\x13 \x01(\rR\x06weight\x12\x1f\n" +
+	"\vstatus_sent\x18\x14 \x01(\x04R\n" +
+	"statusSent\x12%\n" +
+	"\x0estatus_answers\x18\x15 \x01(\x04R\rstatusAnswers\"\x16\n" +
 	"\x14RunningConfigRequest\"(\n" +
 	"\x12RunningConfigReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"<\n" +
