@@ -113,7 +113,7 @@ func (s *Session) finish(out *Out) {
 	if s.accounted {
 		// The account is closed as of when the session ended, however long the
 		// forwarding path took to let go.
-		s.closeAccount(s.end.at, s.before(), s.end.Cause, out)
+		s.closeAccount(s.end.at, s.counted(), s.end.Cause, out)
 	}
 	if s.started {
 		s.audit(s.auth.Profile.Services.intercept(), netip.AddrPort{}, "", s.end.at, out)

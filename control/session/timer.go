@@ -157,25 +157,9 @@ func (s *Session) nextInterim(now time.Time) moment {
 // traffic is the session's counters over all its installs.
 func (s *Session) traffic(r Reader) Counters {
 	if s.install != installed {
-		return s.before()
+		return s.counted()
 	}
-	return s.before().Add(r.Counters(s.setup.Slot))
-}
-
-// before is what earlier installs have counted.
-func (s *Session) before() Counters {
-	if s.earlier == nil {
-		return Counters{}
-	}
-	return *s.earlier
-}
-
-// counted adds the count of an install that is over.
-func (s *Session) counted(c Counters) {
-	if c != (Counters{}) {
-		sum := s.before().Add(c)
-		s.earlier = &sum
-	}
+	return s.counted().Add(r.Counters(s.setup.Slot))
 }
 
 // noteTraffic tells the link when the subscriber's packets passed since last
