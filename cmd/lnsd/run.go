@@ -41,6 +41,9 @@ func run(f flags) error {
 	if f.remote && !c.Management.Remote.IsValid() {
 		c.Management.Remote = netip.AddrPortFrom(netip.IPv6Unspecified(), api.RemotePort)
 	}
+	if f.status && c.Management.StatusDir == "" {
+		c.Management.StatusDir = defaultStatusDir
+	}
 	d, err := open(c, log)
 	if err != nil {
 		return err
@@ -82,7 +85,11 @@ func (s stopper) stop(reason string) {
 func (d *daemon) serve(current *live, stop stopper) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	parts := d.start(ctx, newBackend(d, current, stop))
+	b := newBackend(d, current, stop)
+	parts := d.start(ctx, b)
+	if err := d.keepStatus(ctx, parts, b); err != nil {
+		d.log.Error("no status files", zap.Error(err)) // nobody's session is to hang on them
+	}
 
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
