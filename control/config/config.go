@@ -243,6 +243,10 @@ type Management struct {
 	Remote netip.AddrPort
 	// The files by which both ends of a remote connection know each other.
 	RemoteCertificate, RemoteKey, RemoteAuthority string
+	// StatusDir is where status files are kept, empty for none; StatusRate is how many
+	// are written in a second at most.
+	StatusDir  string
+	StatusRate int
 }
 
 // Engine holds what concerns the daemon itself.
