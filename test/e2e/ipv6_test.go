@@ -176,7 +176,7 @@ func TestThreeKindsOfSubscribers(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			before := r.counters()
 			p := r.lacsim(append(kind.args, "--user", kind.name+"%d", "--sessions", "20", "--tunnels", "2", "--verify", "--per-session", "--hops", "1",
-				"--traffic-per-session", "20", "--traffic-time", "2s", "--hold", "5s")...)
+				"--traffic-per-session", "20", "--traffic-time", "1s", "--hold", "4s")...)
 			r.waitUp(20)
 			shown := r.settled6()
 			moved := since(r.counters(), before)
