@@ -114,7 +114,11 @@ func closing(last *session.AcctRecord, left *dataplane.Left, alive, now time.Tim
 	if left != nil && left.TunnelID == last.TunnelID && left.SessionID == last.SessionID &&
 		left.PeerTunnelID == last.Call.PeerTunnelID && left.PeerSession == last.Call.PeerSessionID && left.Address == last.Address {
 		stop.At = now
-		stop.Counters = last.Counters.Most(left.Counters.Beyond(last.Base))
+		counted := left.Counters
+		if last.Base != nil {
+			counted = counted.Beyond(*last.Base)
+		}
+		stop.Counters = last.Counters.Most(counted)
 	}
 	stop.Duration = max(stop.At.Sub(began), last.Duration)
 	return &stop

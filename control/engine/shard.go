@@ -45,6 +45,8 @@ type Shard struct {
 	backlog []*session.AcctRecord
 	retryAt time.Time
 
+	journal journal
+
 	shutdown bool
 	counts   counts
 	gates    [gates]gate
@@ -178,6 +180,7 @@ const flushEvery = 128
 
 // flush hands over what was collected.
 func (s *Shard) flush() {
+	s.save()
 	for ops := s.ops; len(ops) > 0; {
 		n := min(len(ops), applyBatch)
 		s.e.ports.Forwarder.Apply(ops[:n])
