@@ -9,6 +9,7 @@
 #include "l2tp.h"
 #include "mss6.h"
 #include "nexthop.h"
+#include "outer6.h"
 #include "sequence.h"
 #include "service.h"
 
@@ -24,10 +25,11 @@ struct downlink {
  * Length, Ns and Nr, FF 03 and a two-byte protocol. */
 #define OUTER_MAX (sizeof(struct iphdr) + sizeof(struct udphdr) + 12 + 4)
 
-/* Bytes from the outer IPv4 header to the PPP protocol. */
+/* Bytes from the outer IP header to the PPP protocol. */
 static __always_inline __u32 outer_len(__u32 flags)
 {
-	return sizeof(struct iphdr) + sizeof(struct udphdr) + /* flags and ids */ 6 +
+	return sizeof(struct iphdr) + (outer6 ? bytes_if(flags, LNS_OUTER6, OUTER6_EXTRA) : 0) +
+	       sizeof(struct udphdr) + /* flags and ids */ 6 +
 	       bytes_if(flags, LNS_LENGTH, 2) + bytes_if(flags, LNS_SEQUENCE, 4) +
 	       bytes_if(flags, LNS_ADDR_CONTROL, 2) + 2 - bytes_if(flags, LNS_PFC, 1);
 }
@@ -114,6 +116,8 @@ static __always_inline enum lns_reason route_outer(const struct frame *f,
 	__be32 peer = addr_word(s->peer);
 	struct bpf_fib_lookup *fib;
 
+	if (over_ipv6(s))
+		return route_outer6(f, s, down->outer + down->len, hop);
 	if (known_nexthop(f, hop, peer, 0, down->outer + down->len))
 		return LNS_CONTINUE;
 	fib = new_question(f, AF_INET);
@@ -206,15 +210,27 @@ static __always_inline void write_ppp(void *pos, enum lns_flag flags, __u8 proto
 	*byte = protocol;
 }
 
-/* Writes IPv4, UDP and L2TP headers, and returns what follows them; total is the
- * length of the IPv4 packet. The UDP checksum is left zero. */
-static __always_inline void *write_headers(struct iphdr *ip, const struct lns_session *s,
+/* Writes IP, UDP and L2TP headers from byte at on, and returns what follows them, or
+ * NULL; total is the length of the IP packet. The UDP checksum is left zero. */
+static __always_inline void *write_headers(struct xdp_md *ctx, __u32 at, const struct lns_session *s,
 					   __u32 slot, __u32 total, __u8 tos)
 {
-	struct udphdr *udp = (void *)(ip + 1);
-	__u32 datagram = total - sizeof(*ip);
+	void *start = packet_start(ctx) + at;
+	struct udphdr *udp;
+	__u32 datagram;
 
-	write_ipv4(ip, s, total, tos);
+	if (over_ipv6(s)) {
+		if (start + OUTER_MAX + OUTER6_EXTRA > packet_end(ctx) || write_ipv6(start, s, total, tos))
+			return NULL;
+		datagram = total - sizeof(struct ipv6hdr);
+		udp = start + sizeof(struct ipv6hdr);
+	} else {
+		if (start + OUTER_MAX > packet_end(ctx))
+			return NULL;
+		write_ipv4(start, s, total, tos);
+		datagram = total - sizeof(struct iphdr);
+		udp = start + sizeof(struct iphdr);
+	}
 	udp->source = bpf_htons(s->local_port);
 	udp->dest = bpf_htons(s->peer_port);
 	udp->len = bpf_htons(datagram);
@@ -222,26 +238,37 @@ static __always_inline void *write_headers(struct iphdr *ip, const struct lns_se
 	return write_l2tp(udp + 1, s, slot, datagram - sizeof(*udp));
 }
 
+/* Writes the outer UDP checksum where the session has one; at is where the outer IP
+ * header begins, total the packet's length. Negative on failure. */
+static __always_inline int seal(struct xdp_md *ctx, const struct lns_session *s, __u32 at, __u32 total)
+{
+	if (over_ipv6(s))
+		return write_udp_checksum6(ctx, at, total - sizeof(struct ipv6hdr));
+	if (s->flags & LNS_UDP_CHECKSUM)
+		return write_udp_checksum(ctx, at, total - sizeof(struct iphdr));
+	return 0;
+}
+
 /*
  * Writes everything between Ethernet and the inner packet of len bytes, and what
- * changes in the inner packet; at is where the outer IPv4 header begins. Negative
+ * changes in the inner packet; at is where the outer IP header begins. Negative
  * on failure. Not static for the verifier's sake (see write_udp_checksum).
  */
 __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 {
 	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
-	struct iphdr *ip, *inner;
+	struct iphdr *inner;
 	__u8 protocol = PPP_IPV4;
 	__u8 tos;
 	__u32 outer;
+	void *ppp;
 
 	if (!s)
 		return -1;
 	at &= FRAME_OFFSET_MASK;
 	outer = outer_len(s->flags);
-	ip = packet_start(ctx) + at;
-	inner = (void *)ip + outer;
-	if ((void *)(inner + 1) > packet_end(ctx) || (void *)ip + OUTER_MAX > packet_end(ctx))
+	inner = packet_start(ctx) + at + outer;
+	if ((void *)(inner + 1) > packet_end(ctx))
 		return -1;
 	tos = outer_tos(s, inner);
 	if (inner->version == 6) {
@@ -250,14 +277,15 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 	} else {
 		decrement_ttl(inner);
 	}
-	write_ppp(write_headers(ip, s, slot, outer + len, tos), s->flags, protocol);
+	ppp = write_headers(ctx, at, s, slot, outer + len, tos);
+	if (!ppp)
+		return -1;
+	write_ppp(ppp, s->flags, protocol);
 	if (s->clamp_mss && protocol == PPP_IPV6)
 		clamp_mss6(ctx, at + outer, s->clamp_mss);
 	else if (s->clamp_mss)
 		clamp_mss(ctx, at + outer, s->clamp_mss);
-	if (s->flags & LNS_UDP_CHECKSUM)
-		return write_udp_checksum(ctx, at, outer + len - sizeof(*ip));
-	return 0;
+	return seal(ctx, s, at, outer + len);
 }
 
 /* What becomes of an IPv4 packet from another subscriber besides. */
@@ -295,7 +323,7 @@ static __always_inline enum lns_reason send_down(struct xdp_md *ctx, __u32 at,
 	if ((crossing && cross(ctx, hop->way->l2_len + down->outer, crossing)) ||
 	    cut_after(ctx, hop->way->l2_len + down->outer + down->len) ||
 	    write_outer(ctx, down->slot, hop->way->l2_len, down->len) ||
-	    write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
+	    write_ethernet(ctx, hop, outer_ethertype(down->session)) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}

@@ -43,14 +43,13 @@ static __always_inline int answerable(const struct lcp_echo *lcp, const struct l
 /*
  * Turns the Echo-Request behind the headers, of which len bytes are LCP's, into
  * the reply: Identifier and data stay, the magic number is ours (RFC 1661 section
- * 5.8). at is where the outer IPv4 header begins. Negative on failure. Not static
+ * 5.8). at is where the outer IP header begins. Negative on failure. Not static
  * for the verifier's sake (see write_udp_checksum).
  */
 __noinline int write_echo(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 {
 	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
 	struct lcp_echo *lcp;
-	struct iphdr *ip;
 	__u32 outer;
 	__u16 *word;
 
@@ -58,19 +57,18 @@ __noinline int write_echo(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 		return -1;
 	at &= FRAME_OFFSET_MASK;
 	outer = outer_len(lcp_framing(s->flags));
-	ip = packet_start(ctx) + at;
-	lcp = (void *)ip + outer;
-	if ((void *)(lcp + 1) > packet_end(ctx) || (void *)ip + OUTER_MAX > packet_end(ctx))
+	lcp = packet_start(ctx) + at + outer;
+	if ((void *)(lcp + 1) > packet_end(ctx))
 		return -1;
-	word = write_headers(ip, s, slot, outer + len, s->outer_tos);
+	word = write_headers(ctx, at, s, slot, outer + len, s->outer_tos);
+	if (!word)
+		return -1;
 	word[0] = bpf_htons(PPP_ADDRESS << 8 | PPP_CONTROL);
 	word[1] = bpf_htons(PPP_LCP);
 	lcp->code = LCP_ECHO_REPLY;
 	lcp->magic[0] = bpf_htons(s->magic >> 16);
 	lcp->magic[1] = bpf_htons(s->magic & 0xFFFF);
-	if (s->flags & LNS_UDP_CHECKSUM)
-		return write_udp_checksum(ctx, at, outer + len - sizeof(*ip));
-	return 0;
+	return seal(ctx, s, at, outer + len);
 }
 
 /* Notes that the subscriber's line lives, for the daemon, which sees nothing of
@@ -94,7 +92,7 @@ static __always_inline enum lns_reason send_echo(const struct frame *f, const st
 		return LNS_PUNT_HEADROOM;
 	if (cut_after(ctx, hop->way->l2_len + down->outer + down->len) ||
 	    write_echo(ctx, down->slot, hop->way->l2_len, down->len) ||
-	    write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
+	    write_ethernet(ctx, hop, outer_ethertype(down->session)) || !redirect(hop)) {
 		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}

@@ -20,6 +20,7 @@ struct frame {
 	__u32 vrf;        /* and that interface's routing table */
 	__u16 protocol;   /* ethertype, host order */
 	/* Set for IPv6 from a subscriber alone: the cursor stands before it. */
+	__u8 tos; /* of the packet that it came in */
 	__u32 slot;
 	struct lns_session *session;
 };

@@ -6,7 +6,8 @@
  *	frame ─► port ─► IPv4 ─► UDP to a socket of ours ─► uplink
  *	                      └► a subscriber's address  ─► downlink
  *	                      └► anything else           ─► the kernel
- *	               └► IPv6 ─► in a subscriber's prefix ─► downlink
+ *	               └► IPv6 ─► to an address of ours ────► uplink
+ *	                      └► in a subscriber's prefix ─► downlink
  *
  * Whatever is not forwarded here is passed to the kernel as it came, which hands
  * it to the slow path, or dropped; either way one reason is counted for it.
@@ -15,6 +16,7 @@
 #include "downlink6.h"
 #include "uplink.h"
 #include "uplink6.h"
+#include "uplink_outer6.h"
 
 /* Whether addr (network order) and port are a socket of ours; port 0 asks for
  * the address alone. */
@@ -76,6 +78,7 @@ static __always_inline enum lns_reason enter(struct frame *f)
  * names. */
 static __noinline enum lns_reason judge(struct frame *f)
 {
+	struct sender who = {};
 	struct udphdr *udp;
 
 	f->ip = take_ipv4(&f->at);
@@ -86,7 +89,8 @@ static __noinline enum lns_reason judge(struct frame *f)
 			/* Without ports at hand the address decides; the
 			 * socket gets it once the kernel has dealt with it. */
 			if (is_local(f->ip->daddr, 0)) {
-				if (!is_lac(f->ip->saddr))
+				who.addr = f->ip->saddr;
+				if (!is_lac(&who))
 					return LNS_DROP_LAC;
 				return has_options(f->ip) ? LNS_PUNT_OPTIONS : LNS_PUNT_FRAGMENT;
 			}
@@ -113,9 +117,11 @@ int lns_xdp(struct xdp_md *ctx)
 	};
 	enum lns_reason reason = enter(&f);
 
-	if (!reason)
-		reason = f.protocol == ETH_P_IPV6 ? downlink6(&f) : judge(&f);
-	if (f.session) /* IPv6 in IPv4 */
+	if (!reason && f.protocol == ETH_P_IPV6)
+		reason = outer6 && is_ours6(&f) ? uplink_outer6(&f) : downlink6(&f);
+	else if (!reason)
+		reason = judge(&f);
+	if (f.session) /* IPv6 in a tunnel */
 		reason = uplink6(&f);
 	count_reason(reason, frame_len);
 	return verdict(reason);

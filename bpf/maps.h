@@ -25,6 +25,10 @@
 /* Time to live of the outer packets. Set before load. */
 const volatile __u8 outer_ttl = 64;
 
+/* Whether LACs may speak IPv6. Set before load: without, all that concerns them is
+ * left out. */
+const volatile __u8 outer6 = 0;
+
 /* Packets from one subscriber to another. Set before load. */
 const volatile enum lns_hairpin hairpin = LNS_HAIRPIN_ALLOW;
 
@@ -227,6 +231,14 @@ struct {
 	__type(value, __u32);
 } lns_locals SEC(".maps");
 
+/* The same for IPv6. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct lns_local6);
+	__type(value, __u32);
+} lns_locals6 SEC(".maps");
+
 /*
  * (device, VLAN ids) of a frame to the interface that the kernel receives it
  * on. Written by the daemon as interfaces come and go. A frame that is not
@@ -321,6 +333,19 @@ struct {
 } lns_tunnels SEC(".maps");
 
 /*
+ * Both ends of the tunnels over IPv6, by our tunnel id. Written by the daemon: the
+ * peer before the tunnel lives, our address before its first session is installed.
+ * By tunnel, since all its sessions have the same.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_ends);
+} lns_outer6 SEC(".maps");
+
+/*
  * Prefixes of LACs that may speak to us; the value is not used. Written by the
  * daemon; asked where lns_live.lacs is not 0, for who is no live tunnel's peer.
  */
@@ -332,6 +357,15 @@ struct {
 	__type(value, __u32);
 } lns_lacs SEC(".maps");
 
+/* The same for IPv6. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct lns_range6);
+	__type(value, __u32);
+} lns_lacs6 SEC(".maps");
+
 /*
  * Rates of each source. Written by XDP alone. LRU: sources that are not known
  * beforehand must not fill it up; one that is forgotten begins anew.
@@ -342,6 +376,14 @@ struct {
 	__type(key, struct lns_source);
 	__type(value, struct lns_gates);
 } lns_rates SEC(".maps");
+
+/* The same for IPv6. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct lns_source6);
+	__type(value, struct lns_gates);
+} lns_rates6 SEC(".maps");
 
 /* One value, written by the daemon, read per packet that needs it. */
 struct {

@@ -16,6 +16,7 @@
 
 #include "frame.h"
 #include "l2tp.h"
+#include "outer6.h"
 
 /* Message types (RFC 2661 section 3.2). A ZLB has none (section 5.8). */
 #define L2TP_SCCRQ 1
@@ -83,45 +84,74 @@ static __always_inline __u64 gate_clock(const struct lns_facts *live)
 	return live->now ? live->now : bpf_ktime_get_ns();
 }
 
-/* The gates of a source (network order). NULL where there is no memory for more. */
-static __always_inline struct lns_gates *gates_of(__be32 source)
-{
-	struct lns_source key = {};
-	struct lns_gates *gates, fresh = {};
+/* Who has sent a datagram, in network order. Made where it is used, so that the
+ * compiler knows which of the two versions of IP it is. */
+struct sender {
+	const struct in6_addr *addr6; /* in the packet; NULL: IPv4 */
+	__be32 addr;
+	__be16 port;
+};
 
-	__builtin_memcpy(key.addr, &source, sizeof(key.addr));
-	gates = bpf_map_lookup_elem(&lns_rates, &key);
+/* The gates of key in rates, a map. NULL where there is no memory for more. */
+static __always_inline struct lns_gates *gates_in(void *rates, const void *key)
+{
+	struct lns_gates *gates = bpf_map_lookup_elem(rates, key), fresh = {};
+
 	if (gates)
 		return gates;
-	bpf_map_update_elem(&lns_rates, &key, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&lns_rates, &key);
+	bpf_map_update_elem(rates, key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(rates, key);
 }
 
-/* Whether source (network order) may be a LAC. */
-static __always_inline int is_lac(__be32 source)
+static __always_inline struct lns_gates *gates_of(const struct sender *who)
+{
+	struct lns_source6 key6;
+	struct lns_source key;
+
+	if (who->addr6) {
+		__builtin_memcpy(key6.net, who->addr6, sizeof(key6.net));
+		return gates_in(&lns_rates6, &key6);
+	}
+	__builtin_memcpy(key.addr, &who->addr, sizeof(key.addr));
+	return gates_in(&lns_rates, &key);
+}
+
+/* Whether who may be a LAC. */
+static __always_inline int is_lac(const struct sender *who)
 {
 	const struct lns_facts *live = facts();
+	struct lns_range6 key6 = { .prefixlen = 128 };
 	struct lns_range key = { .prefixlen = 32 };
 
 	if (!live || !live->lacs)
 		return 1;
-	__builtin_memcpy(key.addr, &source, sizeof(key.addr));
+	if (who->addr6) {
+		__builtin_memcpy(key6.addr, who->addr6, sizeof(key6.addr));
+		return bpf_map_lookup_elem(&lns_lacs6, &key6) != NULL;
+	}
+	__builtin_memcpy(key.addr, &who->addr, sizeof(key.addr));
 	return bpf_map_lookup_elem(&lns_lacs, &key) != NULL;
 }
 
-/* Whether the tunnel lives and its peer is at source and port (network order),
- * which stay the same for its life (RFC 2661 section 8.1). */
-static __always_inline int is_peer(__u32 tunnel_id, __be32 source, __be16 port)
+/* Whether the tunnel lives and who is its peer: address and port stay the same for
+ * its life (RFC 2661 section 8.1). */
+static __always_inline int is_peer(__u32 tunnel_id, const struct sender *who)
 {
 	const struct lns_tunnel *t = bpf_map_lookup_elem(&lns_tunnels, &tunnel_id);
+	const struct lns_ends *ends;
 
-	return t && t->live && addr_word(t->peer) == source && t->peer_port == bpf_ntohs(port);
+	if (!t || !t->live || t->peer_port != bpf_ntohs(who->port))
+		return 0;
+	if (!who->addr6)
+		return !t->ipv6 && addr_word(t->peer) == who->addr;
+	ends = tunnel_ends(tunnel_id);
+	return t->ipv6 && ends && same_addr6(ends->peer, who->addr6);
 }
 
 /* Why something that is for no live tunnel of its sender ends. */
-static __always_inline enum lns_reason no_tunnel(__be32 source)
+static __always_inline enum lns_reason no_tunnel(const struct sender *who)
 {
-	return is_lac(source) ? LNS_DROP_TUNNEL : LNS_DROP_LAC;
+	return is_lac(who) ? LNS_DROP_TUNNEL : LNS_DROP_LAC;
 }
 
 /* Reads the type of the control message of length bytes at h, or a negative number
@@ -147,30 +177,30 @@ static __always_inline int message_type(const struct xdp_md *ctx, const struct l
 
 /* Judges a message to tunnel id 0: an SCCRQ, or the StopCCN of a peer that has not
  * learnt our id (RFC 2661 section 4.4.3). Nothing else can be meant for us. */
-static __always_inline enum lns_reason judge_newcomer(int type, __be32 source)
+static __always_inline enum lns_reason judge_newcomer(int type, const struct sender *who)
 {
 	const struct lns_facts *live = facts();
 	struct lns_gates *gates;
 
-	if (!is_lac(source))
+	if (!is_lac(who))
 		return LNS_DROP_LAC;
 	if (type != L2TP_SCCRQ && type != L2TP_STOPCCN)
 		return LNS_DROP_TUNNEL;
-	gates = gates_of(source);
+	gates = gates_of(who);
 	if (live && gates && !admit(&gates->sccrq, gate_clock(live), live->sccrq_interval))
 		return LNS_DROP_SCCRQ_RATE;
 	return LNS_PUNT_CONTROL;
 }
 
 /* Judges a message of a live tunnel, from its peer. */
-static __always_inline enum lns_reason judge_member(int type, __be32 source)
+static __always_inline enum lns_reason judge_member(int type, const struct sender *who)
 {
 	const struct lns_facts *live = facts();
 	struct lns_gates *gates;
 
 	if (type == L2TP_ZLB || type == L2TP_HELLO || type == L2TP_STOPCCN)
 		return LNS_PUNT_CONTROL;
-	gates = gates_of(source);
+	gates = gates_of(who);
 	if (!live || !gates)
 		return LNS_PUNT_CONTROL;
 	if (type == L2TP_ICRQ || type == L2TP_OCRQ)
@@ -182,19 +212,15 @@ static __always_inline enum lns_reason judge_member(int type, __be32 source)
 		       LNS_DROP_CONTROL_RATE;
 }
 
-/*
- * Judges the control message at byte at of the frame, of which left bytes are in
- * the datagram; source and port (network order) are the sender's. Not static for
- * the verifier's sake (see write_udp_checksum).
- */
-__noinline int judge_control(struct xdp_md *ctx, __u32 at, __u32 left, __u32 source, __u32 port)
+/* Judges the control message at byte at of the frame, of which left bytes are in
+ * the datagram. */
+static __always_inline enum lns_reason control_from(const struct sender *who, struct xdp_md *ctx,
+						    __u32 at, __u32 left)
 {
-	const struct l2tp_control *h;
+	const struct l2tp_control *h = packet_start(ctx) + at;
 	__u32 flags, length, tunnel_id;
 	int type;
 
-	at &= FRAME_OFFSET_MASK;
-	h = packet_start(ctx) + at;
 	if ((void *)(h + 1) > packet_end(ctx) || left < sizeof(*h))
 		return LNS_DROP_CONTROL;
 	/* L and S MUST be set, O MUST be 0 (RFC 2661 section 3.1). */
@@ -207,31 +233,80 @@ __noinline int judge_control(struct xdp_md *ctx, __u32 at, __u32 left, __u32 sou
 		return LNS_DROP_CONTROL;
 	tunnel_id = bpf_ntohs(h->tunnel_id);
 	if (!tunnel_id)
-		return judge_newcomer(type, source);
-	if (!is_peer(tunnel_id, source, port))
-		return no_tunnel(source);
-	return judge_member(type, source);
+		return judge_newcomer(type, who);
+	if (!is_peer(tunnel_id, who))
+		return no_tunnel(who);
+	return judge_member(type, who);
 }
 
 /*
  * Judges a data message of a session that is not installed, or that is being
  * changed: ppp says that PPP's own frame is in it. The session may be on its way
  * up, or one that only the slow path serves, whose users' packets no rate holds.
- * Not static for the verifier's sake (see write_udp_checksum).
  */
-__noinline int judge_data(__u32 tunnel_id, __u32 source, __u32 port, __u32 ppp)
+static __always_inline enum lns_reason data_from(const struct sender *who, __u32 tunnel_id, __u32 ppp)
 {
 	const struct lns_facts *live = facts();
 	struct lns_gates *gates;
 
-	if (!is_peer(tunnel_id & 0xFFFF, source, port))
-		return no_tunnel(source);
+	if (!is_peer(tunnel_id & 0xFFFF, who))
+		return no_tunnel(who);
 	if (!ppp)
 		return LNS_CONTINUE;
-	gates = gates_of(source);
+	gates = gates_of(who);
 	if (live && gates && !admit(&gates->setup, gate_clock(live), live->setup_interval))
 		return LNS_DROP_SETUP_RATE;
 	return LNS_CONTINUE;
+}
+
+/* control_from and data_from for a sender at an IPv4 address. Not static for the
+ * verifier's sake (see write_udp_checksum). */
+__noinline int judge_control(struct xdp_md *ctx, __u32 at, __u32 left, __u32 source, __u32 port)
+{
+	struct sender who = { .addr = source, .port = port };
+
+	return control_from(&who, ctx, at & FRAME_OFFSET_MASK, left);
+}
+
+__noinline int judge_data(__u32 tunnel_id, __u32 source, __u32 port, __u32 ppp)
+{
+	struct sender who = { .addr = source, .port = port };
+
+	return data_from(&who, tunnel_id, ppp);
+}
+
+/* The same for one at an IPv6 address; the IPv6 header, and UDP's behind it, is at
+ * byte at. */
+static __always_inline int read_sender6(struct xdp_md *ctx, __u32 at, struct sender *who)
+{
+	const struct ipv6hdr *ip = packet_start(ctx) + at;
+	const struct udphdr *udp = (const void *)(ip + 1);
+
+	if ((void *)(udp + 1) > packet_end(ctx))
+		return -1;
+	who->addr6 = &ip->saddr;
+	who->port = udp->source;
+	return 0;
+}
+
+__noinline int judge_control6(struct xdp_md *ctx, __u32 at, __u32 left)
+{
+	struct sender who = {};
+
+	at &= FRAME_OFFSET_MASK;
+	if (read_sender6(ctx, at, &who))
+		return LNS_DROP_CONTROL;
+	return control_from(&who, ctx, at + sizeof(struct ipv6hdr) + sizeof(struct udphdr), left);
+}
+
+__noinline int judge_data6(struct xdp_md *ctx, __u32 at, __u32 tunnel_id, __u32 ppp)
+{
+	struct sender who = {};
+
+	at &= FRAME_OFFSET_MASK;
+	if (read_sender6(ctx, at, &who))
+		return LNS_DROP_TUNNEL;
+	return data_from(&who, tunnel_id, ppp);
 }
 
 /* Judges a frame of PPP itself that the session in slot has for the daemon. Not
@@ -246,6 +321,16 @@ __noinline int judge_ppp(__u32 slot)
 	return LNS_PUNT_PPP_CONTROL;
 }
 
+/* Whether a data message that is passed up for reason has a frame of PPP itself at
+ * the cursor. */
+static __always_inline __u32 is_ppps_own(const struct frame *f, enum lns_reason reason)
+{
+	struct cursor at = f->at;
+	__u32 protocol;
+
+	return reason == LNS_PUNT_UNKNOWN && take_ppp(&at, &protocol) == LNS_PUNT_PPP_CONTROL;
+}
+
 /*
  * Judges a datagram that is to be passed to the daemon for reason. The cursor
  * stands before the L2TP header of a control message, before the PPP frame of a
@@ -254,17 +339,28 @@ __noinline int judge_ppp(__u32 slot)
 static __always_inline enum lns_reason shield(const struct frame *f, const struct udphdr *udp,
 					      __u16 tunnel_id, enum lns_reason reason)
 {
-	struct cursor at = f->at;
 	enum lns_reason verdict;
-	__u32 protocol, ppp;
 
 	if (reason == LNS_PUNT_CONTROL)
-		return judge_control(f->ctx, distance(packet_start(f->ctx), at.pos), at.left,
+		return judge_control(f->ctx, distance(packet_start(f->ctx), f->at.pos), f->at.left,
 				     f->ip->saddr, udp->source);
 	if (reason != LNS_PUNT_UNKNOWN && reason != LNS_PUNT_CLOSED)
 		return reason;
-	ppp = reason == LNS_PUNT_UNKNOWN && take_ppp(&at, &protocol) == LNS_PUNT_PPP_CONTROL;
-	verdict = judge_data(tunnel_id, f->ip->saddr, udp->source, ppp);
+	verdict = judge_data(tunnel_id, f->ip->saddr, udp->source, is_ppps_own(f, reason));
+	return verdict ? verdict : reason;
+}
+
+/* The same for a datagram whose IPv6 header is at byte at. */
+static __always_inline enum lns_reason shield6(const struct frame *f, __u32 at, __u16 tunnel_id,
+					       enum lns_reason reason)
+{
+	enum lns_reason verdict;
+
+	if (reason == LNS_PUNT_CONTROL)
+		return judge_control6(f->ctx, at, f->at.left);
+	if (reason != LNS_PUNT_UNKNOWN && reason != LNS_PUNT_CLOSED)
+		return reason;
+	verdict = judge_data6(f->ctx, at, tunnel_id, is_ppps_own(f, reason));
 	return verdict ? verdict : reason;
 }
 

@@ -69,6 +69,14 @@ struct lns_local {
 };
 _Static_assert(sizeof(struct lns_local) == 8, "lns_local");
 
+/* Key of lns_locals6, as lns_local. */
+struct lns_local6 {
+	__u8 addr[16];
+	__u16 port;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct lns_local6) == 20, "lns_local6");
+
 /* VLAN tags that are understood: none, one (802.1Q) or two (802.1ad). */
 #define LNS_TAGS 2
 
@@ -172,6 +180,7 @@ enum lns_flag {
 	LNS_ROUTED6 = 1 << 17,     /* lns_routes6 has prefixes of this session */
 	LNS_COPY_DSCP = 1 << 18,   /* outer DSCP is that of the inner packet */
 	LNS_ECN = 1 << 19,         /* ECN through the tunnel, both ways */
+	LNS_OUTER6 = 1 << 20,      /* the peer speaks IPv6: lns_outer6 has the addresses */
 	LNS_NUMBERED = 1 << 21,    /* lns_sequences counts for LNS_SEQUENCE; else all
 				    * data is punted */
 };
@@ -369,9 +378,17 @@ _Static_assert(sizeof(struct lns_list) == 8232, "lns_list");
 struct lns_tunnel {
 	__u8 peer[4];
 	__u16 peer_port;
-	__u16 live; /* 1, or 0: there is no such tunnel */
+	__u8 live; /* 1, or 0: there is no such tunnel */
+	__u8 ipv6; /* 1: the peer's address is in lns_outer6 */
 };
 _Static_assert(sizeof(struct lns_tunnel) == 8, "lns_tunnel");
+
+/* Value of lns_outer6, by our tunnel id: both ends of a tunnel over IPv6. */
+struct lns_ends {
+	__u8 local[16];
+	__u8 peer[16];
+};
+_Static_assert(sizeof(struct lns_ends) == 32, "lns_ends");
 
 /* Key of lns_lacs. */
 struct lns_range {
@@ -380,11 +397,24 @@ struct lns_range {
 };
 _Static_assert(sizeof(struct lns_range) == 8, "lns_range");
 
+/* Key of lns_lacs6. */
+struct lns_range6 {
+	__u32 prefixlen;
+	__u8 addr[16];
+};
+_Static_assert(sizeof(struct lns_range6) == 20, "lns_range6");
+
 /* Key of lns_rates: who sends. */
 struct lns_source {
 	__u8 addr[4];
 };
 _Static_assert(sizeof(struct lns_source) == 4, "lns_source");
+
+/* Key of lns_rates6: who sends. A /64, since a host has all of one. */
+struct lns_source6 {
+	__u8 net[8];
+};
+_Static_assert(sizeof(struct lns_source6) == 8, "lns_source6");
 
 /* What a gate lets through at once after a pause: a second's worth, in ns. */
 #define LNS_GATE_BURST 1000000000ULL
@@ -410,7 +440,7 @@ _Static_assert(sizeof(struct lns_tally) == 16, "lns_tally");
 struct lns_facts {
 	enum lns_layout layout; /* of the daemon that made the maps */
 	__u32 routes;           /* prefixes in lns_routes; 0 spares the lookup */
-	__u32 lacs;             /* prefixes in lns_lacs; 0 lets every source in */
+	__u32 lacs;             /* prefixes in lns_lacs and lns_lacs6; 0 lets every source in */
 	__u32 routes6;          /* prefixes in lns_routes6 */
 	/* Nanoseconds between two messages at the highest rate, at most
 	 * LNS_GATE_BURST; 0 is no limit. */

@@ -38,11 +38,9 @@ static __always_inline int from_peer(const struct lns_session *s, const struct i
 	       ip->daddr == addr_word(s->local) && udp->dest == bpf_htons(s->local_port);
 }
 
-/* Finds the session and makes sure that it may be served here. */
-static __always_inline enum lns_reason find_session(struct frame *f, const struct udphdr *udp,
-						    struct uplink *up)
+/* Finds the session that the message at the cursor names. */
+static __always_inline enum lns_reason find_session(struct frame *f, struct uplink *up)
 {
-	__u32 l2tp = distance(packet_start(f->ctx), f->at.pos);
 	enum lns_reason reason = take_l2tp(&f->at, &up->call);
 	struct lns_session *s;
 	__u32 *slot;
@@ -59,7 +57,18 @@ static __always_inline enum lns_reason find_session(struct frame *f, const struc
 	    s->session_id != up->call.session_id)
 		return LNS_PUNT_CLOSED;
 	up->session = s;
-	if (!from_peer(s, f->ip, udp)) {
+	return LNS_CONTINUE;
+}
+
+/* Makes sure that a message may be served here, whose sender is the peer or not and
+ * whose L2TP header begins at byte l2tp. */
+static __always_inline enum lns_reason may_serve(const struct frame *f, const struct uplink *up,
+						 int from_peer, __u32 l2tp)
+{
+	const struct lns_session *s = up->session;
+	enum lns_reason reason;
+
+	if (!from_peer) {
 		count_drop(up->slot, 1, LNS_CAUSE_PEER);
 		return LNS_DROP_PEER;
 	}
@@ -119,7 +128,6 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 		return LNS_PUNT_MARTIAN;
 	if (ip->ttl <= 1)
 		return LNS_PUNT_TTL;
-	up->tos = f->ip->tos;
 	if (up->session->flags & LNS_ECN && ecn_lost(up->tos, ip->tos)) {
 		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
 		return LNS_DROP_ECN;
@@ -190,48 +198,59 @@ static __always_inline enum lns_reason send_up(struct xdp_md *ctx, const struct 
 	return LNS_SENT_UP;
 }
 
-/* Judges a datagram for one of our sockets; the cursor stands behind udp.
- * LNS_CONTINUE for IPv6, which is uplink6's. */
-static __always_inline enum lns_reason uplink(struct frame *f, const struct udphdr *udp)
+/* Judges the PPP frame at the cursor. LNS_CONTINUE for IPv6, which is uplink6's. */
+static __always_inline enum lns_reason forward_frame(struct frame *f, struct uplink *up)
 {
 	struct lns_usage *usage;
-	struct uplink up = {};
 	struct nexthop hop = {};
+	enum lns_reason reason = take_ppp(&f->at, &up->protocol);
+
+	if (reason == LNS_PUNT_PPP_CONTROL)
+		return ppp_control(f, up, &hop);
+	if (!reason)
+		reason = check_inner(f, up);
+	else if (reason == LNS_DROP_L2TP)
+		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
+	else if (up->protocol == PPP_IPV6 && up->session->flags & LNS_IPV6) {
+		f->session = up->session;
+		f->slot = up->slot;
+		f->tos = up->tos;
+		return LNS_CONTINUE;
+	}
+	if (!reason)
+		reason = route_inner(f, up, &hop);
+	if (reason == LNS_PUNT_FOREIGN)
+		reason = send_across(f, up->ip, up->session, up->slot, up->tos, &hop);
+	else if (!reason)
+		reason = serve_up(f->ctx, up->session, up->slot, up->ip, up->len);
+	if (!reason)
+		reason = send_up(f->ctx, up, &hop);
+	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
+		usage = bpf_map_lookup_elem(&lns_counters, &up->slot);
+		if (usage)
+			count_flow(&usage->up, up->len, hop.now);
+	}
+	return reason;
+}
+
+/* Judges a datagram for one of our sockets; the cursor stands behind udp.
+ * LNS_CONTINUE as forward_frame. */
+static __always_inline enum lns_reason uplink(struct frame *f, const struct udphdr *udp)
+{
+	struct uplink up = { .tos = f->ip->tos };
 	__u32 len = bpf_ntohs(udp->len);
+	__u32 l2tp = distance(packet_start(f->ctx), f->at.pos);
 	enum lns_reason reason;
 
 	if (len < sizeof(*udp) || len - sizeof(*udp) > f->at.left || !ipv4_checksum_valid(f->ip))
 		return LNS_PASS_MALFORMED;
 	f->at.left = len - sizeof(*udp);
-	reason = find_session(f, udp, &up);
-	if (reason)
+	reason = find_session(f, &up);
+	if (!reason)
+		reason = may_serve(f, &up, from_peer(up.session, f->ip, udp), l2tp);
+	else
 		return shield(f, udp, up.call.tunnel_id, reason);
-	reason = take_ppp(&f->at, &up.protocol);
-	if (reason == LNS_PUNT_PPP_CONTROL)
-		return ppp_control(f, &up, &hop);
-	if (!reason)
-		reason = check_inner(f, &up);
-	else if (reason == LNS_DROP_L2TP)
-		count_drop(up.slot, 1, LNS_CAUSE_MALFORMED);
-	else if (up.protocol == PPP_IPV6 && up.session->flags & LNS_IPV6) {
-		f->session = up.session;
-		f->slot = up.slot;
-		return LNS_CONTINUE;
-	}
-	if (!reason)
-		reason = route_inner(f, &up, &hop);
-	if (reason == LNS_PUNT_FOREIGN)
-		reason = send_across(f, up.ip, up.session, up.slot, up.tos, &hop);
-	else if (!reason)
-		reason = serve_up(f->ctx, up.session, up.slot, up.ip, up.len);
-	if (!reason)
-		reason = send_up(f->ctx, &up, &hop);
-	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
-		usage = bpf_map_lookup_elem(&lns_counters, &up.slot);
-		if (usage)
-			count_flow(&usage->up, up.len, hop.now);
-	}
-	return reason;
+	return reason ? reason : forward_frame(f, &up);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include "ipv6.h"
 #include "mss6.h"
 #include "nexthop.h"
+#include "shield.h"
 #include "service.h"
 
 /* Whether addr is in the subscriber's own /64 or in a prefix delegated to it, and
@@ -125,7 +126,7 @@ static __noinline enum lns_reason uplink6(struct frame *f)
 	__u32 slot = f->slot;
 	struct ipv6hdr *ip = take_ipv6(&f->at);
 	struct nexthop hop = {};
-	__u8 tos = f->ip->tos;
+	__u8 tos = f->tos;
 	enum lns_reason reason;
 	__u32 len;
 
@@ -134,6 +135,9 @@ static __noinline enum lns_reason uplink6(struct frame *f)
 		return LNS_DROP_MALFORMED;
 	}
 	reason = check_inner6(s, slot, ip, tos);
+	/* What a subscriber has for the daemon has the rate of PPP's own frames. */
+	if (reason == LNS_PUNT_LINK_LOCAL && judge_ppp(slot) == LNS_DROP_PPP_RATE)
+		return LNS_DROP_PPP_RATE;
 	if (!reason)
 		reason = route_inner6(f, ip, &hop);
 	len = ipv6_len(ip);

@@ -71,6 +71,7 @@ type app struct {
 	timeout time.Duration
 	cause   string // of drop
 	summary bool   // of show pool
+	sid     bool   // USER is a session's ID
 }
 
 func (a *app) root() *cobra.Command {

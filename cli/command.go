@@ -15,6 +15,11 @@ type command struct {
 	// words are the command itself, such as "show session".
 	words string
 	arg   *arg // nil: takes none
+	// args are the arguments of a command with several; its run is runs. most is how
+	// many words they may be, if one can be several.
+	args  []arg
+	most  int
+	runs  func(ctx context.Context, values []string) error
 	help  string
 	flags func(*cobra.Command)
 	// alias is another last word for the same command.
@@ -39,7 +44,7 @@ func (a *app) commands() []command {
 	var all []command
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
-		a.radiusCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
+		a.radiusCommands(), a.servicesCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
 		a.supportCommands(),
 	} {
 		all = append(all, noun...)
@@ -54,6 +59,8 @@ func groupHelp(word string) string {
 		return "Show what is"
 	case "drop":
 		return "Disconnect sessions"
+	case "no":
+		return "Take back what a command has done"
 	}
 	return ""
 }
@@ -81,6 +88,10 @@ func (a *app) add(root *cobra.Command, c command) {
 	if c.arg != nil {
 		cmd.Use += " " + c.arg.usage()
 	}
+	if c.runs != nil {
+		several(cmd, &c)
+		cmd.ValidArgsFunction = a.completion(&c.args[0])
+	}
 	if c.alias != "" {
 		cmd.Aliases = []string{c.alias}
 	}
@@ -88,6 +99,32 @@ func (a *app) add(root *cobra.Command, c command) {
 		c.flags(cmd)
 	}
 	parent.AddCommand(cmd)
+}
+
+// several makes cmd take several arguments.
+func several(cmd *cobra.Command, c *command) {
+	least, most := 0, max(len(c.args), c.most)
+	for _, g := range c.args {
+		cmd.Use += " " + g.usage()
+		if !g.optional {
+			least++
+		}
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
+		}
+		for i, v := range args {
+			if i >= len(c.args) || c.args[i].kind.check == nil {
+				continue
+			}
+			if err := c.args[i].kind.check(v); err != nil {
+				return usageError{fmt.Errorf("%s: %w", c.args[i].name, err)}
+			}
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.runs(cmd.Context(), args) }
 }
 
 func group(parent *cobra.Command, word string) *cobra.Command {

@@ -60,11 +60,16 @@ func daemon() *apitest.Backend {
 			{Pool: "business", Address: netip.MustParseAddr("10.1.0.1"), InUse: true, Ref: session.Ref{TunnelID: 4711, SessionID: 816}, User: "evil\x1b[2Jname", Since: ago(time.Minute)},
 			{Pool: "pd", Prefix: netip.MustParsePrefix("2001:db8:100::/56"), InUse: true, Ref: session.Ref{TunnelID: 4711, SessionID: 815}, User: "alice@example", Since: ago(time.Hour)},
 		},
-		CounterList: []session.Count{{Name: "tunnel_created", Value: 12}, {Name: "session_created", Value: 18446744073709551615}, {Name: "auth_rejected", Value: 0}},
+		CounterList: []session.Count{{Name: "tunnel_created", Value: 12}, {Name: "session_created", Value: 18446744073709551615}, {Name: "auth_rejected", Value: 0}, {Name: "radius_realm_refused", Value: 2}, {Name: "radius_down_gardened", Value: 5}},
 		AuthList: []session.AuthServerView{
-			{Name: "192.0.2.10:1812", Purpose: "auth", State: "up", InFlight: 3, Sent: 1000, Retries: 4, Accepts: 990, Rejects: 7, Responses: 997,
+			{Group: "default", Priority: 1, Weight: 3, StatusSent: 4, StatusAnswers: 3, Name: "192.0.2.10:1812", Purpose: "auth", State: "up", InFlight: 3, Sent: 1000, Retries: 4, Accepts: 990, Rejects: 7, Responses: 997,
 				RTT50: 1200 * time.Microsecond, RTT99: 15 * time.Millisecond, MessageAuthenticator: true},
-			{Name: "192.0.2.11:1813", Purpose: "acct", State: "dead", DeadUntil: now.Add(12 * time.Second), Queued: 40, Sent: 90, Timeouts: 90, BadAnswers: 1},
+			{Group: "wholesale", Priority: 10, Weight: 1, Name: "192.0.2.11:1813", Purpose: "acct", State: "dead", DeadUntil: now.Add(12 * time.Second), Queued: 40, Sent: 90, Timeouts: 90, BadAnswers: 1},
+		},
+		Default: session.Rate{Bits: 28_000},
+		ClientList: []api.RadiusClient{
+			{Name: "billing", Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.20/32"), netip.MustParsePrefix("198.51.100.0/28")}, Signs: true, Requests: 12, Refused: 3},
+			{Name: "court", Sources: []netip.Prefix{netip.MustParsePrefix("2001:db8::7/128")}, Intercept: true, Discarded: 4},
 		},
 		Config: "set bind_address 192.0.2.1\n# set l2tp_secret (hidden)\npool default add 10.0.0.0/24\n",
 		Notes:  []string{"bind_address takes effect at the next start"},
@@ -90,6 +95,10 @@ func sessions() []session.View {
 			},
 			Leases6:    []dhcp6.Lease{{Prefix: netip.MustParsePrefix("2001:db8:100::/56"), Until: now.Add(90 * time.Minute)}},
 			LocalMagic: 0x1234abcd, PeerMagic: 0x0000beef, FastPath: true,
+			Services: &session.Services{
+				Up: session.Rate{Bits: 512_000}, Down: session.Rate{Bits: 20_000_000, Burst: 250_000}, FilterUp: "no-mail", Garden: "unpaid",
+				Intercept: netip.MustParseAddrPort("192.0.2.9:4000"),
+			},
 		},
 		{
 			Ref: session.Ref{TunnelID: 4711, SessionID: 816}, Slot: 2, State: "up", User: "evil\x1b[2J\nname\u202e\xff", UserVerified: true,
@@ -126,8 +135,11 @@ func TestGolden(t *testing.T) {
 		"show users", "show users alice@example", "show users *@example",
 		"show tunnel", "show tunnel 4711", "show tunnel 12",
 		"show pool", "show pool business", "show pool pd", "show pool --summary",
-		"show counters", "show radius", "show status", "show version", "show running-config",
+		"show counters", "show radius", "show radius down", "show status", "show version", "show running-config",
 		"uptime", "drop session 1", "drop tunnel 4711", "drop user alice@example", "reload", "shutdown",
+		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
+		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
+		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients",
 	} {
 		for _, form := range []string{"", "--json"} {
 			args := strings.Fields(c + " " + form)
@@ -164,6 +176,10 @@ func TestGoldenErrors(t *testing.T) {
 		"show session 0", "show session x", "show session 1 2", "show session 1048577", "show tunnel 65536", "show counters x",
 		"show session 7", "show tunnel 7", "show users nobody", "show users [", "show pool none",
 		"drop session 7", "drop tunnel 7", "drop user nobody", "drop session 1 --cause whim",
+		"throttle", "throttle alice@example sideways 20M", "throttle alice@example 0", "throttle alice@example 9x", "throttle nobody 20M",
+		"throttle --sid x", "no throttle", "no throttle alice@example up", "filter alice@example in", "filter alice@example up web",
+		"garden alice@example", "garden nobody unpaid", "snoop alice@example x 1", "snoop alice@example 192.0.2.9 0", "no", "no nonsense",
+		"no snoop nobody", "show radius client",
 		"show session --nonsense", "show session --timeout x", "uptime --socket /nonexistent/socket",
 	} {
 		got, code := lctl(socket, strings.Fields(c)...)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,6 +111,31 @@ func poolKind() kind {
 			return words, nil
 		},
 	}
+}
+
+// wordKind is one of some words.
+func wordKind(words ...string) kind {
+	return kind{
+		check: func(s string) error {
+			if !slices.Contains(words, s) {
+				return fmt.Errorf("must be %s", strings.Join(words, " or "))
+			}
+			return nil
+		},
+	}
+}
+
+func addressKind() kind {
+	return kind{check: func(s string) error {
+		if _, err := netip.ParseAddr(s); err != nil {
+			return errors.New("must be an IP address")
+		}
+		return nil
+	}}
+}
+
+func portKind() kind {
+	return kind{check: func(s string) error { _, err := parseID(s, 65535); return err }}
 }
 
 func parseID(s string, limit uint64) (uint32, error) {

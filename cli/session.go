@@ -150,11 +150,8 @@ func sessionFields(s *lnsv1.SessionInfo) []field {
 		{"MRU and MTU", fmt.Sprintf("%d and %d bytes", s.Mru, s.Mtu)},
 		{"Magic numbers", fmt.Sprintf("%08x, peer's %08x", s.LocalMagic, s.PeerMagic)},
 		{"Framing", framing(s.GetFraming())},
-		{"Intercepted", yesNo(s.Intercepted)},
-		{"Throttled", yesNo(s.Throttled)},
-		{"Walled garden", yesNo(s.Gardened)},
 	}
-	return fs
+	return append(fs, servicesFields(s)...)
 }
 
 // leases6 lists what the subscriber's DHCPv6 client has, and for how long.
@@ -233,6 +230,14 @@ type jsonSession struct {
 	Throttled       bool        `json:"throttled"`
 	Gardened        bool        `json:"gardened"`
 	IPv6            bool        `json:"ipv6"`
+	// The members below are what is done to the packets; the interception is told only
+	// to those who may intercept.
+	UpRate     jsonRate `json:"up_rate"`
+	DownRate   jsonRate `json:"down_rate"`
+	FilterUp   string   `json:"filter_up"`
+	FilterDown string   `json:"filter_down"`
+	Garden     string   `json:"garden"`
+	Intercept  string   `json:"intercept,omitempty"`
 	// The members below are the IPv6 part; up and down count it within the sums above.
 	InterfaceID  string       `json:"interface_id"`
 	Prefixes6    []string     `json:"prefixes6"`
@@ -252,6 +257,11 @@ type jsonLease6 struct {
 	Until  moment `json:"until"`
 }
 
+type jsonRate struct {
+	Bits  uint64 `json:"bits_per_second"`
+	Burst uint32 `json:"burst_bytes"`
+}
+
 type jsonFraming struct {
 	Length           bool `json:"length"`
 	Sequence         bool `json:"sequence"`
@@ -260,7 +270,7 @@ type jsonFraming struct {
 }
 
 func sessionJSON(s *lnsv1.SessionInfo) jsonSession {
-	n, f, six := s.GetCounters(), s.GetFraming(), s.GetNetwork6()
+	n, f, six, x := s.GetCounters(), s.GetFraming(), s.GetNetwork6(), s.GetServices()
 	leases := []jsonLease6{}
 	for _, l := range six.GetLeases() {
 		leases = append(leases, jsonLease6{l.Prefix, moment(l.Until)})
@@ -282,6 +292,8 @@ func sessionJSON(s *lnsv1.SessionInfo) jsonSession {
 		LastSeen: moment(n.GetLastSeen()), MRU: s.Mru, MTU: s.Mtu, LocalMagic: s.LocalMagic, PeerMagic: s.PeerMagic,
 		Framing:  jsonFraming{f.GetLength(), f.GetSequence(), f.GetAddressControl(), f.GetCompressProtocol()},
 		FastPath: s.FastPath, Intercepted: s.Intercepted, Throttled: s.Throttled, Gardened: s.Gardened, IPv6: s.Ipv6,
+		UpRate: jsonRate{x.GetUp().GetBits(), x.GetUp().GetBurst()}, DownRate: jsonRate{x.GetDown().GetBits(), x.GetDown().GetBurst()},
+		FilterUp: x.GetFilterUp(), FilterDown: x.GetFilterDown(), Garden: x.GetGarden(), Intercept: x.GetIntercept(),
 	}
 }
 

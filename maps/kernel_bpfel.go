@@ -45,6 +45,12 @@ type kernelLnsDoor struct {
 	Port  kernelLnsPort
 }
 
+type kernelLnsEnds struct {
+	_     structs.HostLayout
+	Local [16]uint8
+	Peer  [16]uint8
+}
+
 type kernelLnsExit struct {
 	_      structs.HostLayout
 	Device uint32
@@ -87,6 +93,7 @@ const (
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
 	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
+	kernelLnsFlagLNS_OUTER6        kernelLnsFlag = 1048576
 	kernelLnsFlagLNS_NUMBERED      kernelLnsFlag = 2097152
 )
 
@@ -171,6 +178,13 @@ type kernelLnsLocal struct {
 	Pad  uint16
 }
 
+type kernelLnsLocal6 struct {
+	_    structs.HostLayout
+	Addr [16]uint8
+	Port uint16
+	Pad  uint16
+}
+
 type kernelLnsNet6 struct {
 	_   structs.HostLayout
 	Vrf uint32
@@ -208,6 +222,12 @@ type kernelLnsRange struct {
 	_         structs.HostLayout
 	Prefixlen uint32
 	Addr      [4]uint8
+}
+
+type kernelLnsRange6 struct {
+	_         structs.HostLayout
+	Prefixlen uint32
+	Addr      [16]uint8
 }
 
 type kernelLnsReason uint32
@@ -370,6 +390,11 @@ type kernelLnsSource struct {
 	Addr [4]uint8
 }
 
+type kernelLnsSource6 struct {
+	_   structs.HostLayout
+	Net [8]uint8
+}
+
 type kernelLnsState uint32
 
 const (
@@ -393,7 +418,8 @@ type kernelLnsTunnel struct {
 	_        structs.HostLayout
 	Peer     [4]uint8
 	PeerPort uint16
-	Live     uint16
+	Live     uint8
+	Ipv6     uint8
 }
 
 type kernelLnsUsage struct {
@@ -424,13 +450,17 @@ const (
 	kernelMapLnsHosts     = "lns_hosts"
 	kernelMapLnsIngress   = "lns_ingress"
 	kernelMapLnsLacs      = "lns_lacs"
+	kernelMapLnsLacs6     = "lns_lacs6"
 	kernelMapLnsLines     = "lns_lines"
 	kernelMapLnsLists     = "lns_lists"
 	kernelMapLnsLive      = "lns_live"
 	kernelMapLnsLocals    = "lns_locals"
+	kernelMapLnsLocals6   = "lns_locals6"
 	kernelMapLnsNets6     = "lns_nets6"
+	kernelMapLnsOuter6    = "lns_outer6"
 	kernelMapLnsQuestions = "lns_questions"
 	kernelMapLnsRates     = "lns_rates"
+	kernelMapLnsRates6    = "lns_rates6"
 	kernelMapLnsReasons   = "lns_reasons"
 	kernelMapLnsRoutes    = "lns_routes"
 	kernelMapLnsRoutes6   = "lns_routes6"
@@ -441,6 +471,7 @@ const (
 	kernelMapLnsTunnels   = "lns_tunnels"
 	kernelProgLnsXdp      = "lns_xdp"
 	kernelVarHairpin      = "hairpin"
+	kernelVarOuter6       = "outer6"
 	kernelVarOuterTtl     = "outer_ttl"
 )
 
@@ -505,13 +536,17 @@ type kernelMapSpecs struct {
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
 	LnsLacs      *ebpf.MapSpec `ebpf:"lns_lacs"`
+	LnsLacs6     *ebpf.MapSpec `ebpf:"lns_lacs6"`
 	LnsLines     *ebpf.MapSpec `ebpf:"lns_lines"`
 	LnsLists     *ebpf.MapSpec `ebpf:"lns_lists"`
 	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
 	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
+	LnsLocals6   *ebpf.MapSpec `ebpf:"lns_locals6"`
 	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
+	LnsOuter6    *ebpf.MapSpec `ebpf:"lns_outer6"`
 	LnsQuestions *ebpf.MapSpec `ebpf:"lns_questions"`
 	LnsRates     *ebpf.MapSpec `ebpf:"lns_rates"`
+	LnsRates6    *ebpf.MapSpec `ebpf:"lns_rates6"`
 	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
@@ -527,6 +562,7 @@ type kernelMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelVariableSpecs struct {
 	Hairpin  *ebpf.VariableSpec `ebpf:"hairpin"`
+	Outer6   *ebpf.VariableSpec `ebpf:"outer6"`
 	OuterTtl *ebpf.VariableSpec `ebpf:"outer_ttl"`
 }
 
@@ -562,13 +598,17 @@ type kernelMaps struct {
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
 	LnsLacs      *ebpf.Map `ebpf:"lns_lacs"`
+	LnsLacs6     *ebpf.Map `ebpf:"lns_lacs6"`
 	LnsLines     *ebpf.Map `ebpf:"lns_lines"`
 	LnsLists     *ebpf.Map `ebpf:"lns_lists"`
 	LnsLive      *ebpf.Map `ebpf:"lns_live"`
 	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
+	LnsLocals6   *ebpf.Map `ebpf:"lns_locals6"`
 	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
+	LnsOuter6    *ebpf.Map `ebpf:"lns_outer6"`
 	LnsQuestions *ebpf.Map `ebpf:"lns_questions"`
 	LnsRates     *ebpf.Map `ebpf:"lns_rates"`
+	LnsRates6    *ebpf.Map `ebpf:"lns_rates6"`
 	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
 	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
 	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
@@ -593,13 +633,17 @@ func (m *kernelMaps) Close() error {
 		m.LnsHosts,
 		m.LnsIngress,
 		m.LnsLacs,
+		m.LnsLacs6,
 		m.LnsLines,
 		m.LnsLists,
 		m.LnsLive,
 		m.LnsLocals,
+		m.LnsLocals6,
 		m.LnsNets6,
+		m.LnsOuter6,
 		m.LnsQuestions,
 		m.LnsRates,
+		m.LnsRates6,
 		m.LnsReasons,
 		m.LnsRoutes,
 		m.LnsRoutes6,
@@ -616,6 +660,7 @@ func (m *kernelMaps) Close() error {
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelVariables struct {
 	Hairpin  *ebpf.Variable `ebpf:"hairpin"`
+	Outer6   *ebpf.Variable `ebpf:"outer6"`
 	OuterTtl *ebpf.Variable `ebpf:"outer_ttl"`
 }
 

@@ -10,6 +10,7 @@ package maps
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,8 @@ type Config struct {
 	// IPv6 makes room for the sessions' IPv6 prefixes and counters, and for
 	// as many IPv6 routes as IPv4 ones.
 	IPv6 bool
+	// Outer6 serves LACs that speak IPv6.
+	Outer6 bool
 	// OuterTTL is the time to live of packets to the peers; 0 means 64.
 	OuterTTL uint8
 	// Hairpin is what becomes of packets from one subscriber to another.
@@ -66,6 +69,9 @@ var (
 	// ErrNoIPv6 says that a session has IPv6 prefixes and the maps were made
 	// without room for them.
 	ErrNoIPv6 = errors.New("no room for IPv6")
+	// ErrNoOuter6 says that a peer speaks IPv6 and the program was loaded for IPv4
+	// peers alone.
+	ErrNoOuter6 = errors.New("IPv6 peers are not served")
 	// ErrSlot says that a slot number is 0 or beyond the maps' size.
 	ErrSlot = errors.New("no such slot")
 )
@@ -87,6 +93,7 @@ type Maps struct {
 	shapers  mapped[kernelLnsShaping]
 	current  mapped[uint64] // of lns_filters
 	tunnels  mapped[kernelLnsTunnel]
+	ends     mapped[kernelLnsEnds] // by tunnel
 	doors    mapped[kernelLnsDoor]
 	hints    mapped[kernelLnsHint]
 
@@ -94,7 +101,7 @@ type Maps struct {
 	routes  map[uint32]routeKeys
 	filters filters
 	nroute  routeCount
-	lacs    map[kernelLnsRange]struct{}
+	lacs    map[netip.Prefix]struct{}
 	facts   kernelLnsFacts // as last written
 	links   map[int]attached
 }
@@ -126,7 +133,7 @@ func Open(cfg Config) (*Maps, error) {
 	m := &Maps{
 		cfg: cfg, names: names,
 		routes:  make(map[uint32]routeKeys),
-		lacs:    make(map[kernelLnsRange]struct{}),
+		lacs:    make(map[netip.Prefix]struct{}),
 		links:   make(map[int]attached),
 		filters: filters{indices: make(map[string]uint16)},
 	}
@@ -170,6 +177,11 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 	}
 	if err := spec.Variables[kernelVarHairpin].Set(cfg.Hairpin); err != nil {
 		return err
+	}
+	if cfg.Outer6 {
+		if err := spec.Variables[kernelVarOuter6].Set(uint8(1)); err != nil {
+			return err
+		}
 	}
 	if cfg.OuterTTL != 0 {
 		return spec.Variables[kernelVarOuterTtl].Set(cfg.OuterTTL)
@@ -229,6 +241,9 @@ func (m *Maps) begin() (err error) {
 	if m.tunnels, err = newMapped[kernelLnsTunnel](m.objs.LnsTunnels); err != nil {
 		return err
 	}
+	if m.ends, err = newMapped[kernelLnsEnds](m.objs.LnsOuter6); err != nil {
+		return err
+	}
 	if m.doors, err = newMapped[kernelLnsDoor](m.objs.LnsDoors); err != nil {
 		return err
 	}
@@ -278,7 +293,8 @@ func (m *Maps) Close() error {
 		}
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
-		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close())
+		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
+		m.ends.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

@@ -85,9 +85,14 @@ func (m *Maps) RemovePort(p Port) error {
 }
 
 // AddLocal says that UDP to ap is ours: L2TP of a socket that the daemon holds.
-// The address must be IPv4, and a real one: with a socket on the unspecified
-// address, add each address of the host.
+// The address must be a real one: with a socket on the unspecified address, add
+// each address of the host.
 func (m *Maps) AddLocal(ap netip.AddrPort) error {
+	if isLocal6(ap) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.addLocal6(ap)
+	}
 	key, err := localKey(ap)
 	if err != nil {
 		return err
@@ -106,6 +111,11 @@ func (m *Maps) AddLocal(ap netip.AddrPort) error {
 
 // RemoveLocal undoes AddLocal; an address that is not there is no error.
 func (m *Maps) RemoveLocal(ap netip.AddrPort) error {
+	if isLocal6(ap) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.removeLocal6(ap)
+	}
 	key, err := localKey(ap)
 	if err != nil {
 		return err
@@ -131,7 +141,7 @@ func (m *Maps) RemoveLocal(ap netip.AddrPort) error {
 func localKey(ap netip.AddrPort) (kernelLnsLocal, error) {
 	addr := ap.Addr().Unmap()
 	if !addr.Is4() || addr.IsUnspecified() || ap.Port() == 0 {
-		return kernelLnsLocal{}, fmt.Errorf("local address %v: not an IPv4 address with a port", ap)
+		return kernelLnsLocal{}, fmt.Errorf("local address %v: not an address with a port", ap)
 	}
 	return kernelLnsLocal{Addr: addr.As4(), Port: ap.Port()}, nil
 }

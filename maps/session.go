@@ -14,13 +14,15 @@ import (
 
 // Policy is what the kernel holds of a session: ids, addresses (network order),
 // ports and lengths (host order), flags. State, Net6 and the flags FlagRouted,
-// FlagIPv6, FlagRouted6 and those of throttling and filters are set by this package.
+// FlagIPv6, FlagRouted6, FlagOuter6 and those of throttling and filters are set by
+// this package.
 type Policy = kernelLnsSession
 
 // Flags of a Policy.
 const (
 	FlagLength         = kernelLnsFlagLNS_LENGTH        // write the L2TP Length field
 	FlagSequence       = kernelLnsFlagLNS_SEQUENCE      // data has sequence numbers
+	FlagOuter6         = kernelLnsFlagLNS_OUTER6        // the peer speaks IPv6
 	FlagNumbered       = kernelLnsFlagLNS_NUMBERED      // counted in Sequence; else its data is left to the slow path
 	FlagAddressControl = kernelLnsFlagLNS_ADDR_CONTROL  // write FF 03
 	FlagPFC            = kernelLnsFlagLNS_PFC           // write a one-byte PPP protocol
@@ -41,6 +43,9 @@ type Session struct {
 	Policy Policy
 	// Routes are IPv4 prefixes routed to the subscriber besides its address.
 	Routes []netip.Prefix
+	// Local6 and Peer6 are both ends of a tunnel over IPv6, whose sessions all have
+	// the same; the zero value takes those of Policy.
+	Local6, Peer6 netip.Addr
 	// Prefixes6 are the IPv6 prefixes that are the subscriber's: the /64 of its
 	// link, delegated ones, single addresses. The first /64 is found fastest,
 	// and nothing within it can be another session's.
@@ -67,6 +72,9 @@ func (m *Maps) Install(s Session) error {
 	if len(s.Prefixes6) > 0 && !m.cfg.IPv6 {
 		return fmt.Errorf("install: slot %d: %w", s.Slot, ErrNoIPv6)
 	}
+	if s.Peer6.IsValid() && !m.cfg.Outer6 {
+		return fmt.Errorf("install: slot %d: %w", s.Slot, ErrNoOuter6)
+	}
 	routes, err := s.prepare()
 	if err != nil {
 		return fmt.Errorf("install: slot %d: %w", s.Slot, err)
@@ -77,6 +85,7 @@ func (m *Maps) Install(s Session) error {
 	}
 	s.Policy.setFilters(indices)
 	limits := [2]Limit{s.Up, s.Down}
+	m.putEnds(&s)
 	if m.isOpen(s.Slot) {
 		err = m.replace(s.Slot, s.Policy, routes, limits)
 	} else {
@@ -101,6 +110,10 @@ func (s *Session) prepare() (routeKeys, error) {
 		return routeKeys{}, err
 	}
 	p.State, p.Net6 = kernelLnsStateLNS_CLOSED, net
+	p.Flags &^= FlagOuter6
+	if s.Peer6.IsValid() {
+		p.Flags |= FlagOuter6
+	}
 	p.Flags &^= FlagRouted | FlagIPv6 | FlagRouted6 | flagThrottleUp | flagThrottleDown
 	if s.Up.Bits > 0 {
 		p.Flags |= flagThrottleUp
@@ -238,6 +251,10 @@ func (m *Maps) Session(slot uint32) (Session, bool) {
 		return Session{}, false
 	}
 	s := Session{Slot: slot, Policy: m.sessions.values[slot]}
+	if s.Policy.Flags&FlagOuter6 != 0 {
+		ends := m.ends.values[s.Policy.TunnelId]
+		s.Local6, s.Peer6 = netip.AddrFrom16(ends.Local), netip.AddrFrom16(ends.Peer)
+	}
 	for _, p := range m.routes[slot].v4 {
 		bits := int(p.Prefixlen) - vrfBits
 		s.Routes = append(s.Routes, netip.PrefixFrom(netip.AddrFrom4(p.Addr), bits))

@@ -256,7 +256,7 @@ func TestLocals(t *testing.T) {
 	w.must(w.m.RemoveLocal(second))
 	w.must(w.m.RemoveLocal(second))
 	testCase{in: fragment, reason: "pass_not_ours"}.check(t, w, reached{})
-	for _, bad := range []string{"0.0.0.0:1701", "[2001:db8::1]:1701", "192.0.2.1:0"} {
+	for _, bad := range []string{"0.0.0.0:1701", "[::]:1701", "[2001:db8::1]:0", "192.0.2.1:0"} {
 		if err := w.m.AddLocal(netip.MustParseAddrPort(bad)); err == nil {
 			t.Errorf("%s was accepted", bad)
 		}

@@ -1,11 +1,14 @@
 package maps
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/cilium/ebpf"
 )
 
 // Rates bound what is passed to the daemon, in messages a second; 0 is no limit.
@@ -41,12 +44,15 @@ func (r Rates) facts() kernelLnsFacts {
 }
 
 // AddTunnel says that the tunnel with our id lives, and who its peer is: from now
-// on its messages are passed to the daemon. It takes no lock and no system call. A
-// peer that is not IPv4 is none of the program's business.
+// on its messages are passed to the daemon. It takes no lock and no system call.
 func (m *Maps) AddTunnel(id uint16, peer netip.AddrPort) {
 	if addr := peer.Addr().Unmap(); addr.Is4() {
 		m.setTunnel(id, kernelLnsTunnel{Peer: addr.As4(), PeerPort: peer.Port(), Live: 1})
+		return
 	}
+	// Nothing looks there as long as the tunnel does not live.
+	m.ends.values[id].Peer = peer.Addr().As16()
+	m.setTunnel(id, kernelLnsTunnel{PeerPort: peer.Port(), Live: 1, Ipv6: 1})
 }
 
 // RemoveTunnel says that the tunnel is gone; one that is not there is no error.
@@ -77,14 +83,14 @@ func (m *Maps) AddLACs(prefixes []netip.Prefix) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range prefixes {
-		if !p.IsValid() || !p.Addr().Is4() {
-			return fmt.Errorf("LAC %v: not an IPv4 prefix", p)
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("LAC %v: not a prefix", p)
 		}
-		key := kernelLnsRange{Prefixlen: uint32(p.Bits()), Addr: p.Masked().Addr().As4()}
-		if err := m.objs.LnsLacs.Put(&key, uint32(1)); err != nil {
+		into, key := m.lacKey(p)
+		if err := into.Put(key, uint32(1)); err != nil {
 			return fmt.Errorf("LAC %v: %w", p, classify(err))
 		}
-		m.lacs[key] = struct{}{}
+		m.lacs[p.Masked()] = struct{}{}
 	}
 	return m.putFacts()
 }
@@ -94,27 +100,40 @@ func (m *Maps) AllowAll() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.lacs
-	m.lacs = make(map[kernelLnsRange]struct{})
+	m.lacs = make(map[netip.Prefix]struct{})
 	if err := m.putFacts(); err != nil {
 		return err
 	}
-	for key := range old {
-		if err := deleteQuietly(m.objs.LnsLacs, &key); err != nil {
+	for p := range old {
+		from, key := m.lacKey(p)
+		if err := deleteQuietly(from, key); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// lacKey returns where a LAC's prefix is entered, and its key.
+func (m *Maps) lacKey(p netip.Prefix) (*ebpf.Map, any) {
+	if addr := p.Masked().Addr(); addr.Is6() {
+		return m.objs.LnsLacs6, &kernelLnsRange6{Prefixlen: uint32(p.Bits()), Addr: addr.As16()}
+	}
+	return m.objs.LnsLacs, &kernelLnsRange{Prefixlen: uint32(p.Bits()), Addr: p.Masked().Addr().As4()}
+}
+
 // learnLACs takes over the prefixes of an earlier process.
 func (m *Maps) learnLACs() error {
 	var key kernelLnsRange
+	var key6 kernelLnsRange6
 	var value uint32
-	all := m.objs.LnsLacs.Iterate()
+	all, all6 := m.objs.LnsLacs.Iterate(), m.objs.LnsLacs6.Iterate()
 	for all.Next(&key, &value) {
-		m.lacs[key] = struct{}{}
+		m.lacs[netip.PrefixFrom(netip.AddrFrom4(key.Addr), int(key.Prefixlen))] = struct{}{}
 	}
-	if err := all.Err(); err != nil {
+	for all6.Next(&key6, &value) {
+		m.lacs[netip.PrefixFrom(netip.AddrFrom16(key6.Addr), int(key6.Prefixlen))] = struct{}{}
+	}
+	if err := errors.Join(all.Err(), all6.Err()); err != nil {
 		return fmt.Errorf("read the pinned maps: %w", err)
 	}
 	return nil

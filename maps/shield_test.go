@@ -289,10 +289,10 @@ func TestTunnels(t *testing.T) {
 	want("drop_tunnel")
 }
 
-// TestLACsInvalid: only IPv4 prefixes can be listed.
+// TestLACsInvalid: only prefixes can be listed.
 func TestLACsInvalid(t *testing.T) {
 	w := newWorld(t)
-	for _, p := range []netip.Prefix{{}, netip.MustParsePrefix("2001:db8::/32")} {
+	for _, p := range []netip.Prefix{{}, netip.MustParsePrefix("::ffff:192.0.2.0/120")} {
 		if err := w.m.AddLACs([]netip.Prefix{p}); err == nil {
 			t.Errorf("%v was accepted", p)
 		}

@@ -26,6 +26,7 @@ var (
 
 // addIPv6 gives the world's links IPv6:
 //
+//	lac0   2001:db8:a::1/64; ::2 resolved, ::63 not
 //	core0  2001:db8:c::1/64; default route by ::2, ::99 not resolved
 //	tun0   2001:db8:99::/48 by 2001:db8:98::2
 //	       blackhole 2001:db8:bad::/48, mtu 1300 2001:db8:1300::/48
@@ -42,6 +43,7 @@ func (w *world) addIPv6() {
 	add("core0", "2001:db8:c::1/64")
 	add("tun0", "2001:db8:98::1/64")
 	w.addNeigh("core0", "2001:db8:c::2", gwMAC)
+	w.addNeigh("lac0", "2001:db8:a::2", peerMAC)
 	w.addNeigh("tun0", "2001:db8:98::2", mac(0x13))
 	gw := net.ParseIP("2001:db8:c::2")
 	w.addRoute(&netlink.Route{Dst: cidr("::/0"), Gw: gw})

@@ -44,7 +44,7 @@ func mac(last byte) net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, 0, la
 // goroutine lives in its namespace; others enter it.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	return newWorldWith(t, Config{Sessions: 64, Routes: 16, IPv6: true})
+	return newWorldWith(t, Config{Sessions: 64, Routes: 16, IPv6: true, Outer6: true})
 }
 
 // newWorldWith is newWorld for another configuration.
@@ -207,6 +207,7 @@ func (w *world) fill() {
 		w.allowOutput(dev)
 	}
 	w.must(w.m.AddLocal(local))
+	w.must(w.m.AddLocal(at6(local)))
 	w.m.TrustHops(forever)
 	w.m.AddTunnel(subscriberSession().Policy.TunnelId, peer)
 }

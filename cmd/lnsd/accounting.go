@@ -125,7 +125,7 @@ func closing(last *session.AcctRecord, left *dataplane.Left, alive, now time.Tim
 }
 
 // start begins to deliver.
-func (a *accounting) start(client *radius.Client) {
+func (a *accounting) start(client *radius.Router) {
 	if a.spool != nil {
 		a.started.Store(true)
 		a.spool.Start(client.Account)

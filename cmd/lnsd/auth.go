@@ -11,7 +11,6 @@ import (
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/radius"
-	"github.com/lnsd/lnsd/control/radius/policy"
 	"github.com/lnsd/lnsd/control/secrets"
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -19,7 +18,7 @@ import (
 // subscribers is who knows the subscribers and takes their accounting: RADIUS where
 // a server is configured, else the chap-secrets file. Unused parts are nil.
 type subscribers struct {
-	radius  *radius.Client
+	radius  *radius.Router
 	secrets *secrets.Store
 
 	// acctID names the daemon's own Accounting-On and -Off, which RFC 2866 section
@@ -33,10 +32,12 @@ type subscribers struct {
 func openSubscribers(c *config.Config, epoch uint32, done func(*session.AuthResult),
 	accounted func(*session.AcctRecord, error), log *zap.Logger) (*subscribers, error) {
 	s := &subscribers{acctID: fmt.Sprintf("%08x", epoch)}
-	if servers := c.RADIUS.Servers(); len(servers) > 0 {
-		cfg := radiusConfig(c, servers, log)
-		cfg.Accounted = accounted
-		client, err := radius.New(cfg, done)
+	if groups := c.ServerGroups(); len(groups) > 0 {
+		cfg := routerConfig(c, groups, log)
+		for i := range cfg.Groups {
+			cfg.Groups[i].Accounted = accounted
+		}
+		client, err := radius.NewRouter(cfg, done)
 		if err != nil {
 			return nil, err
 		}
@@ -57,46 +58,6 @@ func openSecrets(c *config.Config, done func(*session.AuthResult)) (*secrets.Sto
 		return nil, errors.New("nobody can log in: set primary_radius, or put a chap-secrets file beside the startup-config")
 	}
 	return secrets.Open(c.Files.ChapSecrets, c.Hostname, done)
-}
-
-func radiusConfig(c *config.Config, servers []config.RADIUSServer, log *zap.Logger) radius.Config {
-	r := radius.Config{
-		PortMin: c.RADIUS.BindMin, PortMax: c.RADIUS.BindMax,
-		NASIdentifier:     c.Hostname,
-		InitialRetransmit: c.RADIUS.Timeout,
-		DeadTime:          c.RADIUS.DeadTime,
-		Log:               log,
-	}
-	if c.L2TP.BindAddress.IsValid() {
-		r.NASAddress = c.L2TP.BindAddress
-	}
-	// A silent server must not cost a subscriber more than a second try: the next one
-	// is asked soon after that. With one server, or none that answers, the request is
-	// given up after the configured repetitions, each after twice the wait before.
-	r.FailoverAfter = 5 * c.RADIUS.Timeout / 4
-	var patience time.Duration
-	for wait, i := c.RADIUS.Timeout, 0; i <= c.RADIUS.Retries; wait, i = 2*wait, i+1 {
-		patience += wait
-	}
-	r.AuthTimeout = min(max(patience, time.Duration(len(servers)+1)*r.FailoverAfter), c.Sessions.SetupTimeout)
-	if r.DeadTime == 0 {
-		r.DeadTime = time.Nanosecond // the client takes 0 for "not given"
-	}
-	r.Policy = policy.Config{ZeroTimeoutRejects: c.Sessions.KillTimedOut, Presets: policy.Presets()}
-	rule := radius.RequireAuto
-	switch c.RADIUS.MessageAuthenticator {
-	case config.Yes:
-		rule = radius.RequireYes
-	case config.No:
-		rule = radius.RequireNo
-	}
-	for _, s := range servers {
-		r.Servers = append(r.Servers, radius.Server{
-			Addr: s.Auth.Addr(), AuthPort: s.Auth.Port(), AcctPort: s.Acct.Port(),
-			Secret: []byte(c.RADIUS.Secret.Reveal()), MessageAuthenticator: rule,
-		})
-	}
-	return r
 }
 
 func (s *subscribers) authenticator() engine.Authenticator {

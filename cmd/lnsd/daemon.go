@@ -32,11 +32,13 @@ type daemon struct {
 	inboxes     *engine.Inboxes
 	accounting  *accounting
 	subscribers *subscribers
-	socket      *udp.Socket
+	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
 	engine      *engine.Engine
 	listener    net.Listener
+
+	ipv6 bool // subscribers' IPv6 is carried
 
 	closers []func() error // in the order of opening
 }
@@ -67,14 +69,15 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
 
-	if d.socket, err = udp.Listen(udp.Config{
+	if d.socket, err = udp.ListenPair(udp.Config{
 		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF,
-	}); err != nil {
+	}, bindAddress6(c)); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
-	slow := slowPathConfig(c)
+	d.ipv6 = servesIPv6(c, d.subscribers)
+	slow := slowPathConfig(c, d.ipv6)
 	// Asked for sessions alone, of which there are none before the fast path is open.
 	slow.Sequences = func(slot uint32) session.Sequence { return d.fast.Sequence(slot) }
 	if d.slow, err = tun.Open(slow, func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
@@ -107,14 +110,19 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	if err != nil {
 		return nil, err
 	}
+	prefixes, err := prefixPools(c)
+	if err != nil {
+		return nil, err
+	}
 	senders := make([]engine.Sender, d.inboxes.Shards())
 	for i := range senders {
 		// Numbered data sessions share their Ns with the slow path's packets.
 		senders[i] = d.slow.Sequenced(d.socket.NewControlSender())
 	}
 	return engine.New(engine.Config{
-		Policy:      enginePolicy(c),
+		Policy:      enginePolicy(c, d.ipv6),
 		Pools:       pools,
+		Prefixes:    prefixes,
 		MaxSessions: uint32(c.Limits.Sessions),
 		Epoch:       epoch,
 	}, d.inboxes, engine.Ports{
@@ -159,11 +167,19 @@ func bindAddress(c *config.Config) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
+// bindAddress6 is the zero value without IPv6 LACs.
+func bindAddress6(c *config.Config) netip.AddrPort {
+	if !c.L2TP.BindAddress6.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(c.L2TP.BindAddress6, c.L2TP.Port)
+}
+
 // slowPathQueues bounds the queues of the slow path: what it carries beside XDP
 // does not need every processor of a large machine.
 const slowPathQueues = 4
 
-func slowPathConfig(c *config.Config) tun.Config {
+func slowPathConfig(c *config.Config, ipv6 bool) tun.Config {
 	t := tun.Config{
 		Name:       c.SlowPath.Device,
 		Address:    c.SlowPath.Address,
@@ -182,6 +198,10 @@ func slowPathConfig(c *config.Config) tun.Config {
 	}
 	for _, p := range c.Pools {
 		t.Pools = append(t.Pools, p.Prefixes...)
+	}
+	if ipv6 {
+		t.IPv6, t.Address6 = true, address6(c)
+		t.Pools = append(t.Pools, routes6(c)...)
 	}
 	return t
 }

@@ -49,9 +49,11 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 	cfg := dataplane.Config{
 		PinPath:     c.XDP.PinPath,
 		MaxSessions: uint32(c.Limits.Sessions),
-		Locals:      []netip.AddrPort{d.socket.LocalAddr()},
+		Outer6:      c.L2TP.BindAddress6.IsValid(),
+		Locals:      d.socket.LocalAddrs(),
 		Interfaces:  c.XDP.Interfaces,
 		Ignore:      []string{d.slow.Name()},
+		IPv6:        d.ipv6,
 		UDPChecksum: c.L2TP.UDPChecksum,
 		LACSources:  lacSources(c),
 		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},

@@ -61,7 +61,7 @@ func (l *live) reload(context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := enginePolicy(c).Validate(); err != nil {
+	if err := enginePolicy(c, l.d.ipv6).Validate(); err != nil {
 		return nil, err
 	}
 	if err := l.d.subscribers.reload(c); err != nil {
@@ -70,7 +70,7 @@ func (l *live) reload(context.Context) ([]string, error) {
 	if err := l.sink.Reopen(); err != nil {
 		return nil, err
 	}
-	if err := l.d.engine.Reload(enginePolicy(c)); err != nil {
+	if err := l.d.engine.Reload(enginePolicy(c, l.d.ipv6)); err != nil {
 		return nil, err
 	}
 	if err := l.d.fast.AllowLACs(lacSources(c)); err != nil {

@@ -97,7 +97,7 @@ func check(f flags) error {
 // usable finds what a start would refuse although every line is right, as far as that
 // shows without touching the host.
 func usable(c *config.Config) error {
-	if err := enginePolicy(c).Validate(); err != nil {
+	if err := enginePolicy(c, servesIPv6(c, nil)).Validate(); err != nil {
 		return err
 	}
 	if _, err := pools(c); err != nil {

@@ -19,9 +19,11 @@ type parts struct {
 // start runs every part until ctx ends. One that ends before has failed, and says so
 // on failed.
 func (d *daemon) start(ctx context.Context, b *backend) *parts {
-	p := &parts{failed: make(chan error, 8), server: server{api.NewServer(b, d.log.Named("api"))}}
+	p := &parts{failed: make(chan error, 8), server: server{api.NewServer(b, d.log.Named("api"), api.Services(b))}}
 	p.run(ctx, "engine", d.engine.Run)
-	p.run(ctx, "L2TP socket", d.receive)
+	for _, s := range d.socket.Sockets() {
+		p.run(ctx, "L2TP socket "+s.LocalAddr().String(), func(ctx context.Context) error { return d.receive(ctx, s) })
+	}
 	p.run(ctx, "slow path", d.slow.Run)
 	p.run(ctx, "management socket", func(context.Context) error { return p.server.api.Serve(d.listener) })
 	p.group.Go(func() { b.rates.run(ctx) })

@@ -23,9 +23,9 @@ const (
 
 // enginePolicy translates the configuration into what the engine treats tunnels
 // and sessions by. Each lac command becomes entries of its own, one a prefix.
-func enginePolicy(c *config.Config) *engine.Policy {
+func enginePolicy(c *config.Config, ipv6 bool) *engine.Policy {
 	p := &engine.Policy{
-		Session: sessionConfig(c, c.Unknown()),
+		Session: sessionConfig(c, c.Unknown(), ipv6),
 		Limits: engine.Limits{
 			Tunnels:           c.Limits.Tunnels,
 			TunnelsPerPeer:    c.Limits.TunnelsPerLAC,
@@ -45,7 +45,7 @@ func enginePolicy(c *config.Config) *engine.Policy {
 		entry := engine.LAC{
 			HostName:    lac.HostName,
 			L2TP:        tunnelConfig(c, lac),
-			Session:     sessionConfig(c, lac),
+			Session:     sessionConfig(c, lac, ipv6),
 			MaxSessions: lac.MaxSessions,
 		}
 		prefixes := lac.Addresses
@@ -84,7 +84,7 @@ func tunnelConfig(c *config.Config, lac config.LAC) *l2tp.Config {
 	return t
 }
 
-func sessionConfig(c *config.Config, lac config.LAC) *session.Config {
+func sessionConfig(c *config.Config, lac config.LAC, ipv6 bool) *session.Config {
 	local := c.Gateway()
 	if !local.IsValid() {
 		local = fallbackGateway
@@ -112,6 +112,9 @@ func sessionConfig(c *config.Config, lac config.LAC) *session.Config {
 	}
 	if s.Pool == "" {
 		s.Pool = config.DefaultPool
+	}
+	if ipv6 {
+		s.IPv6 = sessionConfig6(c, lac)
 	}
 	return s
 }

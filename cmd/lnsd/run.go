@@ -14,6 +14,7 @@ import (
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/udp"
 )
 
 // shutdownLimit bounds the time in which sessions and tunnels are disconnected: a LAC
@@ -71,7 +72,7 @@ func (d *daemon) serve(current *live, stop stopper) error {
 	defer signal.Stop(signals)
 
 	notify(d.log, sd.SdNotifyReady)
-	d.log.Info("started", zap.String("version", version), zap.Stringer("address", d.socket.LocalAddr()),
+	d.log.Info("started", zap.String("version", version), zap.Stringers("addresses", d.socket.LocalAddrs()),
 		zap.Duration("after", time.Since(d.started)))
 	var broken error
 	for ended := false; !ended; {
@@ -123,9 +124,9 @@ func (d *daemon) disconnect() {
 
 // receive hands datagrams to whom they are for: subscribers' packets that XDP passed
 // up go through the slow path, everything else to the engine.
-func (d *daemon) receive(ctx context.Context) error {
+func (d *daemon) receive(ctx context.Context, socket *udp.Socket) error {
 	uplink := d.slow.NewUplink()
-	return d.socket.RunMarked(ctx, func(local, peer netip.AddrPort, tos byte, b []byte) {
+	return socket.RunMarked(ctx, func(local, peer netip.AddrPort, tos byte, b []byte) {
 		if !uplink.Packet(local, peer, tos, b) {
 			d.inboxes.Packet(local, peer, b)
 		}

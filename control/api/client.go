@@ -17,6 +17,7 @@ const maxReply = 64 << 20
 // Client talks to a daemon.
 type Client struct {
 	lnsv1.LNSClient
+	lnsv1.ServicesClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -42,7 +43,7 @@ func Dial(path string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.conn, c.LNSClient = conn, lnsv1.NewLNSClient(conn)
+	c.conn, c.LNSClient, c.ServicesClient = conn, lnsv1.NewLNSClient(conn), lnsv1.NewServicesClient(conn)
 	return c, nil
 }
 

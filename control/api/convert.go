@@ -27,7 +27,8 @@ func statusMessage(s Status, now time.Time) *lnsv1.StatusReply {
 	return m
 }
 
-func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
+// sessionMessage shows a session; intercept says whether an interception may be seen.
+func sessionMessage(v *session.View, now time.Time, intercept bool) *lnsv1.SessionInfo {
 	var services session.Services
 	if v.Services != nil {
 		services = *v.Services
@@ -56,6 +57,7 @@ func sessionMessage(v *session.View, now time.Time) *lnsv1.SessionInfo {
 			AddressControl: v.Framing.AddressControl, CompressProtocol: v.Framing.CompressProtocol,
 		},
 		Mru: uint32(v.MRU), Mtu: uint32(v.MTU), LocalMagic: v.LocalMagic, PeerMagic: v.PeerMagic,
+		Services: servicesMessage(v.Services, intercept), Intercepted: intercept && services.Intercept.IsValid(),
 		Throttled: services.Up.Limited() || services.Down.Limited(), Gardened: services.Garden != "",
 		FastPath: v.FastPath, Ipv6: v.IPv6 != nil, Network6: networkMessage(v), Now: stamp(now),
 	}
@@ -131,6 +133,8 @@ func serverMessage(v *session.AuthServerView) *lnsv1.RadiusServer {
 		Accepts: v.Accepts, Rejects: v.Rejects, Responses: v.Responses, Timeouts: v.Timeouts,
 		BadAnswers: v.BadAnswers, RttP50: int64(v.RTT50), RttP99: int64(v.RTT99),
 		MessageAuthenticator: v.MessageAuthenticator,
+		Group:                v.Group, Priority: uint32(v.Priority), Weight: uint32(v.Weight),
+		StatusSent: v.StatusSent, StatusAnswers: v.StatusAnswers,
 	}
 }
 

@@ -75,14 +75,16 @@ type Server struct {
 type Option func(*options)
 
 type options struct {
-	owner owner
-	now   func() time.Time
+	owner    owner
+	now      func() time.Time
+	services []func(grpc.ServiceRegistrar, *options)
 }
 
 // Clock is where the server takes the time from that ages are reckoned by.
 func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
-// NewServer makes a server of what b knows. It serves root, the user and the group
+// NewServer makes a server of what b knows; options add the services of parts of
+// their own. It serves root, the user and the group
 // that the process runs as.
 func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 	o := options{owner: self(), now: time.Now}
@@ -97,7 +99,10 @@ func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 		grpc.UnaryInterceptor(unary(o.owner, log)),
 		grpc.StreamInterceptor(stream(o.owner, log)),
 	)}
-	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now})
+	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now, owner: o.owner})
+	for _, register := range o.services {
+		register(s.grpc, &o)
+	}
 	return s
 }
 

@@ -5,8 +5,10 @@ import "time"
 // finish checks what several settings say together.
 func (b *builder) finish() {
 	b.checkPools()
+	b.checkIPv6()
 	b.finishLACs()
 	b.checkRADIUS()
+	b.checkAAA()
 	b.checkTunnels()
 	b.checkTimes()
 	if l := b.c.Limits; l.SessionsPerTunnel > l.Sessions {
@@ -37,7 +39,7 @@ func (b *builder) checkRADIUS() {
 	if len(servers) > 0 && r.Secret == "" {
 		b.fail(b.where("primary_radius", "secondary_radius"), "set radius_secret", "RADIUS servers need a secret")
 	}
-	if len(servers) == 0 && r.Accounting {
+	if len(servers) == 0 && len(b.c.AAA.Servers) == 0 && r.Accounting {
 		b.fail(b.where("radius_accounting"), "set primary_radius", "radius_accounting needs a RADIUS server")
 	}
 	if (r.BindMin == 0) != (r.BindMax == 0) || r.BindMin > r.BindMax {

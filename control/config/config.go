@@ -27,8 +27,11 @@ type Config struct {
 	PPP        PPP
 	DNS        DNS
 	RADIUS     RADIUS
+	AAA        AAA
 	Accounting Accounting
 	Pools      []Pool
+	IPv6       IPv6
+	Pools6     []Pool6
 	Sessions   Sessions
 	Limits     Limits
 	SlowPath   SlowPath
@@ -44,7 +47,10 @@ type L2TP struct {
 	// BindAddress is where L2TP is received and sent from; zero listens on every
 	// address and answers from the one that was asked.
 	BindAddress netip.Addr
-	Port        uint16
+	// BindAddress6 is the same for LACs that speak IPv6, :: being every address;
+	// the zero value does not listen there.
+	BindAddress6 netip.Addr
+	Port         uint16
 	// Secret authenticates tunnels of LACs that have none of their own; empty
 	// means none.
 	Secret Secret

@@ -3,11 +3,13 @@ package config
 import (
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Change is one difference between two configurations.
 type Change struct {
-	// Name is that of a setting, or "pool" or "lac".
+	// Name is that of a setting, or "pool", "lac" or, for the commands about RADIUS,
+	// "radius".
 	Name  string
 	Apply Apply
 }
@@ -24,10 +26,19 @@ func Diff(from, to *Config) []Change {
 	if !reflect.DeepEqual(from.Pools, to.Pools) {
 		out = append(out, Change{"pool", Restart})
 	}
+	if !reflect.DeepEqual(from.Pools6, to.Pools6) {
+		out = append(out, Change{"pool6", Restart})
+	}
 	if !slices.EqualFunc(from.LACs, to.LACs, func(a, b LAC) bool {
 		return a.Name == b.Name && slices.Equal(a.Given, b.Given)
 	}) {
 		out = append(out, Change{"lac", NewOnly})
+	}
+	var before, after strings.Builder
+	from.AAA.render(&before, false)
+	to.AAA.render(&after, false)
+	if before.String() != after.String() {
+		out = append(out, Change{"radius", Restart})
 	}
 	return out
 }

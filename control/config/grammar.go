@@ -45,7 +45,7 @@ func (c Command) Usage() string {
 
 // Commands returns the table of configuration commands.
 func Commands() []Command {
-	return []Command{
+	commands := []Command{
 		{Name: "set", Help: "Give a setting its value.", run: (*builder).set, Args: []Arg{
 			{Name: "NAME", Type: "setting", Help: "Name of the setting."},
 			{Name: "VALUE", Type: "value", Help: "Its value; in quotes if it has blanks."},
@@ -55,11 +55,18 @@ func Commands() []Command {
 			{Name: "add", Type: "word", Words: []string{"add"}},
 			{Name: "PREFIX", Type: "IPv4 prefix", Help: "Addresses to add."},
 		}},
+		{Name: "pool6", Help: "Add prefixes to a named pool of IPv6 prefixes.", run: (*builder).pool6, Args: []Arg{
+			{Name: "NAME", Type: "pool name", Help: "Name of the pool, as Framed-IPv6-Pool or Delegated-IPv6-Prefix-Pool gives it."},
+			{Name: "add", Type: "word", Words: []string{"add"}},
+			{Name: "PREFIX", Type: "IPv6 prefix", Help: "Prefix to be cut into pieces."},
+			{Name: "LENGTH", Type: "number", Help: "Length of the pieces in bits: 64 for links, 48 to 64 for delegation."},
+		}},
 		{Name: "lac", Help: "Let in the LACs of an address or a host name, with a policy of their own.", run: (*builder).lac, Args: []Arg{
 			{Name: "NAME", Type: "name", Help: "Name of the policy."},
 			{Name: "KEY VALUE", Type: "policy", Help: "What the policy says; the command may be repeated.", Rest: true},
 		}},
 	}
+	return append(commands, aaaCommands()...)
 }
 
 // LACKey is one row of the table of what a lac command can say.
@@ -102,6 +109,8 @@ func LACKeys() []LACKey {
 		lacRow("mtu", number[uint16]("bytes", 576, 65535), func(l *LAC) *uint16 { return &l.MTU }, "MTU of the path to these LACs."),
 		lacRow("max_sessions", number[int]("sessions", 1, maxIDs), func(l *LAC) *int { return &l.MaxSessions }, "Most sessions in one tunnel."),
 		lacRow("pool", named("pool name", maxString), func(l *LAC) *string { return &l.Pool }, "Pool for sessions whose profile names none."),
+		lacRow("ipv6_pool", named("pool name", maxString), func(l *LAC) *string { return &l.Pool6 }, "Pool of the link's IPv6 prefix for sessions whose profile names none."),
+		lacRow("ipv6_pd_pool", named("pool name", maxString), func(l *LAC) *string { return &l.PDPool }, "Pool of the delegated prefix for sessions whose profile names none."),
 		lacRow("authtypes", list(enum(authWords()), false), func(l *LAC) *[]session.AuthMethod { return &l.AuthTypes }, "Authentication types, in order of preference."),
 		lacRow("renegotiation", enum(renegotiateWords()), func(l *LAC) *Renegotiate { return &l.Renegotiate }, "When to negotiate LCP anew."),
 		lacRow("proxy", boolean(), func(l *LAC) *bool { return &l.Proxy }, "Take LCP and authentication from these LACs."),
@@ -114,7 +123,7 @@ func LACKeys() []LACKey {
 
 // addressKey adds up: a carrier's LACs rarely share one prefix.
 func addressKey() LACKey {
-	k := prefix()
+	k := anyPrefix()
 	return LACKey{
 		Name: "address", Type: k.name, Help: "Source addresses of these LACs; may be repeated.", Many: true,
 		parse: func(l *LAC, s string) (string, error) {

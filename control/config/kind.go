@@ -188,12 +188,55 @@ func address(v4only bool) kind[netip.Addr] {
 	}
 }
 
-// prefix is an IPv4 network. Bits beyond its length are an error: they are mostly
-// a slip of the pen that would hand out other addresses than meant.
-func prefix() kind[netip.Prefix] {
+// listenAddress6 is an IPv6 address to listen on, or none.
+func listenAddress6() kind[netip.Addr] {
+	const name, none = "IPv6 address", "none"
+	return kind[netip.Addr]{
+		name: name, bounds: "`" + none + "`",
+		parse: func(s string) (netip.Addr, error) {
+			if s == none {
+				return netip.Addr{}, nil
+			}
+			a, err := netip.ParseAddr(s)
+			switch {
+			case err != nil, a.Zone() != "", !a.Is6(), a.Is4In6():
+				return netip.Addr{}, fmt.Errorf("must be an %s, or %s", name, none)
+			case a.IsMulticast(), a.IsLinkLocalUnicast():
+				return netip.Addr{}, fmt.Errorf("must not be a multicast or link-local address")
+			}
+			return a, nil
+		},
+		format: func(a netip.Addr) string {
+			if !a.IsValid() {
+				return none
+			}
+			return a.String()
+		},
+	}
+}
+
+// anyPrefix is an IPv4 or IPv6 network.
+func anyPrefix() kind[netip.Prefix] {
 	return kind[netip.Prefix]{
-		name:   "IPv4 prefix",
-		parse:  parsePrefix,
+		name: "IP prefix",
+		parse: func(s string) (netip.Prefix, error) {
+			if !strings.Contains(s, ":") {
+				return parsePrefix(s)
+			}
+			if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+				return netip.PrefixFrom(a, a.BitLen()), nil
+			}
+			p, err := netip.ParsePrefix(s)
+			switch {
+			case err != nil || p.Addr().Is4In6():
+				return netip.Prefix{}, fmt.Errorf("must be an IP address or prefix, such as 2001:db8::/32")
+			case p.Masked() != p:
+				return netip.Prefix{}, fmt.Errorf("has bits set beyond its length: %s is meant, or %s/128", p.Masked(), p.Addr())
+			case p.Bits() < minPrefixBits:
+				return netip.Prefix{}, fmt.Errorf("must not be larger than a /%d", minPrefixBits)
+			}
+			return p, nil
+		},
 		format: netip.Prefix.String,
 	}
 }
@@ -202,6 +245,8 @@ func prefix() kind[netip.Prefix] {
 // pools hold no more than a /8 anyway.
 const minPrefixBits = 8
 
+// parsePrefix reads an IPv4 network. Bits beyond its length are an error: they are
+// mostly a slip of the pen that would hand out other addresses than meant.
 func parsePrefix(s string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Is4() {
 		return netip.PrefixFrom(a, 32), nil

@@ -25,7 +25,9 @@ type LAC struct {
 	// MaxSessions bounds the sessions of one tunnel.
 	MaxSessions int
 	// Pool names the pool for sessions whose profile names none.
-	Pool               string
+	Pool string
+	// Pool6 and PDPool do the same for IPv6.
+	Pool6, PDPool      string
 	AuthTypes          []session.AuthMethod
 	Renegotiate        Renegotiate
 	Proxy              bool
@@ -63,5 +65,7 @@ func (c *Config) Unknown() LAC {
 		SendAddressControl: c.PPP.SendAddressControl,
 		OuterDSCP:          c.L2TP.OuterDSCP,
 		ECN:                c.L2TP.ECN,
+		Pool6:              c.IPv6.Pool,
+		PDPool:             c.IPv6.PDPool,
 	}
 }

@@ -117,6 +117,11 @@ func (b *builder) finishLACs() {
 		if l.Pool != "" && !b.hasPool(l.Pool) {
 			b.fail(d.pos, "", "lac %s takes addresses from pool %s, which has none", d.name, printable(l.Pool))
 		}
+		for key, pool := range map[string]string{"ipv6_pool": l.Pool6, "ipv6_pd_pool": l.PDPool} {
+			if d.has(key) && !b.c.HasPool6(pool) {
+				b.fail(d.pos, "", "lac %s takes prefixes from pool %s, which has none", d.name, printable(pool))
+			}
+		}
 		b.c.LACs = append(b.c.LACs, l)
 	}
 }

@@ -65,8 +65,6 @@ func legacySettings() map[string]legacySetting {
 			"cluster_hb_interval", "cluster_hb_timeout", "cluster_master_min_adv"},
 		"BGP " + notHere: {"as_number", "bgp_peer1", "bgp_peer1_as", "bgp_peer2", "bgp_peer2_as",
 			"nexthop", "nexthop6", "nexthop_address", "nexthop6_address"},
-		"IPv6 for subscribers " + notHere: {"ipv6_prefix", "primary_ipv6_dns", "secondary_ipv6_dns", "default_ipv6_domain_list",
-			"dhcp6_preferred_lifetime", "dhcp6_valid_lifetime", "dhcp6_server_duid", "dns6_lifetime"},
 		"handing sessions on " + notHere: {"bind_address_remotelns", "bind_portremotelns"},
 		"PPPoE " + notHere: {"pppoe_if_to_bind", "pppoe_service_name", "pppoe_ac_name",
 			"pppoe_only_equal_svc_name"},

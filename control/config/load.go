@@ -88,7 +88,7 @@ func dropFile(ws []Warning, path string) []Warning {
 }
 
 func (c *Config) holdsSecrets() bool {
-	if c.L2TP.Secret != "" || c.RADIUS.Secret != "" {
+	if c.L2TP.Secret != "" || c.RADIUS.Secret != "" || c.AAA.holdsSecrets() {
 		return true
 	}
 	for i := range c.LACs {

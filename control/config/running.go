@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Running renders c as commands that Parse turns into the same configuration
 // again, secrets included: it is for files, not for eyes.
@@ -29,6 +32,12 @@ func (c *Config) render(hide bool) string {
 			w.WriteString("pool " + quoted(p.Name) + " add " + prefix.String() + "\n")
 		}
 	}
+	for _, p := range c.Pools6 {
+		for _, prefix := range p.Prefixes {
+			w.WriteString("pool6 " + quoted(p.Name) + " add " + prefix.String() + " " + strconv.Itoa(p.Length) + "\n")
+		}
+	}
+	c.AAA.render(&w, hide)
 	for i := range c.LACs {
 		c.LACs[i].render(&w, hide)
 	}

@@ -64,8 +64,8 @@ func aliasRow(of string, s Setting) Setting { s.Alias = of; return s }
 func Settings() []Setting {
 	var all []Setting
 	for _, group := range [][]Setting{
-		l2tpSettings(), pppSettings(), dnsSettings(), radiusSettings(), accountingSettings(),
-		sessionSettings(), limitSettings(), systemSettings(),
+		l2tpSettings(), pppSettings(), dnsSettings(), ipv6Settings(), radiusSettings(), aaaSettings(),
+		accountingSettings(), sessionSettings(), limitSettings(), systemSettings(),
 	} {
 		all = append(all, group...)
 	}

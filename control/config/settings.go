@@ -28,6 +28,8 @@ func l2tpSettings() []Setting {
 	return []Setting{
 		row("bind_address", address(true), func(c *Config) *netip.Addr { return &c.L2TP.BindAddress }, "0.0.0.0", Restart,
 			"Address that L2TP is received on and sent from; 0.0.0.0 for all."),
+		row("bind_address6", listenAddress6(), func(c *Config) *netip.Addr { return &c.L2TP.BindAddress6 }, "none", Restart,
+			"IPv6 address that L2TP is received on and sent from besides; :: for all."),
 		row("l2tp_port", number[uint16]("", 1, 65535), func(c *Config) *uint16 { return &c.L2TP.Port }, "1701", Restart,
 			"UDP port that L2TP is received on."),
 		secretRow(row("l2tp_secret", secret(maxString), func(c *Config) *Secret { return &c.L2TP.Secret }, "", NewOnly,

@@ -76,9 +76,11 @@ type Config struct {
 	// IPv6 makes room for the sessions' IPv6 prefixes. Without it sessions that
 	// have some are left to the slow path.
 	IPv6 bool
-	// Locals are the addresses and ports of our UDP sockets. The unspecified
-	// address stands for all IPv4 addresses of the host, whichever they are at
-	// the time.
+	// Outer6 serves LACs that speak IPv6.
+	Outer6 bool
+	// Locals are the addresses and ports of our UDP sockets. An unspecified address
+	// stands for all addresses of the host that are of its version of IP, whichever
+	// they are at the time.
 	Locals []netip.AddrPort
 	// Interfaces names the interfaces to attach to. When empty, those are chosen
 	// that carry an address of Locals, a default route, or the route to a LAC.
@@ -115,7 +117,7 @@ func (c Config) maps() maps.Config {
 	}
 	hairpin := [...]maps.Hairpin{HairpinAllow: maps.HairpinAllow, HairpinDeny: maps.HairpinDeny, HairpinCore: maps.HairpinCore}
 	return maps.Config{
-		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes, IPv6: c.IPv6,
+		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes, IPv6: c.IPv6, Outer6: c.Outer6,
 		OuterTTL: c.OuterTTL, Hairpin: hairpin[c.Hairpin], Rates: c.Rates.maps(), Generic: c.Want == Generic,
 	}
 }

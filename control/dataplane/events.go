@@ -5,6 +5,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -12,10 +13,21 @@ import (
 // groups are the kernel's announcements that the choice of interfaces depends on.
 func (c *Config) groups() []uint {
 	groups := []uint{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR}
+	if c.Outer6 {
+		groups = append(groups, unix.RTNLGRP_IPV6_IFADDR)
+	}
 	if len(c.Interfaces) == 0 {
 		groups = append(groups, unix.RTNLGRP_IPV4_ROUTE)
 	}
 	return groups
+}
+
+// families are the versions of IP whose addresses can be those of our sockets.
+func (c *Config) families() int {
+	if c.Outer6 {
+		return netlink.FAMILY_ALL
+	}
+	return netlink.FAMILY_V4
 }
 
 // concerns reports whether an announcement is reason to look at the host again. Of

@@ -32,7 +32,7 @@ func readHost(nl *netlink.Handle, cfg *Config) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := dump("addresses", func() ([]netlink.Addr, error) { return nl.AddrList(nil, netlink.FAMILY_V4) })
+	addrs, err := dump("addresses", func() ([]netlink.Addr, error) { return nl.AddrList(nil, cfg.families()) })
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +47,8 @@ func readHost(nl *netlink.Handle, cfg *Config) (*host, error) {
 		h.interfaces = append(h.interfaces, newNetif(l, tables))
 	}
 	for _, a := range addrs {
-		if addr, ok := netip.AddrFromSlice(a.IP.To4()); ok {
-			h.addresses = append(h.addresses, ifAddr{a.LinkIndex, addr})
+		if addr, ok := netip.AddrFromSlice(a.IP); ok && !addr.IsLinkLocalUnicast() {
+			h.addresses = append(h.addresses, ifAddr{a.LinkIndex, addr.Unmap()})
 		}
 	}
 	if len(cfg.Interfaces) == 0 {

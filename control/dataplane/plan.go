@@ -145,7 +145,9 @@ func (c *Config) locals(h *host) []netip.AddrPort {
 			continue
 		}
 		for _, a := range h.addresses {
-			out = append(out, netip.AddrPortFrom(a.addr, l.Port()))
+			if a.addr.Is4() == l.Addr().Is4() {
+				out = append(out, netip.AddrPortFrom(a.addr, l.Port()))
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b netip.AddrPort) int {

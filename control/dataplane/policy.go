@@ -9,13 +9,13 @@ import (
 )
 
 // eligible says whether XDP can forward a session. The others are left to the
-// slow path as a whole: only what goes over IPv4 in the main table is understood.
+// slow path as a whole: only the main table is understood.
 func (c *Config) eligible(r *session.Record) bool {
 	if len(r.Prefixes6) > 0 && !c.IPv6 {
 		return false
 	}
 	return r.VRF == 0 && (r.Address.Is4() || len(r.Prefixes6) > 0) &&
-		r.Local.Addr().Is4() && r.Peer.Addr().Is4()
+		(r.Local.Addr().Is4() && r.Peer.Addr().Is4() || c.Outer6 && r.Local.Addr().Is6() && r.Peer.Addr().Is6())
 }
 
 // defaultBurst is how long a pause may be made up for where a rate names no burst.
@@ -38,8 +38,6 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		SessionId:     r.SessionID,
 		PeerTunnelId:  r.PeerTunnelID,
 		PeerSessionId: r.PeerSessionID,
-		Local:         r.Local.Addr().As4(),
-		Peer:          r.Peer.Addr().As4(),
 		LocalPort:     r.Local.Port(),
 		PeerPort:      r.Peer.Port(),
 		Mtu:           r.MTU,
@@ -76,6 +74,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 	if c.DontFragment {
 		p.Flags |= maps.FlagDontFragment
 	}
+	if r.Peer.Addr().Is4() {
+		p.Local, p.Peer = r.Local.Addr().As4(), r.Peer.Addr().As4()
+	}
 	s := maps.Session{Slot: r.Slot, Policy: p, Prefixes6: r.Prefixes6}
 	if v := r.Services; v != nil {
 		s.Up, s.Down = limit(v.Up), limit(v.Down)
@@ -83,6 +84,12 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		if v.Garden != "" {
 			s.Policy.Flags |= maps.FlagGarden
 		}
+	}
+	if r.Peer.Addr().Is6() {
+		s.Local6, s.Peer6 = r.Local.Addr(), r.Peer.Addr()
+	}
+	if r.Peer.Addr().Is6() {
+		s.Local6, s.Peer6 = r.Local.Addr(), r.Peer.Addr()
 	}
 	for _, route := range r.Routes {
 		if route.IsValid() && route.Addr().Is4() {

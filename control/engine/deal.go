@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -49,7 +50,9 @@ func (s *Shard) change(ref session.Ref, d *deal) {
 		return
 	}
 	err := s.e.ports.Services.Check(d.change.Services(c.s.Services()))
-	if err == nil {
+	if err != nil {
+		err = fmt.Errorf("%w: %w", session.ErrNoService, err)
+	} else {
 		err = c.s.Change(d.change, d.by, &s.sout)
 	}
 	if err != nil {
@@ -208,10 +211,6 @@ func (e *Engine) await(ctx context.Context, start func(done func(int, error))) (
 	}
 }
 
-// farewell is how long a subscriber has to acknowledge its end when somebody waits
-// for it.
-const farewell = time.Second
-
 // End ends the sessions that x names and returns how many, when nothing is left of
 // them: their packets have stopped and their accounts are closed.
 func (e *Engine) End(ctx context.Context, x session.Selector, o session.ChangeOptions) (int, error) {
@@ -219,17 +218,7 @@ func (e *Engine) End(ctx context.Context, x session.Selector, o session.ChangeOp
 	if err != nil {
 		return 0, err
 	}
-	hurry := time.AfterFunc(farewell, func() {
-		quick := session.EndByOperator(o.Cause)
-		quick.Quick = true
-		for _, ref := range refs {
-			e.in.call(e.shardOf(ref.TunnelID), func(s *Shard) { s.end(ref, quick, nil) })
-		}
-	})
-	defer hurry.Stop()
-	return e.await(ctx, func(done func(int, error)) {
-		e.StartEnd(refs, session.EndByOperator(o.Cause), done)
-	})
+	return e.await(ctx, func(done func(int, error)) { e.StartEnd(refs, o.End(), done) })
 }
 
 // StartEnd ends the sessions refs, and calls done from a shard, which must not wait,
@@ -261,19 +250,15 @@ func (e *Engine) StartEnd(refs []session.Ref, end session.End, done func(n int, 
 	}
 }
 
-// end ends a session; gone, if not nil, is called once, with whether it lived.
-func (s *Shard) end(ref session.Ref, e session.End, gone func(bool)) {
+// end ends a session; gone is called once, with whether it lived.
+func (s *Shard) end(ref session.Ref, e session.End, gone func(lived bool)) {
 	c := s.live(ref)
 	if c == nil {
-		if gone != nil {
-			gone(false)
-		}
+		gone(false)
 		return
 	}
-	if gone != nil {
-		lived := !c.s.IsEnding()
-		c.mourners = append(c.mourners, func() { gone(lived) })
-	}
+	lived := !c.s.IsEnding()
+	c.mourners = append(c.mourners, func() { gone(lived) })
 	c.s.Drop(s.now, e, &s.sout)
 	s.carry(c)
 	s.pump(c.tun)

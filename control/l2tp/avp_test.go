@@ -78,6 +78,10 @@ var avpGolden = []struct {
 	{avpActualUp, "000e 0de9 0081 0000000000989680", func(m *message) any { return request(m).Line.ActualUp }, uint32(10_000)},
 	{avpActualUp, "000a 0de9 0081 00002710", func(m *message) any { return request(m).Line.ActualUp }, uint32(10_000)},
 	{avpActualDown, "000e 0de9 0082 ffffffffffffffff", func(m *message) any { return request(m).Line.ActualDown }, uint32(1<<32 - 1)},
+	{avpMinimumUp, "000e 0de9 0083 0000000000989681", func(m *message) any { return request(m).Line.Values[2] }, uint32(10_000_001)},
+	{avpMinimumUp, "000e 0de9 0083 0000000100000000", func(m *message) any { return request(m).Line.Values[2] }, uint32(1<<32 - 1)},
+	{avpMinimumDown, "000a 0de9 0084 00002710", func(m *message) any { return request(m).Line.Values[3] }, uint32(10_000_000)},
+	{avpActualDelayDown, "000a 0de9 008e 00000010", func(m *message) any { return request(m).Line.Values[13] }, uint32(16)},
 	{avpLoopEncapsulation, "0009 0de9 0090 010203", func(m *message) any { return m.text(avpLoopEncapsulation) }, "\x01\x02\x03"},
 	{avpIWF, "0006 0de9 00fe", func(m *message) any { return m.has(avpIWF) }, true},
 }

@@ -51,6 +51,13 @@ type LineInfo struct {
 	// Rates in kbit/s (the AVPs have bit/s, or kbit/s in an older form); 0 is
 	// absent.
 	ActualUp, ActualDown uint32
+	// Values are the numbers of the AVPs 129 to 142, by type less 129, as received:
+	// rates in bit/s, no more than 32 bits hold, delays in ms; 0 is absent.
+	Values [14]uint32
+	// Loop is the Access Loop Encapsulation, 3 octets or none; Interworking tells an
+	// IWF Session AVP.
+	Loop         []byte
+	Interworking bool
 }
 
 // CallErrors is the Call Errors AVP of a WEN (section 4.4.6).

@@ -182,6 +182,16 @@ func (m *message) result() Result {
 	return r
 }
 
+// bps reads a data rate of the access line in bit/s, which kbps has the two forms of,
+// as far as 32 bits hold it.
+func (m *message) bps(id avpID) uint32 {
+	v := m.values[id]
+	if len(v) == 8 {
+		return uint32(min(binary.BigEndian.Uint64(v), 1<<32-1))
+	}
+	return uint32(min(uint64(m.kbps(id))*1000, 1<<32-1))
+}
+
 // kbps reads a data rate of the access line in kbit/s. RFC 5515 has bit/s in 8
 // octets; equipment that copies what a DSLAM inserted sends kbit/s in 4.
 func (m *message) kbps(id avpID) uint32 {
@@ -210,7 +220,23 @@ func (p *CallParams) fillRequest(m *message) {
 		RemoteID:   m.text(avpAgentRemoteID),
 		ActualUp:   m.kbps(avpActualUp),
 		ActualDown: m.kbps(avpActualDown),
+
+		Loop: m.bytes(avpLoopEncapsulation), Interworking: m.has(avpIWF),
 	}
+	for i, id := range lineValues {
+		if avpTable[id].kind == kindRate {
+			p.Line.Values[i] = m.bps(id)
+		} else {
+			p.Line.Values[i] = m.uint32(id)
+		}
+	}
+}
+
+// lineValues are the numbers of the access line, by type from 129 on.
+var lineValues = [...]avpID{
+	avpActualUp, avpActualDown, avpMinimumUp, avpMinimumDown, avpAttainableUp, avpAttainableDown,
+	avpMaximumUp, avpMaximumDown, avpMinimumUpLowPower, avpMinimumDownLowPower,
+	avpMaximumDelayUp, avpActualDelayUp, avpMaximumDelayDown, avpActualDelayDown,
 }
 
 // fillChannel reads the Physical Channel ID of an ICRQ or OCRP.

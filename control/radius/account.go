@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"layeh.com/radius/rfc2866"
 	"layeh.com/radius/rfc2867"
 	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/rfc4372"
 
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -38,7 +40,7 @@ func (q *requests) account(s *server, id byte, r *request) ([]byte, error) {
 	case session.AcctTunnelStart, session.AcctTunnelStop, session.AcctTunnelReject:
 		q.tunnelAccount(rec)
 	default:
-		q.subscriber(rec)
+		q.subscriber(rec, cmp.Or(r.user, rec.User))
 	}
 	if rec.Kind.Ends() || rec.Kind == session.AcctInterim {
 		q.usage(rec)
@@ -77,9 +79,9 @@ func (q *requests) tunnelAccount(rec *session.AcctRecord) {
 }
 
 // subscriber appends who the record is about and what was granted.
-func (q *requests) subscriber(rec *session.AcctRecord) {
+func (q *requests) subscriber(rec *session.AcctRecord, user string) {
 	a := q.attrs
-	a.text(rfc2865.UserName_Type, rec.User)
+	a.text(rfc2865.UserName_Type, user)
 	// The tunnel's account holds those of its links (RFC 2867 section 3.5).
 	a.text(rfc2866.AcctMultiSessionID_Type, rec.Tunnel)
 	q.identity(rec.Ref, &rec.Call)
@@ -94,8 +96,11 @@ func (q *requests) subscriber(rec *session.AcctRecord) {
 	for _, c := range rec.Class {
 		a.raw(rfc2865.Class_Type, c)
 	}
+	if len(rec.CUI) > 0 {
+		a.raw(rfc4372.ChargeableUserIdentity_Type, rec.CUI[:min(len(rec.CUI), maxValue)])
+	}
 	authentic := rfc2866.AcctAuthentic_Value_RADIUS
-	if q.cfg.LocalAuthentic {
+	if q.cfg.LocalAuthentic || rec.Local {
 		authentic = rfc2866.AcctAuthentic_Value_Local
 	}
 	a.number(rfc2866.AcctAuthentic_Type, uint32(authentic))

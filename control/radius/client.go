@@ -23,7 +23,7 @@ type Client struct {
 	env    environment
 	opener *opener
 	log    *limited
-	done   func(*session.AuthResult)
+	done   func(*session.AuthRequest, *session.AuthResult)
 	policy *policy.Table
 	// auth and acct are nil when no server has a port for the purpose.
 	auth, acct *pump
@@ -52,14 +52,18 @@ type counts struct {
 //
 // The error says everything that is wrong with the configuration.
 func New(cfg Config, done func(*session.AuthResult)) (*Client, error) {
-	return newClient(cfg, done, environment{
+	return newClient(cfg, func(_ *session.AuthRequest, r *session.AuthResult) { done(r) }, systemEnvironment())
+}
+
+func systemEnvironment() environment {
+	return environment{
 		clock:  time.Now,
 		secret: func(b []byte) { crand.Read(b) }, // never fails
 		number: mrand.Float64,
-	})
+	}
 }
 
-func newClient(cfg Config, done func(*session.AuthResult), env environment) (*Client, error) {
+func newClient(cfg Config, done func(*session.AuthRequest, *session.AuthResult), env environment) (*Client, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -93,15 +97,21 @@ func (c *Client) requests() *requests {
 // Authenticate asks about a subscriber. It does not block; false means that the
 // queue is full, or the client closing, and no answer will come. q is not changed
 // and must not be until it is answered.
-func (c *Client) Authenticate(q *session.AuthRequest) bool {
-	return c.auth != nil && c.auth.put(&request{auth: q, giveUp: c.env.clock().Add(c.cfg.AuthTimeout)})
+func (c *Client) Authenticate(q *session.AuthRequest) bool { return c.authenticate(q, "") }
+
+// authenticate asks under another name than the subscriber's own, if user is not "".
+func (c *Client) authenticate(q *session.AuthRequest, user string) bool {
+	return c.auth != nil && c.auth.put(&request{auth: q, user: user, giveUp: c.env.clock().Add(c.cfg.AuthTimeout)})
 }
 
 // Account queues a record for the accounting server. It does not block; false
 // means that the record was refused, because the queue is full, or nearly full
 // and the record an interim one, or the client closing. rec is not changed and
 // must not be.
-func (c *Client) Account(rec *session.AcctRecord) bool {
+func (c *Client) Account(rec *session.AcctRecord) bool { return c.account(rec, "") }
+
+// account accounts under another name than the record's, if user is not "".
+func (c *Client) account(rec *session.AcctRecord, user string) bool {
 	if c.acct == nil {
 		return false
 	}
@@ -109,7 +119,7 @@ func (c *Client) Account(rec *session.AcctRecord) bool {
 		c.counts.interimRefused.Add(1)
 		return false
 	}
-	return c.acct.put(&request{acct: rec, giveUp: c.env.clock().Add(c.cfg.AcctTimeout)})
+	return c.acct.put(&request{acct: rec, user: user, giveUp: c.env.clock().Add(c.cfg.AcctTimeout)})
 }
 
 // On tells the accounting server that the NAS has started and that sessions it
@@ -163,7 +173,7 @@ func (c *Client) authAnswered(r *request, b []byte) {
 	default:
 		c.counts.rejects.Add(1)
 	}
-	c.done(res)
+	c.done(r.auth, res)
 }
 
 // authFailed answers a request that no server did, or that could not be sent.
@@ -176,7 +186,7 @@ func (c *Client) authFailed(r *request, err error) {
 		c.counts.unsendable.Add(1)
 		res.Verdict = session.Reject
 	}
-	c.done(res)
+	c.done(r.auth, res)
 }
 
 func (c *Client) acctAnswered(r *request, _ []byte) {

@@ -28,6 +28,8 @@ func (p purpose) String() string { return [...]string{"auth", "acct"}[p] }
 type request struct {
 	auth *session.AuthRequest
 	acct *session.AcctRecord
+	// user is the User-Name to send instead of the subscriber's own; "" for that.
+	user string
 	// giveUp is when waiting for an answer ends.
 	giveUp time.Time
 

@@ -133,7 +133,7 @@ func freePort(t *testing.T) uint16 {
 // config is lnsd's side, with the default times.
 func (f *freeradius) config() Config {
 	return Config{
-		NASIdentifier: "lns1", NASAddress: netip.MustParseAddr("198.51.100.1"),
+		NASIdentifier: "lns1", NASAddress: netip.MustParseAddr("198.51.100.1"), NASPortType: 5,
 		Servers: []Server{{Addr: netip.MustParseAddr("127.0.0.1"), AuthPort: f.auth, AcctPort: f.acct, Secret: []byte(packagedSecret)}},
 	}
 }

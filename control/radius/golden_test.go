@@ -30,6 +30,14 @@ func testCall() session.CallInfo {
 	}
 }
 
+// testLine is an access line with something in each kind of field.
+func testLine() *session.AccessLine {
+	return &session.AccessLine{
+		CircuitID: "olt1 eth 1/1:100", RemoteID: "home 7",
+		Values: [14]uint32{20_000_000, 1<<32 - 1, 12: 8}, Loop: "\x02\x01\x00", Interworking: true,
+	}
+}
+
 var testRef = session.Ref{TunnelID: 0x1234, SessionID: 0x5678, Serial: 9}
 
 // testRequests encodes with a Request Authenticator of 00 01 .. 0f.
@@ -81,10 +89,13 @@ func TestGoldenAccessRequest(t *testing.T) {
 	v6 := testCall()
 	v6.LAC, v6.LNS = netip.MustParseAddrPort("[2001:db8::9]:1701"), netip.MustParseAddrPort("[2001:db8::1]:1701")
 	v6.PhysicalChannel, v6.RxSpeed, v6.LACName = 42, v6.TxSpeed, "\x01odd"
+	line := testCall()
+	line.Line = testLine()
 	for _, c := range []struct {
 		name string
 		q    session.AuthRequest
 	}{
+		{"access-line", session.AuthRequest{Method: session.AuthPAP, Password: []byte("pw"), Call: line}},
 		{"access-pap", session.AuthRequest{Method: session.AuthPAP, Password: []byte("a password of more than 16 bytes"), Call: testCall()}},
 		{"access-pap-empty", session.AuthRequest{Method: session.AuthPAP}},
 		{"access-chap", session.AuthRequest{Method: session.AuthCHAP, ID: 5, Challenge: challenge, Response: response, Call: v6}},
@@ -127,6 +138,8 @@ func TestGoldenAccountingRequest(t *testing.T) {
 			Call:    testCall(),
 		}
 	}
+	local := rec(session.AcctStart)
+	local.Login, local.CUI, local.Local, local.Call.Line = "alice", []byte("contract-42"), true, testLine()
 	stop := rec(session.AcctStop)
 	stop.Duration, stop.Cause = 3661*time.Second+999*time.Millisecond, session.CauseLostCarrier
 	stop.Counters = session.Counters{UpBytes: 3<<32 + 5, DownBytes: 7<<32 + 9, UpPackets: 1<<32 + 11, DownPackets: 13}
@@ -148,6 +161,7 @@ func TestGoldenAccountingRequest(t *testing.T) {
 		return r
 	}
 	for name, r := range map[string]session.AcctRecord{
+		"acct-local": local,
 		"acct-start": rec(session.AcctStart), "acct-interim": interim, "acct-stop": stop,
 		"acct-tunnel-start":  tunnel(session.AcctTunnelStart, 0),
 		"acct-tunnel-stop":   tunnel(session.AcctTunnelStop, session.CauseLostService),

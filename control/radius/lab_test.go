@@ -24,7 +24,7 @@ const testSecret = "s3cr3t"
 
 // testConfig has n servers, 192.0.2.1 and up, and all else by default.
 func testConfig(n int) Config {
-	c := Config{NASIdentifier: "lns1", NASAddress: netip.MustParseAddr("198.51.100.1"), Policy: policy.Config{ZeroTimeoutRejects: true}}
+	c := Config{NASIdentifier: "lns1", NASAddress: netip.MustParseAddr("198.51.100.1"), NASPortType: 5, Policy: policy.Config{ZeroTimeoutRejects: true}}
 	for i := range n {
 		c.Servers = append(c.Servers, Server{Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), Priority: i, AuthPort: 1812, AcctPort: 1813, Secret: []byte(testSecret)})
 	}

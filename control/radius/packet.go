@@ -104,13 +104,21 @@ func (a *attributes) vendor(id uint32, t byte, parts ...[]byte) {
 	a.add(vendorSpecific, start)
 }
 
+// vendorText appends a vendor's text, cut to what fits; an empty one is left out.
+func (a *attributes) vendorText(id uint32, t byte, s string) {
+	if s != "" {
+		a.vendor(id, t, []byte(s[:min(len(s), maxValue-6)]))
+	}
+}
+
 // vendorSpecific is the type of the Vendor-Specific attribute (RFC 2865 section
 // 5.26).
 const vendorSpecific radius.Type = 26
 
 // Vendors and their attributes that are read or written here.
 const (
-	vendorMicrosoft = 311 // RFC 2548
+	vendorMicrosoft = 311  // RFC 2548
+	vendorADSL      = 3561 // RFC 4679
 
 	msCHAPError     = 2
 	msCHAPChallenge = 11

@@ -1,6 +1,8 @@
 package radius
 
 import (
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -37,10 +39,11 @@ func (q *requests) access(s *server, id byte, r *request) ([]byte, error) {
 	// and the prefix of the packet cannot be prepared for a collision.
 	var zero [16]byte
 	a.raw(rfc2869.MessageAuthenticator_Type, zero[:])
-	if auth.User == "" || len(auth.User) > maxValue {
-		return nil, fmt.Errorf("user name of %d bytes", len(auth.User))
+	user := cmp.Or(r.user, auth.User)
+	if user == "" || len(user) > maxValue {
+		return nil, fmt.Errorf("user name of %d bytes", len(user))
 	}
-	a.text(rfc2865.UserName_Type, auth.User)
+	a.text(rfc2865.UserName_Type, user)
 	if err := q.credentials(auth, &p); err != nil {
 		return nil, err
 	}
@@ -98,13 +101,14 @@ func (q *requests) identity(ref session.Ref, call *session.CallInfo) {
 	a := q.attrs
 	q.nas()
 	a.number(rfc2865.NASPort_Type, session.NASPort(ref, call.PhysicalChannel))
-	a.number(rfc2865.NASPortType_Type, uint32(rfc2865.NASPortType_Value_Virtual))
+	a.number(rfc2865.NASPortType_Type, q.cfg.NASPortType)
 	q.nasPortID(ref, call)
 	a.number(rfc2865.ServiceType_Type, uint32(rfc2865.ServiceType_Value_FramedUser))
 	a.number(rfc2865.FramedProtocol_Type, uint32(rfc2865.FramedProtocol_Value_PPP))
 	a.text(rfc2865.CalledStationID_Type, call.CalledNumber)
 	a.text(rfc2865.CallingStationID_Type, call.CallingNumber)
 	q.connectInfo(call)
+	q.line(call.Line)
 	q.tunnel(call)
 }
 
@@ -151,6 +155,28 @@ func (q *requests) connectInfo(call *session.CallInfo) {
 		a.values = strconv.AppendUint(append(a.values, '/'), uint64(call.RxSpeed), 10)
 	}
 	a.add(rfc2869.ConnectInfo_Type, start)
+}
+
+// line appends what the LAC said of the access line: the AVPs' types and units are
+// those of the attributes (RFC 5515 section 5, RFC 4679 section 3.3).
+func (q *requests) line(l *session.AccessLine) {
+	if l == nil {
+		return
+	}
+	a := q.attrs
+	a.vendorText(vendorADSL, 1, l.CircuitID)
+	a.vendorText(vendorADSL, 2, l.RemoteID)
+	for i, v := range l.Values {
+		if v != 0 {
+			var b [4]byte
+			binary.BigEndian.PutUint32(b[:], v)
+			a.vendor(vendorADSL, byte(129+i), b[:])
+		}
+	}
+	a.vendorText(vendorADSL, 144, l.Loop)
+	if l.Interworking {
+		a.vendor(vendorADSL, 254)
+	}
 }
 
 // tunnel appends the tunnel attributes (RFC 2868 section 3, RFC 2867 section 4.1).

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/lnsd/lnsd/control/session"
 )
 
 // SyntaxError is a fault in a secrets file. It never quotes a secret.
@@ -23,6 +25,8 @@ type entry struct {
 	secret []byte
 	// address is the one to assign; invalid when a pool is to give one.
 	address netip.Addr
+	// ipv6 is what the line grants of IPv6, nil for nothing.
+	ipv6 *session.Profile6
 	// refused is set when the line allows the client no address at all.
 	refused bool
 	// wildServer is set when the line named no server of its own.
@@ -77,9 +81,16 @@ func (t *table) add(s *scanner, line int, words [][]byte, server string) error {
 		return s.errorf(line, "a secret kept in another file (@/path) is not supported")
 	}
 	e := entry{secret: secret, wildServer: string(forServer) == "*"}
-	var err error
-	if e.address, e.refused, err = addresses(words[3:]); err != nil {
+	words4, ipv6, err := networks6(beforeOptions(words[3:]))
+	if err == nil {
+		e.ipv6 = ipv6
+		e.address, e.refused, err = addresses(words4)
+	}
+	if err != nil {
 		return s.errorf(line, "%v", err)
+	}
+	if e.refused && ipv6 != nil {
+		e.refused, ipv6.Only = false, true
 	}
 	t.lines++
 	if !e.wildServer && string(forServer) != server {
@@ -198,4 +209,41 @@ func within(list []netip.Prefix, a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// networks6 takes the IPv6 words out of the address column, where pppd has none: a
+// prefix of 64 bits is the link's, a shorter one is delegated, and a single address
+// is given out by DHCPv6.
+func networks6(words [][]byte) (rest [][]byte, six *session.Profile6, err error) {
+	for _, w := range words {
+		text := string(w)
+		if !strings.Contains(text, ":") {
+			rest = append(rest, w)
+			continue
+		}
+		p, err := netip.ParsePrefix(text)
+		if a, aerr := netip.ParseAddr(text); aerr == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		switch {
+		case err != nil || p.Addr().Is4In6():
+			return nil, nil, fmt.Errorf("%q is not an IPv6 address or prefix", text)
+		case !p.Addr().IsGlobalUnicast():
+			return nil, nil, fmt.Errorf("%s cannot be a subscriber's", text)
+		case p.Masked() != p:
+			return nil, nil, fmt.Errorf("%s has bits set beyond its length: %s is meant", p, p.Masked())
+		}
+		if six == nil {
+			six = &session.Profile6{}
+		}
+		switch {
+		case p.IsSingleIP():
+			six.Addresses = append(six.Addresses, p.Addr())
+		case p.Bits() >= 64:
+			six.Prefixes = append(six.Prefixes, p)
+		default:
+			six.Delegated = append(six.Delegated, p)
+		}
+	}
+	return rest, six, nil
 }

@@ -235,3 +235,33 @@ func BenchmarkParse(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*entries/b.Elapsed().Seconds(), "entries/s")
 }
+
+func TestIPv6Words(t *testing.T) {
+	parsed, err := parse("f", []byte(`
+dual  * x 10.0.0.7 2001:db8:1::/64 2001:db8:100::/56 2001:db8:200::/48
+pool  * x 2001:db8:2::/64
+only  * x - 2001:db8:3::7
+plain * x *
+`), "lns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dual, pool, only := parsed.clients["dual"], parsed.clients["pool"], parsed.clients["only"]
+	if dual.address.String() != "10.0.0.7" || len(dual.ipv6.Prefixes) != 1 || len(dual.ipv6.Delegated) != 2 || dual.ipv6.Only {
+		t.Errorf("dual: %+v %+v", dual, dual.ipv6)
+	}
+	if pool.address.IsValid() || pool.refused || pool.ipv6.Prefixes[0].String() != "2001:db8:2::/64" {
+		t.Errorf("pool: %+v %+v", pool, pool.ipv6)
+	}
+	if only.refused || !only.ipv6.Only || only.ipv6.Addresses[0].String() != "2001:db8:3::7" {
+		t.Errorf("only: %+v %+v", only, only.ipv6)
+	}
+	if parsed.clients["plain"].ipv6 != nil {
+		t.Error("plain has IPv6")
+	}
+	for _, words := range []string{"2001:db8::1/64", "fe80::1", "2001:db8::/129", "::", "ff02::1", "a:b", "::ffff:10.0.0.1"} {
+		if _, err := parse("f", []byte("a * x "+words), "lns"); err == nil {
+			t.Errorf("%s was accepted", words)
+		}
+	}
+}

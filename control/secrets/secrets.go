@@ -70,6 +70,20 @@ func (s *Store) Len() int {
 	return n
 }
 
+// GrantsIPv6 reports whether some client gets IPv6 by its line.
+func (s *Store) GrantsIPv6() bool {
+	t := s.table.Load()
+	if t.any != nil && t.any.ipv6 != nil {
+		return true
+	}
+	for _, e := range t.clients {
+		if e.ipv6 != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Counts are the store's counters since the start.
 func (s *Store) Counts() []session.Count {
 	return []session.Count{
@@ -128,7 +142,7 @@ func (s *Store) Authenticate(q *session.AuthRequest) bool {
 	default:
 		r.Verdict = session.Accept
 		r.MSCHAPSuccess = success
-		r.Profile.Address = e.address
+		r.Profile.Address, r.Profile.IPv6 = e.address, e.ipv6
 	}
 	if r.Verdict == session.Accept {
 		s.accepts.Add(1)

@@ -72,14 +72,21 @@ type AcctRecord struct {
 	Kind AcctKind
 	// At is when the event happened, for Event-Timestamp: a record that is sent
 	// late must not move.
-	At      time.Time
-	User    string
+	At   time.Time
+	User string
+	// Login is the name that the subscriber gave; User is another when the server
+	// replaced it.
+	Login   string
 	Method  AuthMethod
 	Address netip.Addr
 	Routes  []netip.Prefix
 	// IPv6 is nil for a session without.
 	IPv6  *Network6
 	Class [][]byte
+	// CUI is the Chargeable-User-Identity; nil for none. Local tells a session that
+	// no server granted.
+	CUI   []byte
+	Local bool
 	Call  CallInfo
 	// Duration is how long the session has been up. Stop and Interim only.
 	Duration time.Duration

@@ -53,6 +53,20 @@ type CallInfo struct {
 	LACName, LNSName string
 	// PeerTunnelID and PeerSessionID are the ids assigned by the LAC.
 	PeerTunnelID, PeerSessionID uint16
+	// Line describes the access line; nil when the LAC said nothing of it.
+	Line *AccessLine
+}
+
+// AccessLine is what the LAC said of the subscriber's line in the AVPs of RFC 5515. A
+// value that a CallInfo points to is never changed.
+type AccessLine struct {
+	CircuitID, RemoteID string
+	// Values are by type from 129 to 142: rates in bit/s, delays in ms; 0 is absent.
+	Values [14]uint32
+	// Loop is the Access Loop Encapsulation, 3 octets or none; Interworking tells that
+	// PPP over ATM was turned into PPP over Ethernet on the way.
+	Loop         string
+	Interworking bool
 }
 
 // Verdict is the outcome of an authentication.

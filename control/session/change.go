@@ -16,6 +16,8 @@ var (
 	ErrSeveral = errors.New("several sessions match")
 	// ErrNotUp: the session is not up (yet, or any more).
 	ErrNotUp = errors.New("session is not up")
+	// ErrNoService: there is no such filter, garden or other service to be had.
+	ErrNoService = errors.New("no such service")
 	// ErrBusy: another change of the session is under way.
 	ErrBusy = errors.New("another change of the session is under way")
 )

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"time"
+
 	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
 )
@@ -13,9 +15,16 @@ type End struct {
 	// Reason is a few words for the log, and for the subscriber in the
 	// Terminate-Request.
 	Reason string
+	// Message is what the subscriber is told instead, if not empty.
+	Message string
+	// Class is added to the Class attributes of the Accounting Stop.
+	Class [][]byte
 	// Quick sends one Terminate-Request and does not wait for its answer, for
 	// ends where the other side is likely gone or many must end at once.
 	Quick bool
+	// Patience is how long the subscriber has to acknowledge the end; 0 leaves it to
+	// PPP's own timers.
+	Patience time.Duration
 }
 
 // PPP Disconnect Cause codes and directions (RFC 3145 section 2.1).

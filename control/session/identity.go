@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
 )
 
@@ -123,6 +124,10 @@ func (s *Session) claim(p *Profile) Claim {
 	if c.Pool == "" {
 		c.Pool = s.cfg.Pool
 	}
+	if p.Local && p.Services != nil && p.Services.Garden != "" {
+		// Nobody has checked who this is: it must not take the place of who is up.
+		c.Duplicates = AllowDuplicates
+	}
 	c.NoAddress = p.IPv6 != nil && p.IPv6.Only
 	c.Optional = p.Pool == "" && s.wants6()
 	if p.User != s.user {
@@ -181,13 +186,26 @@ func (s *Session) accountingUser() string {
 	return s.user
 }
 
+// accessLine is what there is to keep of a LAC's description of the line.
+func accessLine(l *l2tp.LineInfo) *AccessLine {
+	a := AccessLine{
+		CircuitID: l.CircuitID, RemoteID: l.RemoteID, Values: l.Values,
+		Loop: string(l.Loop), Interworking: l.Interworking,
+	}
+	if a == (AccessLine{}) {
+		return nil
+	}
+	return &a
+}
+
 func (s *Session) callInfo() CallInfo {
 	t := s.setup.Tunnel
 	return CallInfo{
 		AcctSessionID: s.acctSessionID(),
 		CalledNumber:  s.call.called, CallingNumber: s.call.calling, CallSerial: s.call.serial,
 		TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed, PhysicalChannel: s.call.physicalChannel,
-		LAC: t.Peer, LNS: t.Local, LACName: t.LACName, LNSName: t.LNSName,
+		Line: s.call.line,
+		LAC:  t.Peer, LNS: t.Local, LACName: t.LACName, LNSName: t.LNSName,
 		PeerTunnelID: t.PeerID, PeerSessionID: s.setup.PeerSessionID,
 	}
 }
@@ -195,12 +213,13 @@ func (s *Session) callInfo() CallInfo {
 // account makes an accounting record without counters.
 func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 	r := &AcctRecord{
-		Ref: s.setup.Ref, Slot: s.setup.Slot, Kind: kind, At: at, User: s.accountingUser(), Method: s.method,
+		Ref: s.setup.Ref, Slot: s.setup.Slot, Kind: kind, At: at, User: s.accountingUser(), Login: s.user, Method: s.method,
 		Address: s.address, Call: s.callInfo(),
 	}
 	if s.auth != nil {
-		r.Routes, r.Class = s.auth.Profile.Routes, s.auth.Profile.Class
-		if v := s.auth.Profile.Services; v != nil {
+		p := &s.auth.Profile
+		r.Routes, r.Class, r.CUI, r.Local = p.Routes, p.Class, p.CUI, p.Local
+		if v := p.Services; v != nil {
 			r.Throttled = v.Up.Limited() || v.Down.Limited()
 		}
 	}

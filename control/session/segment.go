@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -62,6 +63,9 @@ func (s *Session) closeAccount(at time.Time, c Counters, cause TerminateCause, o
 	s.interimAt = time.Time{}
 	r := s.account(AcctStop, at)
 	r.Counters, r.Cause = s.inAccount(c), cause
+	if s.end != nil && len(s.end.Class) > 0 {
+		r.Class = slices.Concat(r.Class, s.end.Class)
+	}
 	out.Account = append(out.Account, r)
 }
 

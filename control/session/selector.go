@@ -1,6 +1,9 @@
 package session
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Selector names sessions by what identifies them. What is not zero must match, all
 // of it; an empty selector names none. User and AcctSessionID are compared byte by
@@ -14,7 +17,9 @@ type Selector struct {
 	Prefix6         netip.Prefix
 	InterfaceID     [8]byte
 	Calling, Called string
-	Slot            uint32
+	// CUI is the Chargeable-User-Identity (RFC 4372).
+	CUI  string
+	Slot uint32
 	// The local ids.
 	TunnelID, SessionID uint16
 	// The ids assigned by the peer.
@@ -50,6 +55,9 @@ func (x *Selector) matchesIDs(s *Session) bool {
 }
 
 func (x *Selector) matchesCall(s *Session) bool {
+	if x.CUI != "" && (s.auth == nil || x.CUI != string(s.auth.Profile.CUI)) {
+		return false
+	}
 	return (x.Calling == "" || x.Calling == s.call.calling) && (x.Called == "" || x.Called == s.call.called)
 }
 
@@ -103,4 +111,19 @@ type ChangeOptions struct {
 	By string
 	// Cause is the reason of an order to end; zero means Admin-Reset.
 	Cause TerminateCause
+	// Message is for a subscriber that is ended, Class for the last record of its
+	// account.
+	Message string
+	Class   [][]byte
+}
+
+// farewell is how long a subscriber has to acknowledge its end when somebody waits
+// for it.
+const farewell = time.Second
+
+// End is what an order to end sessions means for each.
+func (o *ChangeOptions) End() End {
+	e := EndByOperator(o.Cause)
+	e.Message, e.Class, e.Patience = o.Message, o.Class, farewell
+	return e
 }

@@ -97,6 +97,7 @@ type Session struct {
 	// The session's own timers; zero when not set. setupBy serves until the
 	// session is up, retryAt while a removal failed.
 	setupBy, expireAt, idleAt, interimAt, retryAt time.Time
+	hurryAt                                       time.Time // the end waits no longer
 
 	// UpPackets and PeerSeen when last looked at.
 	seenUp   uint64
@@ -114,6 +115,7 @@ type callParams struct {
 	serial           uint32
 	txSpeed, rxSpeed uint32
 	physicalChannel  uint32
+	line             *AccessLine
 }
 
 // New returns a session whose call was accepted just now. random reads
@@ -156,6 +158,7 @@ func (s *Session) CallUp(now time.Time, p *l2tp.CallParams, out *Out) {
 		s.call = callParams{
 			called: p.CalledNumber, calling: p.CallingNumber, serial: p.Serial,
 			txSpeed: p.TxSpeed, rxSpeed: p.RxSpeed, physicalChannel: p.PhysicalChannel,
+			line: accessLine(&p.Line),
 		}
 		// A LAC that sends Sequencing Required must get sequence numbers
 		// (RFC 2661 section 4.4.4).

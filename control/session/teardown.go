@@ -18,8 +18,11 @@ import (
 // Drop ends the session for a reason from outside.
 func (s *Session) Drop(now time.Time, e End, out *Out) {
 	if s.state >= stateClosing {
-		if e.Quick {
+		switch {
+		case e.Quick:
 			s.hurry(out)
+		case e.Patience > 0 && s.link != nil && s.hurryAt.IsZero():
+			s.hurryAt = now.Add(e.Patience)
 		}
 		return
 	}
@@ -57,12 +60,15 @@ func (s *Session) close(now time.Time, e End, out *Out) {
 	s.begin(now, e, out)
 	if s.link != nil {
 		s.farewell(out)
-		s.link.Close(now, e.Reason, &out.ppp)
+		s.link.Close(now, e.text(), &out.ppp)
 		s.pump(now, out)
 	}
-	if s.link == nil || e.Quick {
+	switch {
+	case s.link == nil || e.Quick:
 		s.link = nil
 		s.withdraw(out)
+	case e.Patience > 0:
+		s.hurryAt = now.Add(e.Patience)
 	}
 }
 
@@ -104,7 +110,7 @@ func (s *Session) finish(out *Out) {
 		return
 	}
 	s.state = stateDone
-	s.retryAt = time.Time{}
+	s.retryAt, s.hurryAt = time.Time{}, time.Time{}
 	if s.accounted {
 		// The account is closed as of when the session ended, however long the
 		// forwarding path took to let go.
@@ -119,6 +125,14 @@ func (s *Session) finish(out *Out) {
 	}
 	out.Events = append(out.Events, Event{Kind: Down, End: *s.end, WasUp: s.started})
 	out.Done = true
+}
+
+// text is what the subscriber is told.
+func (e *End) text() string {
+	if e.Message != "" {
+		return e.Message
+	}
+	return e.Reason
 }
 
 // busyEnd ends a session for a lack that will pass: the LAC may try elsewhere.

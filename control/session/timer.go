@@ -16,7 +16,7 @@ func (s *Session) Deadline() time.Time {
 			d = t
 		}
 	}
-	for _, t := range [...]time.Time{s.setupBy, s.expireAt, s.idleAt, s.interimAt, s.retryAt} {
+	for _, t := range [...]time.Time{s.setupBy, s.expireAt, s.idleAt, s.interimAt, s.retryAt, s.hurryAt} {
 		if !t.IsZero() && (d.IsZero() || t.Before(d)) {
 			d = t
 		}
@@ -31,6 +31,10 @@ func (s *Session) Timer(now time.Time, r Reader, out *Out) {
 	if due(s.retryAt, now) {
 		s.retryAt = time.Time{}
 		s.remove(out)
+	}
+	if due(s.hurryAt, now) {
+		s.hurryAt = time.Time{}
+		s.hurry(out)
 	}
 	if due(s.setupBy, now) {
 		e := administrative(CauseServiceUnavailable, "set-up timed out")

@@ -21,11 +21,14 @@ func appendRecord(b []byte, r *session.AcctRecord) []byte {
 	b = wire.AppendUint(b, uint64(r.Slot))
 	b = wire.AppendTime(b, r.At)
 	b = wire.AppendString(b, r.User)
+	b = wire.AppendString(b, r.Login)
 	b = wire.AppendUint(b, uint64(r.Method))
 	b = wire.AppendAddr(b, r.Address)
 	b = wire.AppendList(b, r.Routes, wire.AppendPrefix)
 	b = appendIPv6(b, r.IPv6)
 	b = wire.AppendList(b, r.Class, wire.AppendBytes)
+	b = wire.AppendBytes(b, r.CUI)
+	b = wire.AppendBool(b, r.Local)
 	b = appendCall(b, &r.Call)
 	b = wire.AppendInt(b, int64(r.Duration))
 	b = appendCounters(b, &r.Counters)
@@ -63,7 +66,22 @@ func appendCall(b []byte, c *session.CallInfo) []byte {
 	b = wire.AppendAddrPort(b, c.LAC)
 	b = wire.AppendAddrPort(b, c.LNS)
 	b = wire.AppendString(b, c.LACName)
-	return wire.AppendString(b, c.LNSName)
+	b = wire.AppendString(b, c.LNSName)
+	return appendLine(b, c.Line)
+}
+
+func appendLine(b []byte, l *session.AccessLine) []byte {
+	b = wire.AppendBool(b, l != nil)
+	if l == nil {
+		return b
+	}
+	b = wire.AppendString(b, l.CircuitID)
+	b = wire.AppendString(b, l.RemoteID)
+	for _, v := range l.Values {
+		b = wire.AppendUint(b, uint64(v))
+	}
+	b = wire.AppendString(b, l.Loop)
+	return wire.AppendBool(b, l.Interworking)
 }
 
 func appendCounters(b []byte, c *session.Counters) []byte {
@@ -86,11 +104,16 @@ func parseRecord(b []byte) (*session.AcctRecord, error) {
 	rec.TunnelID, rec.SessionID, rec.Serial, rec.Slot = r.U16(), r.U16(), r.U32(), r.U32()
 	rec.At = r.Time()
 	rec.User = r.String()
+	rec.Login = r.String()
 	rec.Method = session.AuthMethod(r.U8())
 	rec.Address = r.Addr()
 	rec.Routes = wire.ReadList(r, r.Prefix)
 	rec.IPv6 = readIPv6(r)
 	rec.Class = wire.ReadList(r, r.Bytes)
+	if rec.CUI = r.Bytes(); len(rec.CUI) == 0 {
+		rec.CUI = nil
+	}
+	rec.Local = r.Bool()
 	rec.Call = readCall(r)
 	rec.Duration = time.Duration(r.Int())
 	rec.Counters = readCounters(r)
@@ -124,7 +147,21 @@ func readCall(r *wire.Reader) (c session.CallInfo) {
 	c.PeerTunnelID, c.PeerSessionID = r.U16(), r.U16()
 	c.LAC, c.LNS = r.AddrPort(), r.AddrPort()
 	c.LACName, c.LNSName = r.String(), r.String()
+	c.Line = readLine(r)
 	return c
+}
+
+func readLine(r *wire.Reader) *session.AccessLine {
+	if !r.Bool() {
+		return nil
+	}
+	l := &session.AccessLine{CircuitID: r.String(), RemoteID: r.String()}
+	for i := range l.Values {
+		l.Values[i] = r.U32()
+	}
+	l.Loop = r.String()
+	l.Interworking = r.Bool()
+	return l
 }
 
 func readCounters(r *wire.Reader) (c session.Counters) {

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the golden file of the current ve
 func full() *session.AcctRecord {
 	return &session.AcctRecord{
 		Ref: session.Ref{TunnelID: 1, SessionID: 2, Serial: 3}, Slot: 4, Kind: session.AcctStop,
-		At: time.Unix(1_700_000_000, 5).UTC(), User: "user@example.org", Method: session.AuthCHAP,
+		At: time.Unix(1_700_000_000, 5).UTC(), User: "user@example.org", Login: "user", Method: session.AuthCHAP,
 		Address: netip.MustParseAddr("10.0.0.1"),
 		Routes:  []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
 		IPv6: &session.Network6{
@@ -32,11 +32,16 @@ func full() *session.AcctRecord {
 			DNS:         []netip.Addr{netip.MustParseAddr("2001:db8::53")},
 		},
 		Class: [][]byte{{0, 1, 2}, []byte("second")},
+		CUI:   []byte("cui"), Local: true,
 		Call: session.CallInfo{
 			AcctSessionID: "0123456789abcdef", CalledNumber: "100", CallingNumber: "200", CallSerial: 6,
 			TxSpeed: 7, RxSpeed: 8, PhysicalChannel: 9,
 			LAC: netip.MustParseAddrPort("192.0.2.1:1701"), LNS: netip.MustParseAddrPort("[2001:db8::1]:1701"),
 			LACName: "lac", LNSName: "lns", PeerTunnelID: 10, PeerSessionID: 11,
+			Line: &session.AccessLine{
+				CircuitID: "eth 1/2", RemoteID: "r", Loop: "\x01\x02\x00", Interworking: true,
+				Values: [14]uint32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 1<<32 - 1},
+			},
 		},
 		Duration: 12 * time.Second,
 		Counters: session.Counters{

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"go.uber.org/zap"
@@ -74,15 +75,24 @@ func hasAddress(nl *netlink.Handle, a netip.Addr) bool {
 	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
 }
 
-// checkHost looks at the host's settings that forwarding depends on.
+// checkHost looks at the host's settings that forwarding depends on. Those of IPv6
+// wait for the first session that has some, see forward6.
 //
 // Reverse path filtering needs no change: the route back to every source that an
 // Uplink lets through is the device itself, which passes even the strict mode.
-func checkHost(forwarding, ipv6 bool, log *zap.Logger) error {
-	if err := checkForwarding("net.ipv4.ip_forward", forwarding, log); err != nil || !ipv6 {
-		return err
-	}
-	return checkForwarding("net.ipv6.conf.all.forwarding", forwarding, log)
+func checkHost(forwarding bool, log *zap.Logger) error {
+	return checkForwarding("net.ipv4.ip_forward", forwarding, log)
+}
+
+// forward6 returns what has the host forward IPv6, the first time it is called: a
+// host that forwards heeds no router advertisements, and may lose its own default
+// route, which must not happen where nobody uses IPv6.
+func forward6(forwarding bool, log *zap.Logger) func() {
+	return sync.OnceFunc(func() {
+		if err := checkForwarding("net.ipv6.conf.all.forwarding", forwarding, log); err != nil {
+			log.Error("subscribers' IPv6 is not forwarded by the kernel", zap.Error(err))
+		}
+	})
 }
 
 // checkForwarding looks at a forwarding switch, and turns it on where that is

@@ -56,8 +56,8 @@ type Config struct {
 	// path to a LAC carries is then cut inside the tunnel, or refused there.
 	DontFragment bool
 	// Forwarding switches the host's forwarding on when it is off: ip_forward,
-	// and with IPv6 that of all interfaces, which then heed router
-	// advertisements only where accept_ra is 2.
+	// and, once a session has IPv6, that of all interfaces, which then heed
+	// router advertisements only where accept_ra is 2.
 	Forwarding bool
 	// Isolate drops packets from one subscriber to another.
 	Isolate bool
@@ -75,6 +75,7 @@ type Path struct {
 	// ipv6 is whether sessions may have IPv6, address6 our address in it.
 	ipv6     bool
 	address6 netip.Addr
+	forward6 func() // called for each session with IPv6
 	isolate  bool
 	shared   bool // the sequences of sessions are others' too
 	offload  bool
@@ -150,9 +151,10 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 	if err != nil {
 		return nil, err
 	}
-	if err := checkHost(cfg.Forwarding, cfg.IPv6, log); err != nil {
+	if err := checkHost(cfg.Forwarding, log); err != nil {
 		return nil, err
 	}
+	p.forward6 = forward6(cfg.Forwarding, log)
 	p.routes = newRoutes(cfg.Pools, kernelRoute(nl, index, cfg.Address), &p.counts, log)
 	p.closers = append(p.closers, func() error { p.routes.close(); return nil })
 	limit := rate.NewLimiter(rate.Limit(cfg.ICMPRate), cfg.ICMPRate)
@@ -218,6 +220,9 @@ func (p *Path) Apply(ops []session.ProgramOp) {
 		case ops[i].Remove:
 			removed = p.table.remove(r.Ref)
 		case r.VRF == 0:
+			if len(r.Prefixes6) > 0 {
+				p.forward6()
+			}
 			added = p.newEntry(r)
 			removed = p.table.install(added, r.Slot)
 		}

@@ -67,7 +67,7 @@ func newPath(t testing.TB) (*Path, *memory) {
 	t.Helper()
 	m := &memory{}
 	p := &Path{
-		log: zap.NewNop(), address: number(gateway), offload: true, icmp: m, table: newTable(16, nil),
+		log: zap.NewNop(), forward6: func() {}, address: number(gateway), offload: true, icmp: m, table: newTable(16, nil),
 		newWriter: func() frameWriter { return m },
 	}
 	p.routes = newRoutes(nil, func(netip.Prefix, bool) error { return nil }, &p.counts, p.log)

@@ -19,7 +19,9 @@ const (
 	// pathMTUPeers bounds the answers that are kept.
 	pathMTUPeers = 1 << 16
 
-	outerHeaders = ipv4MinHeader + 8 // IPv4 and UDP
+	// Outer headers without the tunnel's own: IP and UDP.
+	outerHeaders  = ipv4MinHeader + 8
+	outerHeaders6 = ipv6Header + 8
 )
 
 // pathMTUs knows the MTU of the paths to the peers. The kernel learns them from
@@ -54,30 +56,72 @@ func (m *pathMTUs) inner(e *entry, protocol uint16, now time.Time) int {
 		p = pathMTU{mtu, now}
 		m.known[peer] = p
 	}
-	return min(e.mtu, p.mtu-outerHeaders-e.framing.Overhead(protocol))
+	headers := outerHeaders
+	if peer.Is6() {
+		headers = outerHeaders6
+	}
+	return min(e.mtu, p.mtu-headers-e.framing.Overhead(protocol))
 }
 
-// newPathMTUs returns one that asks the kernel, and what closes it. The socket is
-// connected to each peer in turn, which sends nothing.
+// newPathMTUs returns one that asks the kernel, and what closes it. A socket of each
+// family is connected to each peer in turn, which sends nothing.
 func newPathMTUs() (*pathMTUs, func() error, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	v4, err := openAsker(unix.AF_INET)
 	if err != nil {
-		return nil, nil, fmt.Errorf("socket for path MTUs: %w", err)
+		return nil, nil, err
 	}
-	file := os.NewFile(uintptr(fd), "path MTUs")
-	conn, err := file.SyscallConn()
-	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("socket for path MTUs: %w", err), file.Close())
+	// A host without IPv6 has no peers there.
+	v6, err := openAsker(unix.AF_INET6)
+	if err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
+		return nil, nil, errors.Join(err, v4.close())
 	}
-	m := &pathMTUs{known: map[netip.Addr]pathMTU{}, ask: func(peer netip.Addr) (int, error) { return askPathMTU(conn, peer) }}
-	return m, file.Close, nil
+	m := &pathMTUs{known: map[netip.Addr]pathMTU{}, ask: func(peer netip.Addr) (int, error) {
+		if peer.Is4() {
+			return v4.ask(&unix.SockaddrInet4{Port: 1, Addr: peer.As4()}) // any port will do
+		}
+		return v6.ask(&unix.SockaddrInet6{Port: 1, Addr: peer.As16()})
+	}}
+	return m, func() error { return errors.Join(v4.close(), v6.close()) }, nil
 }
 
-func askPathMTU(conn syscall.RawConn, peer netip.Addr) (mtu int, err error) {
-	to := &unix.SockaddrInet4{Port: 1, Addr: peer.As4()} // any port will do
-	return mtu, errors.Join(conn.Control(func(fd uintptr) {
-		if err = unix.Connect(int(fd), to); err == nil {
-			mtu, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU)
+// asker is a socket that knows the MTU of the path to what it is connected to. A nil
+// one knows of no path.
+type asker struct {
+	file *os.File
+	conn syscall.RawConn
+	// What getsockopt wants.
+	level, option int
+}
+
+func openAsker(family int) (*asker, error) {
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socket for path MTUs: %w", err)
+	}
+	a := &asker{file: os.NewFile(uintptr(fd), "path MTUs"), level: unix.IPPROTO_IP, option: unix.IP_MTU}
+	if family == unix.AF_INET6 {
+		a.level, a.option = unix.IPPROTO_IPV6, unix.IPV6_MTU
+	}
+	if a.conn, err = a.file.SyscallConn(); err != nil {
+		return nil, errors.Join(fmt.Errorf("socket for path MTUs: %w", err), a.file.Close())
+	}
+	return a, nil
+}
+
+func (a *asker) close() error {
+	if a == nil {
+		return nil
+	}
+	return a.file.Close()
+}
+
+func (a *asker) ask(peer unix.Sockaddr) (mtu int, err error) {
+	if a == nil {
+		return 0, unix.EAFNOSUPPORT
+	}
+	return mtu, errors.Join(a.conn.Control(func(fd uintptr) {
+		if err = unix.Connect(int(fd), peer); err == nil {
+			mtu, err = unix.GetsockoptInt(int(fd), a.level, a.option)
 		}
 	}), err)
 }

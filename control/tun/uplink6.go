@@ -4,7 +4,7 @@ package tun
 // What belongs to the subscriber's link (discovery, DHCPv6) is not for the data
 // path: handled is false then.
 func (u *Uplink) packet6(e *entry, b, ip []byte) (_ reason, handled bool) {
-	if len(e.prefixes6) == 0 {
+	if !u.p.ipv6 && len(e.prefixes6) == 0 {
 		e.upDropped.Add(1)
 		return upNotIPv4, true
 	}
@@ -23,6 +23,12 @@ func (u *Uplink) packet6(e *entry, b, ip []byte) (_ reason, handled bool) {
 	}
 	if link || linkScope(src) {
 		return 0, false
+	}
+	// Back to where it came from: the kernel's route would turn it round until its
+	// hop limit ends, for every address of a prefix that nobody uses.
+	if u.p.table.byAddress6(dst) == e {
+		e.upDropped.Add(1)
+		return upHairpin, true
 	}
 	if u.p.isolate && u.p.table.byAddress6(dst) != nil {
 		e.upDropped.Add(1)

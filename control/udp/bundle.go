@@ -81,7 +81,7 @@ func (x *Sender) refused(i int) (packets, bytes uint64) {
 	at := uintptr(0)
 	base := x.iovs[i].Base
 	x.msgs[i].hdr.SetControllen(x.fixed(i))
-	x.from, x.to = i, i+1
+	x.begun, x.to = i, i+1
 	for ; rest > 0; rest -= r.segment {
 		x.iovs[i].Base = offset(base, at)
 		x.iovs[i].SetLen(min(rest, r.segment))

@@ -20,6 +20,10 @@ type mmsghdr struct {
 var (
 	pktinfoLen = unix.CmsgSpace(unix.SizeofInet4Pktinfo)
 	tosLen     = unix.CmsgSpace(1)
+	// The same for IPv6, whose traffic class comes as an int.
+	pktinfo6Len = unix.CmsgSpace(unix.SizeofInet6Pktinfo)
+	classLen    = unix.CmsgSpace(4)
+
 	segmentLen = unix.CmsgSpace(2)
 	groLen     = unix.CmsgSpace(4)
 )
@@ -57,7 +61,32 @@ func getMemInfo(fd int, info *memInfo) unix.Errno {
 	return errno
 }
 
-func rawBytes(sa *unix.RawSockaddrInet4) *byte { return (*byte)(unsafe.Pointer(sa)) }
+// sockaddr has room for an address of either family, which its first word tells;
+// that of IPv4 is the shorter one and of the same alignment.
+type sockaddr struct{ unix.RawSockaddrInet6 }
+
+func (sa *sockaddr) inet4() *unix.RawSockaddrInet4 {
+	return (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa.RawSockaddrInet6))
+}
+
+func rawBytes(sa *sockaddr) *byte { return (*byte)(unsafe.Pointer(sa)) }
+
+// nameLen is the length of the socket's addresses.
+func (s *Socket) nameLen() uint32 {
+	if s.ipv6 {
+		return unix.SizeofSockaddrInet6
+	}
+	return unix.SizeofSockaddrInet4
+}
+
+// put writes an address and port.
+func (sa *sockaddr) put(to netip.AddrPort) {
+	if to.Addr().Is4() {
+		*sa.inet4() = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: bePort(to.Port()), Addr: to.Addr().As4()}
+		return
+	}
+	sa.RawSockaddrInet6 = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: bePort(to.Port()), Addr: to.Addr().As16()}
+}
 
 // bePort converts between host order and the network order of sockaddr_in.
 func bePort(p uint16) uint16 {
@@ -66,8 +95,12 @@ func bePort(p uint16) uint16 {
 	return binary.NativeEndian.Uint16(b[:])
 }
 
-func addrPort(sa *unix.RawSockaddrInet4) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), bePort(sa.Port))
+// addrPort reads an address and port, without the interface of a link-local one.
+func addrPort(sa *sockaddr) netip.AddrPort {
+	if v4 := sa.inet4(); v4.Family == unix.AF_INET {
+		return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), bePort(v4.Port))
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), bePort(sa.Port))
 }
 
 // ancillary is what came with a datagram in control messages.
@@ -97,6 +130,10 @@ func parseAncillary(oob []byte) (a ancillary, ok bool) {
 			a.local, ok = netip.AddrFrom4(info.Spec_dst), true
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_TOS && len(data) >= 1:
 			a.tos = data[0]
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			a.local, ok = netip.AddrFrom16([16]byte(data)), true
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_TCLASS && len(data) >= 4:
+			a.tos = byte(binary.NativeEndian.Uint32(data))
 		case h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4:
 			a.segment = int(binary.NativeEndian.Uint32(data))
 		}
@@ -116,6 +153,23 @@ func putPktinfo(oob []byte, source [4]byte) {
 	h.SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
 	info := (*unix.Inet4Pktinfo)(unsafe.Pointer(&oob[unix.CmsgLen(0)]))
 	*info = unix.Inet4Pktinfo{Spec_dst: source}
+}
+
+// putPktinfo6 is putPktinfo for IPv6; the interface is the routes' to choose.
+func putPktinfo6(oob []byte, source [16]byte) {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
+	h.Level, h.Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
+	h.SetLen(unix.CmsgLen(unix.SizeofInet6Pktinfo))
+	info := (*unix.Inet6Pktinfo)(unsafe.Pointer(&oob[unix.CmsgLen(0)]))
+	*info = unix.Inet6Pktinfo{Addr: source}
+}
+
+// putClass writes the control message that sets the IPv6 header's traffic class.
+func putClass(oob []byte, class byte) {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
+	h.Level, h.Type = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+	h.SetLen(unix.CmsgLen(4))
+	binary.NativeEndian.PutUint32(oob[unix.CmsgLen(0):], uint32(class))
 }
 
 // putTOS writes the control message that sets the IP header's TOS byte.

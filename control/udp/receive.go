@@ -84,7 +84,7 @@ func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort,
 			s.truncated.Add(uint64(count))
 			continue
 		}
-		if !ok || m.hdr.Namelen < unix.SizeofSockaddrInet4 {
+		if !ok || m.hdr.Namelen < s.nameLen() {
 			s.malformed.Add(uint64(count))
 			continue
 		}
@@ -107,7 +107,7 @@ func (s *Socket) deliver(r *receiver, n int, fn func(local, peer netip.AddrPort,
 type receiver struct {
 	msgs  []mmsghdr
 	iovs  []unix.Iovec
-	names []unix.RawSockaddrInet4
+	names []sockaddr
 	data  []byte
 	oob   []byte
 
@@ -127,11 +127,11 @@ type receiver struct {
 const spread = 5 * 64
 
 func newReceiver(batch, dataLen int) *receiver {
-	oobLen, stride := pktinfoLen+tosLen+groLen, dataLen+spread
+	oobLen, stride := pktinfo6Len+classLen+groLen, dataLen+spread
 	r := &receiver{
 		msgs:    make([]mmsghdr, batch),
 		iovs:    make([]unix.Iovec, batch),
-		names:   make([]unix.RawSockaddrInet4, batch),
+		names:   make([]sockaddr, batch),
 		data:    make([]byte, batch*stride),
 		oob:     make([]byte, batch*oobLen),
 		dataLen: dataLen,
@@ -159,7 +159,7 @@ func (r *receiver) buffer(i int) []byte { return r.data[i*r.stride:][:r.dataLen]
 func (r *receiver) rewind(n int) {
 	for i := range r.msgs[:n] {
 		h := &r.msgs[i].hdr
-		h.Namelen = unix.SizeofSockaddrInet4
+		h.Namelen = uint32(unix.SizeofSockaddrInet6)
 		h.SetControllen(r.oobLen)
 		h.Flags = 0
 	}

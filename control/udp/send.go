@@ -29,23 +29,23 @@ type Sender struct {
 	tos     byte // of what Send is given
 	msgs    []mmsghdr
 	iovs    []unix.Iovec
-	names   []unix.RawSockaddrInet4
+	names   []sockaddr
 	bundles []bundle
 	oob     []byte
 	arena   []byte
 	// oobLen is the room for the control messages of each message, source how much
-	// of it the source address takes.
-	oobLen, source int
-	used           int // bytes of arena
-	n              int // messages
+	// of it the source address takes, and marked the TOS.
+	oobLen, source, marked int
+	used                   int // bytes of arena
+	n                      int // messages
 
 	// The batch that is being sent: flush is the method value x.send, made
-	// once; from, to, sent and err are its arguments and results.
-	flush    func(fd uintptr) bool
-	try      func(fd uintptr)
-	from, to int
-	sent     int
-	err      unix.Errno
+	// once; begun, to, sent and err are its arguments and results.
+	flush     func(fd uintptr) bool
+	try       func(fd uintptr)
+	begun, to int
+	sent      int
+	err       unix.Errno
 }
 
 // NewSender returns a sender of subscribers' data, with TOS 0.
@@ -61,28 +61,35 @@ func (s *Socket) newSender(tos byte) *Sender {
 		arena = batch * arenaPerBundle
 	}
 	// Only what differs from the socket's own is said in control messages.
-	source := 0
-	if s.anyAddress {
+	source, marked := 0, tosLen
+	if s.ipv6 {
+		marked = classLen
+	}
+	switch {
+	case s.anyAddress && s.ipv6:
+		source = pktinfo6Len
+	case s.anyAddress:
 		source = pktinfoLen
 	}
-	oobLen := source + tosLen + segmentLen
+	oobLen := source + marked + segmentLen
 	x := &Sender{
 		s:       s,
 		tos:     tos,
 		msgs:    make([]mmsghdr, batch),
 		iovs:    make([]unix.Iovec, batch),
-		names:   make([]unix.RawSockaddrInet4, batch),
+		names:   make([]sockaddr, batch),
 		bundles: make([]bundle, batch),
 		oob:     make([]byte, batch*oobLen),
 		arena:   make([]byte, max(arena, maxDatagram)),
 		oobLen:  oobLen,
 		source:  source,
+		marked:  marked,
 	}
 	for i := range x.msgs {
 		oob := x.control(i)
 		h := &x.msgs[i].hdr
 		h.Name = rawBytes(&x.names[i])
-		h.Namelen = unix.SizeofSockaddrInet4
+		h.Namelen = s.nameLen()
 		h.Iov = &x.iovs[i]
 		h.SetIovlen(1)
 		h.Control = &oob[0]
@@ -106,7 +113,7 @@ func (x *Sender) Send(local, peer netip.AddrPort, b []byte) {
 // returns the room that it is to be written to before any other method is called;
 // nil, when it can't be sent.
 func (x *Sender) Reserve(local, peer netip.AddrPort, tos byte, n int) []byte {
-	if !peer.Addr().Is4() || n <= 0 || n > maxDatagram {
+	if peer.Addr().Is4() == x.s.ipv6 || n <= 0 || n > maxDatagram {
 		x.s.tx.errors.Add(1)
 		return nil
 	}
@@ -130,24 +137,40 @@ func (x *Sender) begin(local, peer netip.AddrPort, tos byte, n int) {
 	x.bundles[i] = bundle{local: local, peer: peer, tos: tos, segment: n, count: 1}
 	x.iovs[i].Base = &x.arena[x.used]
 	x.iovs[i].SetLen(n)
-	x.names[i] = unix.RawSockaddrInet4{
-		Family: unix.AF_INET,
-		Port:   bePort(peer.Port()),
-		Addr:   peer.Addr().As4(),
-	}
+	x.names[i].put(peer)
 	if x.s.anyAddress {
-		var source [4]byte
-		if local.Addr().Is4() {
-			source = local.Addr().As4()
-		}
-		putPktinfo(x.control(i), source)
+		x.from(i, local.Addr())
 	}
 	x.msgs[i].hdr.SetControllen(x.source)
 	if tos != 0 {
-		putTOS(x.control(i)[x.source:], tos)
+		x.mark(i, tos)
 		x.msgs[i].hdr.SetControllen(x.fixed(i))
 	}
 	x.n++
+}
+
+// from has message i leave from local; the zero address leaves the choice to the
+// kernel.
+func (x *Sender) from(i int, local netip.Addr) {
+	switch {
+	case x.s.ipv6 && local.Is6():
+		putPktinfo6(x.control(i), local.As16())
+	case x.s.ipv6:
+		putPktinfo6(x.control(i), [16]byte{})
+	case local.Is4():
+		putPktinfo(x.control(i), local.As4())
+	default:
+		putPktinfo(x.control(i), [4]byte{})
+	}
+}
+
+// mark gives message i a TOS.
+func (x *Sender) mark(i int, tos byte) {
+	if x.s.ipv6 {
+		putClass(x.control(i)[x.source:], tos)
+	} else {
+		putTOS(x.control(i)[x.source:], tos)
+	}
 }
 
 // control is the room for message i's control messages: source address and TOS as
@@ -157,7 +180,7 @@ func (x *Sender) control(i int) []byte { return x.oob[i*x.oobLen:][:x.oobLen] }
 // fixed is how much of control(i) the source address and TOS take.
 func (x *Sender) fixed(i int) int {
 	if x.bundles[i].tos != 0 {
-		return x.source + tosLen
+		return x.source + x.marked
 	}
 	return x.source
 }
@@ -166,9 +189,9 @@ func (x *Sender) fixed(i int) int {
 // room.
 func (x *Sender) Flush() {
 	var bytes, packets uint64
-	for x.from, x.to = 0, x.n; x.from < x.n; {
+	for x.begun, x.to = 0, x.n; x.begun < x.n; {
 		if !x.push() {
-			for _, r := range x.bundles[x.from:x.n] {
+			for _, r := range x.bundles[x.begun:x.n] {
 				x.s.tx.errors.Add(uint64(r.count))
 			}
 			break
@@ -176,16 +199,16 @@ func (x *Sender) Flush() {
 		if x.err != 0 {
 			// sendmmsg reports an error only for the first message it
 			// looks at: skip that one, the next may go elsewhere.
-			p, b := x.refused(x.from)
+			p, b := x.refused(x.begun)
 			packets, bytes = packets+p, bytes+b
-			x.from, x.to = x.from+1, x.n
+			x.begun, x.to = x.begun+1, x.n
 			continue
 		}
-		for i := range x.msgs[x.from : x.from+x.sent] {
-			packets += uint64(x.bundles[x.from+i].count)
-			bytes += uint64(x.msgs[x.from+i].n)
+		for i := range x.msgs[x.begun : x.begun+x.sent] {
+			packets += uint64(x.bundles[x.begun+i].count)
+			bytes += uint64(x.msgs[x.begun+i].n)
 		}
-		x.from += x.sent
+		x.begun += x.sent
 		x.s.tx.batches.Add(1)
 	}
 	x.s.tx.packets.Add(packets)
@@ -207,6 +230,6 @@ func (x *Sender) push() bool {
 }
 
 func (x *Sender) send(fd uintptr) bool {
-	x.sent, x.err = sendmmsg(fd, x.msgs[x.from:x.to])
+	x.sent, x.err = sendmmsg(fd, x.msgs[x.begun:x.to])
 	return x.err != unix.EAGAIN
 }

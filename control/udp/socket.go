@@ -36,8 +36,9 @@ const (
 // Config describes a socket. The zero value of every field but Bind selects its
 // default.
 type Config struct {
-	// Bind is the IPv4 address and port to listen on. The unspecified address
-	// listens on all of the host's; port 0 lets the kernel choose.
+	// Bind is the address and port to listen on, IPv4 or IPv6, of which a socket
+	// serves one. The unspecified address listens on all of the host's; port 0 lets
+	// the kernel choose.
 	Bind netip.AddrPort
 	// ReceiveBuffer and SendBuffer are the kernel's queues, in bytes as in
 	// socket(7). net.core.rmem_max is overridden where privilege allows.
@@ -80,6 +81,7 @@ type Socket struct {
 	conn  *net.UDPConn
 	raw   syscall.RawConn
 	local netip.AddrPort
+	ipv6  bool
 
 	rx, tx  direction
 	bundles bundleLimits
@@ -98,8 +100,12 @@ type direction struct {
 // Listen opens a socket. The error names the address or the option that failed.
 func Listen(cfg Config) (*Socket, error) {
 	cfg = cfg.withDefaults()
-	if !cfg.Bind.Addr().Is4() {
-		return nil, fmt.Errorf("udp: bind address %s is not an IPv4 address", cfg.Bind.Addr())
+	network := "udp4"
+	switch bind := cfg.Bind.Addr(); {
+	case bind.Is4In6() || !bind.IsValid():
+		return nil, fmt.Errorf("udp: bind address %s is neither IPv4 nor IPv6", bind)
+	case bind.Is6():
+		network = "udp6" // and not IPv4 besides
 	}
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var opt error
@@ -108,7 +114,7 @@ func Listen(cfg Config) (*Socket, error) {
 		}
 		return opt
 	}}
-	pc, err := lc.ListenPacket(context.Background(), "udp4", cfg.Bind.String())
+	pc, err := lc.ListenPacket(context.Background(), network, cfg.Bind.String())
 	if err != nil {
 		return nil, fmt.Errorf("udp: listen on %s: %w", cfg.Bind, err)
 	}
@@ -123,6 +129,7 @@ func Listen(cfg Config) (*Socket, error) {
 		conn:  conn,
 		raw:   raw,
 		local: netip.AddrPortFrom(local.Addr().Unmap(), local.Port()),
+		ipv6:  network == "udp6",
 
 		anyAddress: cfg.Bind.Addr().IsUnspecified(),
 	}
@@ -133,22 +140,11 @@ func Listen(cfg Config) (*Socket, error) {
 }
 
 func setOptions(fd int, cfg Config) error {
-	discover := unix.IP_PMTUDISC_DONT
-	if cfg.DontFragment {
-		discover = unix.IP_PMTUDISC_DO
-	}
-	number := map[bool]int{true: 1}
-	for _, o := range []struct {
-		name              string
-		level, opt, value int
-	}{
-		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, number[cfg.Bind.Addr().IsUnspecified()]},
-		{"IP_RECVTOS", unix.IPPROTO_IP, unix.IP_RECVTOS, 1},
-		{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover},
-		{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, number[cfg.ReusePort]},
+	options := append(cfg.familyOptions(),
+		option{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, number(cfg.ReusePort)},
 		// Checksums are on by default for control and data (section 8.1).
-		{"SO_NO_CHECK", unix.SOL_SOCKET, unix.SO_NO_CHECK, 0},
-	} {
+		option{"SO_NO_CHECK", unix.SOL_SOCKET, unix.SO_NO_CHECK, 0})
+	for _, o := range options {
 		if err := unix.SetsockoptInt(fd, o.level, o.opt, o.value); err != nil {
 			return fmt.Errorf("setsockopt %s: %w", o.name, err)
 		}
@@ -160,6 +156,43 @@ func setOptions(fd int, cfg Config) error {
 	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, cfg.ReceiveBuffer)
 	setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SendBuffer)
 	return nil
+}
+
+type option struct {
+	name              string
+	level, opt, value int
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// familyOptions are the options that IPv4 and IPv6 have each of their own.
+func (c Config) familyOptions() []option {
+	any := number(c.Bind.Addr().IsUnspecified())
+	if c.Bind.Addr().Is6() {
+		discover := unix.IPV6_PMTUDISC_DONT
+		if c.DontFragment {
+			discover = unix.IPV6_PMTUDISC_DO
+		}
+		return []option{
+			{"IPV6_RECVPKTINFO", unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, any},
+			{"IPV6_RECVTCLASS", unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1},
+			{"IPV6_MTU_DISCOVER", unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, discover},
+		}
+	}
+	discover := unix.IP_PMTUDISC_DONT
+	if c.DontFragment {
+		discover = unix.IP_PMTUDISC_DO
+	}
+	return []option{
+		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, any},
+		{"IP_RECVTOS", unix.IPPROTO_IP, unix.IP_RECVTOS, 1},
+		{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover},
+	}
 }
 
 // setBuffer asks for size bytes past the system's limit and, without the

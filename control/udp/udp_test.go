@@ -273,7 +273,7 @@ func TestControlIsMarkedClassSelector6(t *testing.T) {
 func TestListenRefuses(t *testing.T) {
 	s := listen(t, Config{})
 	for name, bind := range map[string]netip.AddrPort{
-		"IPv6":            netip.MustParseAddrPort("[::1]:0"),
+		"both at once":    netip.MustParseAddrPort("[::ffff:127.0.0.1]:0"),
 		"nothing":         {},
 		"in use":          s.LocalAddr(),
 		"not this host's": netip.MustParseAddrPort("192.0.2.1:0"),

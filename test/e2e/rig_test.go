@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,7 +155,13 @@ func (r *rig) reflect() {
 // lacsim starts a LAC with the given arguments behind the ones every case needs.
 func (r *rig) lacsim(args ...string) *netlab.Process {
 	r.t.Helper()
-	all := append([]string{"run", "--lns", netlab.LNSAddr.String(), "--bind", netlab.LACAddr.String(),
+	return r.lacsimOver(netlab.LACAddr, netlab.LNSAddr, args...)
+}
+
+// lacsimOver is lacsim between other addresses.
+func (r *rig) lacsimOver(lac, lns netip.Addr, args ...string) *netlab.Process {
+	r.t.Helper()
+	all := append([]string{"run", "--lns", lns.String(), "--bind", lac.String(),
 		"--secret", tunnelSecret, "--user", "user%d", "--password", userPassword, "--json", r.path("report.json")}, args...)
 	p, err := r.lab.LAC.Run(r.path("lacsim.log"), binary("lacsim"), all...)
 	if err != nil {

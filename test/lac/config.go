@@ -200,6 +200,9 @@ func (c *Config) setDefaults() {
 	}
 	if len(c.Bind) == 0 {
 		c.Bind = []netip.Addr{netip.IPv4Unspecified()}
+		if c.LNS.Addr().Is6() {
+			c.Bind[0] = netip.IPv6Unspecified()
+		}
 	}
 	def(&c.Tunnels, 1)
 	def(&c.Sessions, 1)
@@ -242,9 +245,9 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	bad(!c.LNS.Addr().Is4(), "the LNS needs an IPv4 address")
+	bad(!c.LNS.Addr().IsValid() || c.LNS.Addr().Is4In6(), "the LNS needs an address")
 	for _, a := range c.Bind {
-		bad(!a.Is4(), "bind address %s is not IPv4", a)
+		bad(a.Is4() != c.LNS.Addr().Is4(), "bind address %s is not of the same IP version as the LNS's", a)
 	}
 	bad(c.Tunnels < 0 || c.Sessions < 0 || c.Workers < 0 || c.Parallel < 0, "numbers must not be negative")
 	bad(c.Tunnels > maxPerTunnel, "%d tunnels: there are only %d tunnel ids", c.Tunnels, maxPerTunnel)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // The addresses of a Lab. The LAC and the core router are one hop away from the
@@ -25,6 +26,12 @@ var (
 	LNSCore  = netip.MustParseAddr("10.2.0.2")
 	CoreAddr = netip.MustParseAddr("10.2.0.1")
 	Pool     = netip.MustParsePrefix("10.64.0.0/14") // subscribers
+)
+
+// The addresses between LAC and LNS after AddIPv6.
+var (
+	LACAddr6 = netip.MustParseAddr("fd00:1::1")
+	LNSAddr6 = netip.MustParseAddr("fd00:1::2")
 )
 
 var defaultRoute = netip.MustParsePrefix("0.0.0.0/0")
@@ -67,6 +74,29 @@ func New(prefix string) (lab *Lab, err error) {
 		return lab, err
 	}
 	return lab, lab.ConnectCore()
+}
+
+// AddIPv6 gives LAC and LNS addresses to speak IPv6 with each other.
+func (l *Lab) AddIPv6() error {
+	return errors.Join(addIPv6(l.LAC, "lac0", LACAddr6), addIPv6(l.LNS, LACSide, LNSAddr6))
+}
+
+func addIPv6(n *Namespace, name string, addr netip.Addr) error {
+	return n.Do(func() error {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		a, err := netlink.ParseAddr(netip.PrefixFrom(addr, 64).String())
+		if err != nil {
+			return err
+		}
+		a.Flags = unix.IFA_F_NODAD // usable at once
+		if err := netlink.AddrAdd(link, a); err != nil {
+			return fmt.Errorf("%s: address %s: %w", name, addr, err)
+		}
+		return nil
+	})
 }
 
 // ConnectCore makes the link between LNS and core, with the routes over it.

@@ -4,6 +4,7 @@ package apitest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,9 @@ type Backend struct {
 	CounterList   []session.Count
 	AuthList      []session.AuthServerView
 	Config        string
+	Default       session.Rate
+	ClientList    []api.RadiusClient
+	ChangeErr     error
 	Notes         []string
 	Err           error
 	ReloadErr     error
@@ -40,7 +44,10 @@ type Backend struct {
 	calls []string
 }
 
-var _ api.Backend = (*Backend)(nil)
+var (
+	_ api.Backend         = (*Backend)(nil)
+	_ api.ServicesBackend = (*Backend)(nil)
+)
 
 // Calls returns the commands given so far.
 func (b *Backend) Calls() []string {
@@ -158,6 +165,35 @@ func (b *Backend) Reload(context.Context) ([]string, error) {
 	return b.Notes, b.call("reload")
 }
 
+// ChangeServices notes what the last session that matches would have; it must be in
+// SessionList.
+func (b *Backend) ChangeServices(_ context.Context, x session.Selector, c *session.Change, o session.ChangeOptions) (int, error) {
+	if err := errors.Join(c.Validate(), b.ChangeErr); err != nil {
+		return 0, err
+	}
+	n, s := 0, &session.Services{}
+	for _, v := range b.SessionList {
+		if (x.Slot == 0 || x.Slot == v.Slot) && (x.User == "" || x.User == v.User) {
+			n++
+			s = c.Services(v.Services)
+		}
+	}
+	switch {
+	case n == 0:
+		return 0, session.ErrNoSession
+	case s == nil:
+		s = &session.Services{}
+	}
+	return n, b.call("change session %d user %q several %v: up %d down %d filters %q %q garden %q intercept %v", x.Slot, x.User, o.Several,
+		s.Up.Bits, s.Down.Bits, s.FilterUp, s.FilterDown, s.Garden, s.Intercept.IsValid())
+}
+
+// DefaultRate returns Default, RadiusClients ClientList.
+func (b *Backend) DefaultRate() session.Rate { return b.Default }
+
+// RadiusClients is described at DefaultRate.
+func (b *Backend) RadiusClients() []api.RadiusClient { return b.ClientList }
+
 // Shutdown notes the call.
 func (b *Backend) Shutdown(context.Context) error { return b.call("shutdown") }
 
@@ -172,14 +208,14 @@ func chunks[T any](all []T, yield func([]T) error, err error) error {
 
 // Start serves b until the test ends and returns the socket's path. The server's
 // clock stands at now.
-func Start(t testing.TB, b api.Backend, now time.Time) string {
+func Start(t testing.TB, b *Backend, now time.Time) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "lnsd.sock")
 	ln, err := api.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := api.NewServer(b, zap.NewNop(), api.Clock(func() time.Time { return now }))
+	s := api.NewServer(b, zap.NewNop(), api.Clock(func() time.Time { return now }), api.Services(b))
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {

@@ -1,5 +1,5 @@
 // Package lnsv1 is the schema of the operators' interface, generated from
-// lns.proto.
+// the .proto files.
 package lnsv1
 
 //go:generate ./generate

@@ -503,8 +503,9 @@ type SessionInfo struct {
 	Gardened        bool                   `protobuf:"varint,36,opt,name=gardened,proto3" json:"gardened,omitempty"`
 	Ipv6            bool                   `protobuf:"varint,37,opt,name=ipv6,proto3" json:"ipv6,omitempty"`
 	// now is the daemon's clock when the session was read, for ages.
-	Now           int64     `protobuf:"varint,38,opt,name=now,proto3" json:"now,omitempty"`
-	Network6      *Network6 `protobuf:"bytes,50,opt,name=network6,proto3" json:"network6,omitempty"` // not set without IPv6
+	Now           int64            `protobuf:"varint,38,opt,name=now,proto3" json:"now,omitempty"`
+	Network6      *Network6        `protobuf:"bytes,50,opt,name=network6,proto3" json:"network6,omitempty"` // not set without IPv6
+	Services      *SessionServices `protobuf:"bytes,51,opt,name=services,proto3" json:"services,omitempty"` // not set when there are none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -808,6 +809,13 @@ func (x *SessionInfo) GetNow() int64 {
 func (x *SessionInfo) GetNetwork6() *Network6 {
 	if x != nil {
 		return x.Network6
+	}
+	return nil
+}
+
+func (x *SessionInfo) GetServices() *SessionServices {
+	if x != nil {
+		return x.Services
 	}
 	return nil
 }
@@ -2186,8 +2194,15 @@ type RadiusServer struct {
 	RttP50               int64                  `protobuf:"varint,14,opt,name=rtt_p50,json=rttP50,proto3" json:"rtt_p50,omitempty"`
 	RttP99               int64                  `protobuf:"varint,15,opt,name=rtt_p99,json=rttP99,proto3" json:"rtt_p99,omitempty"`
 	MessageAuthenticator bool                   `protobuf:"varint,16,opt,name=message_authenticator,json=messageAuthenticator,proto3" json:"message_authenticator,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// group is the server group, priority and weight its place in it.
+	Group    string `protobuf:"bytes,17,opt,name=group,proto3" json:"group,omitempty"`
+	Priority uint32 `protobuf:"varint,18,opt,name=priority,proto3" json:"priority,omitempty"`
+	Weight   uint32 `protobuf:"varint,19,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Status-Server packets (RFC 5997).
+	StatusSent    uint64 `protobuf:"varint,20,opt,name=status_sent,json=statusSent,proto3" json:"status_sent,omitempty"`
+	StatusAnswers uint64 `protobuf:"varint,21,opt,name=status_answers,json=statusAnswers,proto3" json:"status_answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RadiusServer) Reset() {
@@ -2330,6 +2345,41 @@ func (x *RadiusServer) GetMessageAuthenticator() bool {
 		return x.MessageAuthenticator
 	}
 	return false
+}
+
+func (x *RadiusServer) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *RadiusServer) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *RadiusServer) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *RadiusServer) GetStatusSent() uint64 {
+	if x != nil {
+		return x.StatusSent
+	}
+	return 0
+}
+
+func (x *RadiusServer) GetStatusAnswers() uint64 {
+	if x != nil {
+		return x.StatusAnswers
+	}
+	return 0
 }
 
 type RunningConfigRequest struct {
@@ -2761,7 +2811,7 @@ var File_lns_proto protoreflect.FileDescriptor
 
 const file_lns_proto_rawDesc = "" +
 	"\n" +
-	"\tlns.proto\x12\x06lns.v1\"\x0f\n" +
+	"\tlns.proto\x12\x06lns.v1\x1a\x0eservices.proto\"\x0f\n" +
 	"\rStatusRequest\"\x86\x03\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1b\n" +
@@ -2796,7 +2846,7 @@ const file_lns_proto_rawDesc = "" +
 	"\rSessionsReply\x12/\n" +
 	"\bsessions\x18\x01 \x03(\v2\x13.lns.v1.SessionInfoR\bsessions\"\"\n" +
 	"\x0eSessionRequest\x12\x10\n" +
-	"\x03sid\x18\x01 \x01(\rR\x03sid\"\x9b\t\n" +
+	"\x03sid\x18\x01 \x01(\rR\x03sid\"\xd0\t\n" +
 	"\vSessionInfo\x12\x10\n" +
 	"\x03sid\x18\x01 \x01(\rR\x03sid\x12\x1b\n" +
 	"\ttunnel_id\x18\x02 \x01(\rR\btunnelId\x12\x1d\n" +
@@ -2842,7 +2892,8 @@ const file_lns_proto_rawDesc = "" +
 	"\bgardened\x18$ \x01(\bR\bgardened\x12\x12\n" +
 	"\x04ipv6\x18% \x01(\bR\x04ipv6\x12\x10\n" +
 	"\x03now\x18& \x01(\x03R\x03now\x12,\n" +
-	"\bnetwork6\x182 \x01(\v2\x10.lns.v1.Network6R\bnetwork6\"\xd7\x01\n" +
+	"\bnetwork6\x182 \x01(\v2\x10.lns.v1.Network6R\bnetwork6\x123\n" +
+	"\bservices\x183 \x01(\v2\x17.lns.v1.SessionServicesR\bservices\"\xd7\x01\n" +
 	"\bNetwork6\x12!\n" +
 	"\finterface_id\x18\x01 \x01(\tR\vinterfaceId\x12\x1a\n" +
 	"\bprefixes\x18\x02 \x03(\tR\bprefixes\x12\x1c\n" +
@@ -2957,7 +3008,7 @@ const file_lns_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x04R\x05value\"\x16\n" +
 	"\x14RadiusServersRequest\"D\n" +
 	"\x12RadiusServersReply\x12.\n" +
-	"\aservers\x18\x01 \x03(\v2\x14.lns.v1.RadiusServerR\aservers\"\xca\x03\n" +
+	"\aservers\x18\x01 \x03(\v2\x14.lns.v1.RadiusServerR\aservers\"\xdc\x04\n" +
 	"\fRadiusServer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x14\n" +
@@ -2977,7 +3028,13 @@ const file_lns_proto_rawDesc = "" +
 	"badAnswers\x12\x17\n" +
 	"\artt_p50\x18\x0e \x01(\x03R\x06rttP50\x12\x17\n" +
 	"\artt_p99\x18\x0f \x01(\x03R\x06rttP99\x123\n" +
-	"\x15message_authenticator\x18\x10 \x01(\bR\x14messageAuthenticator\"\x16\n" +
+	"\x15message_authenticator\x18\x10 \x01(\bR\x14messageAuthenticator\x12\x14\n" +
+	"\x05group\x18\x11 \x01(\tR\x05group\x12\x1a\n" +
+	"\bpriority\x18\x12 \x01(\rR\bpriority\x12\x16\n" +
+	"\x06weight\x18\x13 \x01(\rR\x06weight\x12\x1f\n" +
+	"\vstatus_sent\x18\x14 \x01(\x04R\n" +
+	"statusSent\x12%\n" +
+	"\x0estatus_answers\x18\x15 \x01(\x04R\rstatusAnswers\"\x16\n" +
 	"\x14RunningConfigRequest\"(\n" +
 	"\x12RunningConfigReply\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"<\n" +
@@ -3067,6 +3124,7 @@ var file_lns_proto_goTypes = []any{
 	(*ReloadReply)(nil),          // 36: lns.v1.ReloadReply
 	(*ShutdownRequest)(nil),      // 37: lns.v1.ShutdownRequest
 	(*ShutdownReply)(nil),        // 38: lns.v1.ShutdownReply
+	(*SessionServices)(nil),      // 39: lns.v1.SessionServices
 }
 var file_lns_proto_depIdxs = []int32{
 	2,  // 0: lns.v1.StatusReply.interfaces:type_name -> lns.v1.Interface
@@ -3075,48 +3133,49 @@ var file_lns_proto_depIdxs = []int32{
 	11, // 3: lns.v1.SessionInfo.counters:type_name -> lns.v1.Counters
 	10, // 4: lns.v1.SessionInfo.framing:type_name -> lns.v1.Framing
 	8,  // 5: lns.v1.SessionInfo.network6:type_name -> lns.v1.Network6
-	9,  // 6: lns.v1.Network6.leases:type_name -> lns.v1.Lease6
-	15, // 7: lns.v1.TunnelsReply.tunnels:type_name -> lns.v1.TunnelInfo
-	16, // 8: lns.v1.TunnelInfo.transport:type_name -> lns.v1.Transport
-	19, // 9: lns.v1.PoolsReply.pools:type_name -> lns.v1.Pool
-	22, // 10: lns.v1.LeasesReply.leases:type_name -> lns.v1.Lease
-	25, // 11: lns.v1.CountersReply.counters:type_name -> lns.v1.Count
-	28, // 12: lns.v1.RadiusServersReply.servers:type_name -> lns.v1.RadiusServer
-	0,  // 13: lns.v1.LNS.Status:input_type -> lns.v1.StatusRequest
-	4,  // 14: lns.v1.LNS.Sessions:input_type -> lns.v1.SessionsRequest
-	6,  // 15: lns.v1.LNS.Session:input_type -> lns.v1.SessionRequest
-	12, // 16: lns.v1.LNS.Tunnels:input_type -> lns.v1.TunnelsRequest
-	14, // 17: lns.v1.LNS.Tunnel:input_type -> lns.v1.TunnelRequest
-	17, // 18: lns.v1.LNS.Pools:input_type -> lns.v1.PoolsRequest
-	20, // 19: lns.v1.LNS.Leases:input_type -> lns.v1.LeasesRequest
-	23, // 20: lns.v1.LNS.Counters:input_type -> lns.v1.CountersRequest
-	26, // 21: lns.v1.LNS.RadiusServers:input_type -> lns.v1.RadiusServersRequest
-	29, // 22: lns.v1.LNS.RunningConfig:input_type -> lns.v1.RunningConfigRequest
-	31, // 23: lns.v1.LNS.DropSession:input_type -> lns.v1.DropSessionRequest
-	32, // 24: lns.v1.LNS.DropTunnel:input_type -> lns.v1.DropTunnelRequest
-	33, // 25: lns.v1.LNS.DropUser:input_type -> lns.v1.DropUserRequest
-	35, // 26: lns.v1.LNS.Reload:input_type -> lns.v1.ReloadRequest
-	37, // 27: lns.v1.LNS.Shutdown:input_type -> lns.v1.ShutdownRequest
-	1,  // 28: lns.v1.LNS.Status:output_type -> lns.v1.StatusReply
-	5,  // 29: lns.v1.LNS.Sessions:output_type -> lns.v1.SessionsReply
-	7,  // 30: lns.v1.LNS.Session:output_type -> lns.v1.SessionInfo
-	13, // 31: lns.v1.LNS.Tunnels:output_type -> lns.v1.TunnelsReply
-	15, // 32: lns.v1.LNS.Tunnel:output_type -> lns.v1.TunnelInfo
-	18, // 33: lns.v1.LNS.Pools:output_type -> lns.v1.PoolsReply
-	21, // 34: lns.v1.LNS.Leases:output_type -> lns.v1.LeasesReply
-	24, // 35: lns.v1.LNS.Counters:output_type -> lns.v1.CountersReply
-	27, // 36: lns.v1.LNS.RadiusServers:output_type -> lns.v1.RadiusServersReply
-	30, // 37: lns.v1.LNS.RunningConfig:output_type -> lns.v1.RunningConfigReply
-	34, // 38: lns.v1.LNS.DropSession:output_type -> lns.v1.DropReply
-	34, // 39: lns.v1.LNS.DropTunnel:output_type -> lns.v1.DropReply
-	34, // 40: lns.v1.LNS.DropUser:output_type -> lns.v1.DropReply
-	36, // 41: lns.v1.LNS.Reload:output_type -> lns.v1.ReloadReply
-	38, // 42: lns.v1.LNS.Shutdown:output_type -> lns.v1.ShutdownReply
-	28, // [28:43] is the sub-list for method output_type
-	13, // [13:28] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	39, // 6: lns.v1.SessionInfo.services:type_name -> lns.v1.SessionServices
+	9,  // 7: lns.v1.Network6.leases:type_name -> lns.v1.Lease6
+	15, // 8: lns.v1.TunnelsReply.tunnels:type_name -> lns.v1.TunnelInfo
+	16, // 9: lns.v1.TunnelInfo.transport:type_name -> lns.v1.Transport
+	19, // 10: lns.v1.PoolsReply.pools:type_name -> lns.v1.Pool
+	22, // 11: lns.v1.LeasesReply.leases:type_name -> lns.v1.Lease
+	25, // 12: lns.v1.CountersReply.counters:type_name -> lns.v1.Count
+	28, // 13: lns.v1.RadiusServersReply.servers:type_name -> lns.v1.RadiusServer
+	0,  // 14: lns.v1.LNS.Status:input_type -> lns.v1.StatusRequest
+	4,  // 15: lns.v1.LNS.Sessions:input_type -> lns.v1.SessionsRequest
+	6,  // 16: lns.v1.LNS.Session:input_type -> lns.v1.SessionRequest
+	12, // 17: lns.v1.LNS.Tunnels:input_type -> lns.v1.TunnelsRequest
+	14, // 18: lns.v1.LNS.Tunnel:input_type -> lns.v1.TunnelRequest
+	17, // 19: lns.v1.LNS.Pools:input_type -> lns.v1.PoolsRequest
+	20, // 20: lns.v1.LNS.Leases:input_type -> lns.v1.LeasesRequest
+	23, // 21: lns.v1.LNS.Counters:input_type -> lns.v1.CountersRequest
+	26, // 22: lns.v1.LNS.RadiusServers:input_type -> lns.v1.RadiusServersRequest
+	29, // 23: lns.v1.LNS.RunningConfig:input_type -> lns.v1.RunningConfigRequest
+	31, // 24: lns.v1.LNS.DropSession:input_type -> lns.v1.DropSessionRequest
+	32, // 25: lns.v1.LNS.DropTunnel:input_type -> lns.v1.DropTunnelRequest
+	33, // 26: lns.v1.LNS.DropUser:input_type -> lns.v1.DropUserRequest
+	35, // 27: lns.v1.LNS.Reload:input_type -> lns.v1.ReloadRequest
+	37, // 28: lns.v1.LNS.Shutdown:input_type -> lns.v1.ShutdownRequest
+	1,  // 29: lns.v1.LNS.Status:output_type -> lns.v1.StatusReply
+	5,  // 30: lns.v1.LNS.Sessions:output_type -> lns.v1.SessionsReply
+	7,  // 31: lns.v1.LNS.Session:output_type -> lns.v1.SessionInfo
+	13, // 32: lns.v1.LNS.Tunnels:output_type -> lns.v1.TunnelsReply
+	15, // 33: lns.v1.LNS.Tunnel:output_type -> lns.v1.TunnelInfo
+	18, // 34: lns.v1.LNS.Pools:output_type -> lns.v1.PoolsReply
+	21, // 35: lns.v1.LNS.Leases:output_type -> lns.v1.LeasesReply
+	24, // 36: lns.v1.LNS.Counters:output_type -> lns.v1.CountersReply
+	27, // 37: lns.v1.LNS.RadiusServers:output_type -> lns.v1.RadiusServersReply
+	30, // 38: lns.v1.LNS.RunningConfig:output_type -> lns.v1.RunningConfigReply
+	34, // 39: lns.v1.LNS.DropSession:output_type -> lns.v1.DropReply
+	34, // 40: lns.v1.LNS.DropTunnel:output_type -> lns.v1.DropReply
+	34, // 41: lns.v1.LNS.DropUser:output_type -> lns.v1.DropReply
+	36, // 42: lns.v1.LNS.Reload:output_type -> lns.v1.ReloadReply
+	38, // 43: lns.v1.LNS.Shutdown:output_type -> lns.v1.ShutdownReply
+	29, // [29:44] is the sub-list for method output_type
+	14, // [14:29] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_lns_proto_init() }
@@ -3124,6 +3183,7 @@ func file_lns_proto_init() {
 	if File_lns_proto != nil {
 		return
 	}
+	file_services_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"context"
+
+	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+var _ api.ServicesBackend = (*backend)(nil)
+
+// ChangeServices changes sessions for an operator.
+func (b *backend) ChangeServices(ctx context.Context, x session.Selector, c *session.Change, o session.ChangeOptions) (int, error) {
+	n, err := b.d.engine.Change(ctx, x, c, o)
+	return n, translate(err)
+}
+
+// DefaultRate is what a session is throttled to when no rate is given.
+func (b *backend) DefaultRate() session.Rate { return session.Rate{} }
+
+// RadiusClients are those that may change sessions by RADIUS.
+func (b *backend) RadiusClients() []api.RadiusClient { return nil }
