@@ -32,10 +32,10 @@ type accounting struct {
 	started   atomic.Bool
 }
 
-// openAccounting reads what earlier processes could not deliver. epoch is the number
-// of this start for the accounting ids: now, unless an earlier start had it.
-func openAccounting(c *config.Config, now time.Time, log *zap.Logger) (a *accounting, epoch uint32, err error) {
-	a, epoch = &accounting{log: log}, uint32(now.Unix())
+// openAccounting reads what earlier processes could not deliver. The number of this
+// start for the accounting ids is the one that is given, unless an earlier start had it.
+func openAccounting(c *config.Config, now time.Time, given uint32, log *zap.Logger) (a *accounting, epoch uint32, err error) {
+	a, epoch = &accounting{log: log}, given
 	if c.Accounting.Dir != "" {
 		a.usage = usage.New(usage.Config{
 			Dir: c.Accounting.Dir, HostName: c.Hostname, Endpoint: bindAddress(c),

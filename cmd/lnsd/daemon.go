@@ -14,6 +14,7 @@ import (
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/tun"
@@ -29,7 +30,11 @@ type daemon struct {
 	log     *zap.Logger
 	started time.Time
 
-	inboxes     *engine.Inboxes
+	inboxes *engine.Inboxes
+	// journal is nil where the end of the daemon is the end of the sessions; found
+	// is what an earlier daemon has left in it.
+	journal     *journal.Journal
+	found       *session.Durable
 	accounting  *accounting
 	subscribers *subscribers
 	socket      *udp.Pair
@@ -39,6 +44,8 @@ type daemon struct {
 	listener    net.Listener
 
 	ipv6 bool // subscribers' IPv6 is carried
+	// keep: the daemon ends and the sessions go on.
+	keep bool
 
 	closers []func() error // in the order of opening
 }
@@ -53,8 +60,11 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 			d = nil
 		}
 	}()
-	var epoch uint32
-	if d.accounting, epoch, err = openAccounting(c, d.started, log.Named("accounting")); err != nil {
+	epoch, err := d.openJournal(c)
+	if err != nil {
+		return d, err
+	}
+	if d.accounting, epoch, err = openAccounting(c, d.started, epoch, log.Named("accounting")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.accounting.close)
@@ -119,19 +129,23 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		// Numbered data sessions share their Ns with the slow path's packets.
 		senders[i] = d.slow.Sequenced(d.socket.NewControlSender())
 	}
+	ports := engine.Ports{
+		Authenticator: d.subscribers.authenticator(),
+		Accountant:    d.accounting,
+		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
+		Gate:          d.fast,
+		Send:          senders,
+	}
+	if d.journal != nil {
+		ports.Journal, ports.Volatile = d.journal, d.slow.Counters
+	}
 	return engine.New(engine.Config{
 		Policy:      enginePolicy(c, d.ipv6),
 		Pools:       pools,
 		Prefixes:    prefixes,
 		MaxSessions: uint32(c.Limits.Sessions),
 		Epoch:       epoch,
-	}, d.inboxes, engine.Ports{
-		Authenticator: d.subscribers.authenticator(),
-		Accountant:    d.accounting,
-		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
-		Gate:          d.fast,
-		Send:          senders,
-	}, d.log.Named("engine"))
+	}, d.inboxes, ports, d.log.Named("engine"))
 }
 
 // pools makes the address pools. Our own addresses are never given out.
@@ -222,6 +236,11 @@ const accountingGrace = 5 * time.Second
 func (d *daemon) closeSubscribers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), accountingGrace)
 	defer cancel()
+	if d.keep {
+		// The next daemon delivers; it must not wait for a server.
+		cancel()
+		return d.subscribers.leave(ctx)
+	}
 	d.accounting.drain(ctx)
 	return d.subscribers.close(ctx)
 }

@@ -21,6 +21,7 @@ type call struct {
 	// saved is what the journal has; noted: it is to be looked at; over: forgotten.
 	saved       saved
 	noted, over bool
+	counted     uint32 // by this process, when last looked at
 	// deal is the order that the session's change under way belongs to.
 	deal *deal
 	// mourners wait for the session's end.

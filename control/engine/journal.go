@@ -128,6 +128,21 @@ func (s *Shard) volatile(slot uint32) session.Counters {
 	return session.Counters{}
 }
 
+// noteVolatile remembers to look at a session of which this process has counted
+// packets since it was last written down: they would be missing from the account if
+// the process was killed. It is called when a timer of the session is due, which is
+// every few seconds.
+func (s *Shard) noteVolatile(c *call) {
+	if c.saved != savedSession || s.e.ports.Volatile == nil {
+		return
+	}
+	v := s.e.ports.Volatile(c.s.Slot())
+	if n := uint32(v.UpPackets + v.DownPackets); n != c.counted {
+		c.counted = n
+		s.noteCall(c)
+	}
+}
+
 // Checkpoint writes down every session as it is, with what this process alone has
 // counted. The engine must have been stopped.
 func (e *Engine) Checkpoint() {

@@ -160,6 +160,7 @@ func (s *Shard) expire() {
 				s.timers.set(x, d)
 			}
 		case *call:
+			s.noteVolatile(x)
 			if d := x.s.Deadline(); !d.IsZero() && !s.now.Before(d) {
 				x.s.Timer(s.now, s.e.ports.Forwarder, &s.sout)
 				s.carry(x)
