@@ -8,6 +8,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -23,8 +24,9 @@ type Env struct {
 	Out, Err io.Writer
 	// Version is that of the program.
 	Version string
-	// Socket is where the daemon is unless --socket says otherwise.
-	Socket string
+	// Socket is where the daemon is unless --socket says otherwise, Identity what
+	// --identity is unless it is given.
+	Socket, Identity string
 }
 
 // DefaultSocket is the daemon's socket where nothing else is configured.
@@ -41,23 +43,30 @@ const (
 // Run runs lnsctl with the given arguments and returns its exit code.
 func Run(ctx context.Context, env Env, args []string) int {
 	// A table of a million rows is not to be a million system calls.
-	out, errOut := bufio.NewWriterSize(env.Out, outputBuffer), env.Err
+	out := bufio.NewWriterSize(env.Out, outputBuffer)
 	env.Out = out
-	a := &app{env: env}
-	root := a.root()
-	root.SetArgs(args)
-	root.SetOut(env.Out)
-	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
-	err = joinErr(err, out.Flush())
+	a := &app{env: env, args: args, out: out}
+	err := joinErr(a.execute(ctx), out.Flush())
 	if err == nil {
 		return exitOK
 	}
-	text, code := explain(err, a.socket)
+	var nodes nodesError
+	if errors.As(err, &nodes) {
+		return nodes.code
+	}
+	text, code := explain(err, a.where())
 	for line := range strings.Lines(text) {
-		fmt.Fprintf(errOut, "lnsctl: %s\n", escape(strings.TrimSuffix(line, "\n")))
+		fmt.Fprintf(env.Err, "lnsctl: %s\n", escape(strings.TrimSuffix(line, "\n")))
 	}
 	return code
+}
+
+func (a *app) execute(ctx context.Context) error {
+	root := a.root()
+	root.SetArgs(a.args)
+	root.SetOut(a.env.Out)
+	root.SetErr(a.env.Err)
+	return root.ExecuteContext(ctx)
 }
 
 // Command is the tree of the commands, for what is made from it: manual pages.
@@ -66,7 +75,11 @@ func Command(env Env) *cobra.Command { return (&app{env: env}).root() }
 // app is one run.
 type app struct {
 	env     Env
+	args    []string
+	out     *bufio.Writer // below env.Out; nil where that is not buffered
 	socket  string
+	servers []string // none: the socket
+	remote  remoteFlags
 	json    bool
 	timeout time.Duration
 	cause   string // of drop
@@ -92,6 +105,8 @@ func (a *app) root() *cobra.Command {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.socket, "socket", socket, "Unix socket of the daemon; the variable LNSD_SOCKET sets another default")
+	a.remote.identity = a.env.Identity
+	a.remote.declare(f, &a.servers)
 	f.BoolVar(&a.json, "json", false, "print JSON")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "give up after so long; 0 never")
 	for _, c := range a.commands() {
@@ -115,12 +130,17 @@ func missing(cmd *cobra.Command, args []string) error {
 
 // call connects to the daemon and runs f within the time allowed.
 func (a *app) call(ctx context.Context, f func(context.Context, *api.Client) error) error {
-	if a.timeout > 0 {
+	return a.callFor(ctx, a.timeout, f)
+}
+
+// callFor is call within a time of its own; 0 is without an end.
+func (a *app) callFor(ctx context.Context, timeout time.Duration, f func(context.Context, *api.Client) error) error {
+	if timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, a.timeout)
+		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	c, err := api.Dial(a.socket)
+	c, err := a.dial()
 	if err != nil {
 		return err
 	}
@@ -129,4 +149,27 @@ func (a *app) call(ctx context.Context, f func(context.Context, *api.Client) err
 		return &callError{err: err, connect: c.ConnectError()}
 	}
 	return nil
+}
+
+func (a *app) dial() (*api.Client, error) {
+	if len(a.servers) == 0 {
+		return api.Dial(a.socket)
+	}
+	return a.remote.dial(a.servers[0])
+}
+
+// where is the daemon as errors name it.
+func (a *app) where() string {
+	if len(a.servers) == 0 {
+		return a.socket
+	}
+	return a.servers[0]
+}
+
+// flush hands on what has been printed, for who waits for it.
+func (a *app) flush() error {
+	if a.out == nil {
+		return nil
+	}
+	return a.out.Flush()
 }

@@ -24,7 +24,9 @@ type command struct {
 	flags func(*cobra.Command)
 	// alias is another last word for the same command.
 	alias string
-	run   func(ctx context.Context, value string) error
+	// endless commands run until they are interrupted, against one daemon.
+	endless bool
+	run     func(ctx context.Context, value string) error
 }
 
 // arg is a command's argument.
@@ -44,8 +46,8 @@ func (a *app) commands() []command {
 	var all []command
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
-		a.radiusCommands(), a.servicesCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
-		a.supportCommands(),
+		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
+		a.supportCommands(), a.watchCommands(), a.certificateCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -81,7 +83,7 @@ func (a *app) add(root *cobra.Command, c command) {
 			if len(args) > 0 {
 				value = args[0]
 			}
-			return c.run(cmd.Context(), value)
+			return a.everywhere(cmd.Context(), &c, value)
 		},
 		ValidArgsFunction: a.completion(c.arg),
 	}

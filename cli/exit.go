@@ -34,20 +34,34 @@ func (e *callError) Error() string { return e.err.Error() }
 
 func (e *callError) Unwrap() error { return e.err }
 
+// errStreamEnded is a stream that the daemon ended although it has no end.
+var errStreamEnded = status.Error(codes.Unavailable, "the daemon ended the stream")
+
+// isUnreachable reports whether trying again could help.
+func isUnreachable(err error) bool { return status.Code(unwrapCall(err)) == codes.Unavailable }
+
+func unwrapCall(err error) error {
+	var call *callError
+	if errors.As(err, &call) {
+		return call.err
+	}
+	return err
+}
+
 // explain turns the error of a run into what to say and the exit code.
-func explain(err error, socket string) (string, int) {
+func explain(err error, where string) (string, int) {
 	var call *callError
 	var usage usageError
 	switch {
 	case errors.As(err, &call):
-		return call.explain(socket)
+		return call.explain(where)
 	case errors.As(err, &usage):
 		return usage.Error(), exitUsage
 	}
 	return err.Error(), exitFailed
 }
 
-func (e *callError) explain(socket string) (string, int) {
+func (e *callError) explain(where string) (string, int) {
 	st, ok := status.FromError(e.err)
 	if !ok {
 		// Not from the daemon: our own output failed, for instance.
@@ -55,13 +69,13 @@ func (e *callError) explain(socket string) (string, int) {
 	}
 	switch st.Code() {
 	case codes.Unavailable:
-		return e.unreachable(st, socket)
+		return e.unreachable(st, where)
 	case codes.NotFound:
 		return st.Message(), exitNotFound
 	case codes.PermissionDenied, codes.Unauthenticated:
 		return "not allowed: " + st.Message(), exitNotAllowed
 	case codes.DeadlineExceeded:
-		return "no answer in time from lnsd at " + socket, exitTimeout
+		return "no answer in time from lnsd at " + where, exitTimeout
 	case codes.InvalidArgument:
 		return st.Message(), exitUsage
 	case codes.Unimplemented:
@@ -70,16 +84,16 @@ func (e *callError) explain(socket string) (string, int) {
 	return st.Message(), exitFailed
 }
 
-func (e *callError) unreachable(st *status.Status, socket string) (string, int) {
+func (e *callError) unreachable(st *status.Status, where string) (string, int) {
 	switch {
 	case e.connect == nil:
 		return st.Message(), exitUnreachable
 	case errors.Is(e.connect, fs.ErrPermission):
-		return fmt.Sprintf("not allowed to open %s: run as root or as a member of its group", socket), exitNotAllowed
+		return fmt.Sprintf("not allowed to open %s: run as root or as a member of its group", where), exitNotAllowed
 	case errors.Is(e.connect, fs.ErrNotExist):
-		return fmt.Sprintf("lnsd is not reachable: there is no socket %s", socket), exitUnreachable
+		return fmt.Sprintf("lnsd is not reachable: there is no socket %s", where), exitUnreachable
 	}
-	return fmt.Sprintf("lnsd is not reachable at %s: %v", socket, e.connect), exitUnreachable
+	return fmt.Sprintf("lnsd is not reachable at %s: %v", where, e.connect), exitUnreachable
 }
 
 // notFound is what the daemon would say of a thing that is not there.

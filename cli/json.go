@@ -17,6 +17,16 @@ func printJSON(w io.Writer, v any) error {
 	return err
 }
 
+// printJSONLine prints one value on a line, for streams.
+func printJSONLine(w io.Writer, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", b)
+	return err
+}
+
 // jsonList prints an array as its items come, one a line, so that a million of
 // them need no memory.
 type jsonList struct {

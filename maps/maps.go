@@ -96,6 +96,7 @@ type Maps struct {
 	ends     mapped[kernelLnsEnds] // by tunnel
 	doors    mapped[kernelLnsDoor]
 	hints    mapped[kernelLnsHint]
+	paths    ways
 
 	mu      sync.Mutex // held while maps are changed
 	routes  map[uint32]routeKeys
@@ -155,7 +156,10 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
 		kernelMapLnsCounters: cfg.Sessions + 1,
 		kernelMapLnsLines:    cfg.Sessions + 1,
-		kernelMapLnsShapers:  cfg.Sessions + 1,
+
+		kernelMapLnsUplinks:   CallPlaces(cfg.Sessions),
+		kernelMapLnsDownlinks: hostPlaces(cfg.Sessions),
+		kernelMapLnsShapers:   cfg.Sessions + 1,
 
 		kernelMapLnsSequences: cfg.Sessions + 1,
 	}
@@ -174,6 +178,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 				m.Pinning = ebpf.PinByName
 			}
 		}
+	}
+	if err := spec.Variables[kernelVarCallPlaces].Set(CallPlaces(cfg.Sessions)); err != nil {
+		return err
 	}
 	if err := spec.Variables[kernelVarHairpin].Set(cfg.Hairpin); err != nil {
 		return err
@@ -250,11 +257,14 @@ func (m *Maps) begin() (err error) {
 	if m.hints, err = newMapped[kernelLnsHint](m.objs.LnsHints); err != nil {
 		return err
 	}
+	if err := m.openPaths(); err != nil {
+		return err
+	}
 	if m.reused {
 		if err := m.clearHints(); err != nil {
 			return err
 		}
-		if err := errors.Join(m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
+		if err := errors.Join(m.adoptPaths(), m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
 			return err
 		}
 	}
@@ -294,7 +304,7 @@ func (m *Maps) Close() error {
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
 		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
-		m.ends.close())
+		m.ends.close(), m.paths.up.close(), m.paths.down.close(), m.paths.blocks.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

@@ -67,7 +67,7 @@ func parseListen(s string) (netip.AddrPort, error) {
 		s = netip.IPv4Unspecified().String() + s
 	}
 	addr, err := netip.ParseAddrPort(s)
-	if err != nil || !addr.Addr().Is4() {
+	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("--listen %q is not [ADDRESS]:PORT", s)
 	}
 	return addr, nil

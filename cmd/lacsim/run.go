@@ -52,6 +52,8 @@ type options struct {
 	auth     string
 	hold     string
 	target   string
+	target6  string
+	need6    []string
 	teardown string
 	ff03     string
 	offset   int
@@ -177,6 +179,15 @@ func (o *options) config(cmd *cobra.Command) (lac.Config, error) {
 		if c.Traffic.Target, err = netip.ParseAddrPort(o.target); err != nil {
 			keep(fmt.Errorf("--traffic-target %q is not ADDRESS:PORT", o.target))
 		}
+	}
+	if o.target6 != "" {
+		if c.Traffic.Target6, err = netip.ParseAddrPort(o.target6); err != nil {
+			keep(fmt.Errorf("--traffic-target6 %q is not [ADDRESS]:PORT", o.target6))
+		}
+	}
+	c.Need6, err = lac.ParseNeed6(o.need6)
+	if err != nil {
+		keep(fmt.Errorf("--ipv6-need: %w", err))
 	}
 	c.Traffic.MaxLoss = o.maxLoss / 100
 	if len(errs) == 0 {

@@ -16,7 +16,7 @@ var version = "unknown"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, cli.Env{
-		Out: os.Stdout, Err: os.Stderr, Version: version, Socket: os.Getenv("LNSD_SOCKET"),
+		Out: os.Stdout, Err: os.Stderr, Version: version, Socket: os.Getenv("LNSD_SOCKET"), Identity: os.Getenv("LNSD_IDENTITY"),
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

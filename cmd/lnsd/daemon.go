@@ -14,9 +14,12 @@ import (
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/events"
+	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/control/status"
 	"github.com/lnsd/lnsd/control/tun"
 	"github.com/lnsd/lnsd/control/udp"
 )
@@ -40,8 +43,15 @@ type daemon struct {
 	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
+	gardens     *garden.Gardens
+	grants      *grants
 	engine      *engine.Engine
+	events      *events.Log
+	changes     *status.Changes // nil: no status files
+	statusDir   string
+	statusRate  int
 	listener    net.Listener
+	remote      *remote // nil: managed from this host only
 
 	ipv6 bool // subscribers' IPv6 is carried
 	// keep: the daemon ends and the sessions go on.
@@ -73,8 +83,12 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		shards = runtime.GOMAXPROCS(0)
 	}
 	d.inboxes = engine.NewInboxes(shards)
+	d.events = events.NewLog(eventsKept)
+	if d.statusDir, d.statusRate = c.Management.StatusDir, c.Management.StatusRate; d.statusDir != "" {
+		d.changes = status.NewChanges()
+	}
 
-	if d.subscribers, err = openSubscribers(c, epoch, d.inboxes.AuthDone, d.accounting.delivered, log.Named("auth")); err != nil {
+	if d.subscribers, err = openSubscribers(c, epoch, d.authDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
@@ -99,6 +113,13 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.closers = append(d.closers, d.fast.Close)
+	if _, err = d.setFilters(c); err != nil {
+		return d, err
+	}
+
+	d.gardens = garden.New(gardenConfig(c, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
+	d.closers = append(d.closers, func() error { return d.gardens.Close(d.keep) })
+	d.grants = newGrants(c, d.gardens, log.Named("grants"))
 
 	if d.engine, err = d.openEngine(c, epoch); err != nil {
 		return d, err
@@ -108,6 +129,12 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 
+	if d.remote, err = openRemote(&c.Management); err != nil {
+		return d, err
+	}
+	if d.remote != nil {
+		d.closers = append(d.closers, func() error { return ignoreClosed(d.remote.listener.Close()) })
+	}
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
 	}
@@ -132,7 +159,9 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	ports := engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.accounting,
-		Forwarder:     forwarder{slow: d.slow, fast: d.fast},
+		Observer:      d.observer(),
+		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens},
+		Services:      d.grants,
 		Gate:          d.fast,
 		Send:          senders,
 	}
@@ -147,6 +176,9 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Epoch:       epoch,
 	}, d.inboxes, ports, d.log.Named("engine"))
 }
+
+// authDone takes the answers to logins, of which there are none before the engine.
+func (d *daemon) authDone(r *session.AuthResult) { d.inboxes.AuthDone(d.grants.admit(r)) }
 
 // pools makes the address pools. Our own addresses are never given out.
 func pools(c *config.Config) ([]*pool.Pool, error) {

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lnsd/lnsd/control/acl"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/dataplane"
 	"github.com/lnsd/lnsd/control/engine"
@@ -25,6 +26,10 @@ type fastPath interface {
 	engine.Gate
 	// AllowLACs gives the sources that tunnels may be asked for from; none for any.
 	AllowLACs([]netip.Prefix) error
+	// SetFilters puts access lists in force; left are those that stay for the
+	// sessions that are held to them.
+	SetFilters([]acl.Set) (left []string, err error)
+	FilterHits(name string) [acl.Families][]uint64
 	Modes() []dataplane.Mode
 	Counts() []session.Count
 	// Settle is called once, before anything else.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -14,13 +15,14 @@ type path interface {
 // the fast path, which answers when the kernel holds the entries.
 type forwarder struct {
 	slow, fast path
+	gardens    *garden.Gardens
 }
 
 // Apply programs the slow path first: until the fast path has a session, its packets
-// are passed up and must find it there.
+// are passed up and must find it there. What concerns a walled garden waits for
+// nftables.
 func (f forwarder) Apply(ops []session.ProgramOp) {
-	f.slow.Apply(ops)
-	f.fast.Apply(ops)
+	f.gardens.Apply(ops, f.slow.Apply, f.fast.Apply)
 }
 
 // Counters sums both paths: every packet takes one of them.

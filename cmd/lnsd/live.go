@@ -76,10 +76,17 @@ func (l *live) reload(context.Context) ([]string, error) {
 	if err := l.d.fast.AllowLACs(lacSources(c)); err != nil {
 		return nil, err
 	}
+	notes, err := l.d.setFilters(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.d.gardens.Reload(gardens(c), c.Files.BuildGarden); err != nil {
+		notes = append(notes, err.Error())
+	}
+	l.d.grants.reload(c)
 	l.d.engine.Drain(c.Engine.Drain)
 	l.level.SetLevel(logLevel(int(c.Log.Level) + l.flags.verbose))
 
-	var notes []string
 	for _, w := range warnings {
 		notes = append(notes, w.String())
 	}

@@ -28,6 +28,8 @@ type flags struct {
 	verbose   int
 	check     bool
 	cleanup   bool
+	remote    bool
+	status    bool
 }
 
 func main() {
@@ -73,6 +75,10 @@ func command() *cobra.Command {
 		"configuration `FILE`; ip_pool and chap-secrets are looked for beside it")
 	cmd.Flags().StringVar(&f.logFormat, "log-format", "", "`text` or json (default: text on a terminal, else json)")
 	cmd.Flags().CountVarP(&f.verbose, "verbose", "v", "log more than the debug setting says; may be repeated")
+	cmd.Flags().BoolVarP(&f.remote, "remote", "R", false,
+		"let lnsctl --server in, at every address unless remote_address names one")
+	cmd.Flags().BoolVarP(&f.status, "status-files", "S", false,
+		"keep status files, in "+defaultStatusDir+" unless status_dir names another directory")
 	cmd.Flags().BoolVar(&f.check, "check", false, "check the configuration, say what is wrong with it, and exit")
 	cmd.Flags().BoolVar(&f.cleanup, "cleanup", false, "remove what a daemon that is gone has left for the next one, and exit")
 	return cmd
@@ -102,6 +108,11 @@ func usable(c *config.Config) error {
 	}
 	if _, err := pools(c); err != nil {
 		return err
+	}
+	if c.Management.Remote.IsValid() {
+		if _, err := remoteOption(&c.Management); err != nil {
+			return err
+		}
 	}
 	if len(c.RADIUS.Servers()) > 0 {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 
 	"github.com/lnsd/lnsd/control/api"
@@ -11,21 +12,24 @@ import (
 
 // parts are the goroutines of a running daemon.
 type parts struct {
-	group  sync.WaitGroup
-	failed chan error
-	server server
+	group   sync.WaitGroup
+	failed  chan error
+	servers []server
 }
 
 // start runs every part until ctx ends. One that ends before has failed, and says so
 // on failed.
 func (d *daemon) start(ctx context.Context, b *backend) *parts {
-	p := &parts{failed: make(chan error, 8), server: server{api.NewServer(b, d.log.Named("api"), api.Services(b))}}
+	p := &parts{failed: make(chan error, 8)}
 	p.run(ctx, "engine", d.engine.Run)
 	for _, s := range d.socket.Sockets() {
 		p.run(ctx, "L2TP socket "+s.LocalAddr().String(), func(ctx context.Context) error { return d.receive(ctx, s) })
 	}
 	p.run(ctx, "slow path", d.slow.Run)
-	p.run(ctx, "management socket", func(context.Context) error { return p.server.api.Serve(d.listener) })
+	p.serve(ctx, "management socket", d.listener, d.management(b))
+	if r := d.remote; r != nil {
+		p.serve(ctx, "management from afar", r.listener, d.management(b, r.option))
+	}
 	p.group.Go(func() { b.rates.run(ctx) })
 	if w := d.accounting.usage; w != nil {
 		p.group.Go(func() { w.Run(ctx, d.engine.Sessions) })
@@ -45,6 +49,11 @@ func (p *parts) run(ctx context.Context, name string, f func(context.Context) er
 		}
 		p.failed <- fmt.Errorf("%s: %w", name, err)
 	})
+}
+
+func (p *parts) serve(ctx context.Context, name string, ln net.Listener, s *api.Server) {
+	p.servers = append(p.servers, server{s})
+	p.run(ctx, name, func(context.Context) error { return s.Serve(ln) })
 }
 
 func (p *parts) wait() { p.group.Wait() }

@@ -109,6 +109,9 @@ func sessionConfig(c *config.Config, lac config.LAC, ipv6 bool) *session.Config 
 		SessionTimeout:  c.Sessions.SessionTimeout,
 		IdleTimeout:     c.Sessions.IdleTimeout,
 		InterimInterval: c.RADIUS.Interim,
+
+		RejectGarden:  c.Gardens.Reject,
+		AccountGarden: c.Gardens.Account,
 	}
 	if s.Pool == "" {
 		s.Pool = config.DefaultPool

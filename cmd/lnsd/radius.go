@@ -89,6 +89,7 @@ func policyConfig(c *config.Config) policy.Config {
 		Strict:             c.AAA.Strict,
 		IgnoreMalformed:    c.AAA.IgnoreMalformed,
 		ZeroTimeoutRejects: c.Sessions.KillTimedOut,
+		Garden:             c.Gardens.Usual(),
 	}
 	for _, m := range c.AAA.Maps {
 		p.Rules = append(p.Rules, policy.Rule{

@@ -36,6 +36,12 @@ func run(f flags) error {
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("at", w.Pos.String()), zap.String("problem", w.Message))
 	}
+	if f.remote && !c.Management.Remote.IsValid() {
+		c.Management.Remote = netip.AddrPortFrom(netip.IPv6Unspecified(), api.RemotePort)
+	}
+	if f.status && c.Management.StatusDir == "" {
+		c.Management.StatusDir = defaultStatusDir
+	}
 	d, err := open(c, log)
 	if err != nil {
 		return err
@@ -67,7 +73,11 @@ func (s stopper) stop(reason string) {
 func (d *daemon) serve(current *live, stop stopper) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	parts := d.start(ctx, newBackend(d, current, stop))
+	b := newBackend(d, current, stop)
+	parts := d.start(ctx, b)
+	if err := d.keepStatus(ctx, parts, b); err != nil {
+		d.log.Error("no status files", zap.Error(err)) // nobody's session is to hang on them
+	}
 
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
@@ -100,7 +110,9 @@ func (d *daemon) serve(current *live, stop stopper) error {
 	if !d.keep {
 		d.disconnect()
 	}
-	parts.server.close()
+	for _, s := range parts.servers {
+		s.close()
+	}
 	cancel()
 	parts.wait()
 	if d.keep {

@@ -46,7 +46,8 @@ func (d *daemon) settle() error {
 	for i, r := range restored.Records {
 		ops[i] = session.ProgramOp{Record: r}
 	}
-	d.slow.Apply(ops)
+	// The fast path has them; it is asked for what it lacks below.
+	d.gardens.Apply(ops, d.slow.Apply, func([]session.ProgramOp) {})
 	left, err := d.fast.Settle(restored.Records, restored.Tunnels)
 	if err != nil {
 		d.log.Warn("leftovers in the data plane", zap.Error(err))
@@ -54,6 +55,7 @@ func (d *daemon) settle() error {
 	if err := d.accounting.recover(left, func(id string) bool { return restored.Accounts[id] }, now); err != nil {
 		return err
 	}
+	d.gardens.Settle()
 	if len(restored.Tunnels) > 0 || restored.Lost > 0 {
 		d.log.Info("went on with what an earlier process has left", zap.Int("tunnels", len(restored.Tunnels)),
 			zap.Int("sessions", restored.Sessions), zap.Int("lost", restored.Lost), zap.Duration("after", time.Since(d.started)))

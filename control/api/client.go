@@ -4,9 +4,11 @@ import (
 	"context"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/lnsd/lnsd/control/api/lnsv1"
 )
@@ -14,10 +16,16 @@ import (
 // maxReply bounds a reply; the longest is a list of all tunnels.
 const maxReply = 64 << 20
 
+// keepaliveTime is how long a quiet connection is trusted; it must not be below the
+// server's minKeepalive.
+const keepaliveTime = 20 * time.Second
+
 // Client talks to a daemon.
 type Client struct {
 	lnsv1.LNSClient
+	lnsv1.EventsClient
 	lnsv1.ServicesClient
+	lnsv1.RestrictionsClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -36,14 +44,21 @@ func Dial(path string) (*Client, error) {
 	}
 	// The name is not resolved: the dialer knows where to go. Whoever can bind a
 	// socket there is the daemon, so there is nothing more to verify.
-	conn, err := grpc.NewClient("passthrough:///lnsd",
+	return c.connect("passthrough:///lnsd",
 		grpc.WithContextDialer(connect),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)))
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+}
+
+func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error) {
+	conn, err := grpc.NewClient(target, append(opts,
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime}))...)
 	if err != nil {
 		return nil, err
 	}
-	c.conn, c.LNSClient, c.ServicesClient = conn, lnsv1.NewLNSClient(conn), lnsv1.NewServicesClient(conn)
+	c.conn, c.LNSClient = conn, lnsv1.NewLNSClient(conn)
+	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
+	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
 	return c, nil
 }
 

@@ -94,19 +94,21 @@ func checkFull(t *testing.T, m proto.Message, except map[string]bool) {
 	}
 }
 
-func TestOwnerAllows(t *testing.T) {
+// The daemon's group may do all but intercept, strangers nothing.
+func TestRightsOnTheSocket(t *testing.T) {
 	o := owner{uid: 100, gid: 200}
+	const all = RightView | RightOperate | RightAdmin | RightIntercept
 	for _, c := range []struct {
-		who  caller
-		want bool
+		who  process
+		want Right
 	}{
-		{caller{uid: 0}, true},
-		{caller{uid: 100, groups: []uint32{1}}, true},
-		{caller{uid: 5, groups: []uint32{1, 200}}, true},
-		{caller{uid: 5, groups: []uint32{100}}, false},
-		{caller{uid: 200}, false},
+		{process{uid: 0}, all},
+		{process{uid: 100, groups: []uint32{1}}, all},
+		{process{uid: 5, groups: []uint32{1, 200}}, all &^ RightIntercept},
+		{process{uid: 5, groups: []uint32{100}}, 0},
+		{process{uid: 200}, 0},
 	} {
-		if got := o.allows(c.who); got != c.want {
+		if got := o.rights(c.who); got != c.want {
 			t.Errorf("%+v: %v", c.who, got)
 		}
 	}

@@ -15,15 +15,15 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// caller is who is at the other end of a Unix socket, as the kernel tells it.
-type caller struct {
+// process is who is at the other end of a Unix socket, as the kernel tells it.
+type process struct {
 	pid    int32
 	uid    uint32
 	groups []uint32 // the primary one and all others
 }
 
-// AuthType makes caller a credentials.AuthInfo.
-func (caller) AuthType() string { return "unix" }
+// AuthType makes process a credentials.AuthInfo.
+func (process) AuthType() string { return "unix" }
 
 // owner says whom a server serves: root, the user that it runs as, and the members
 // of the group that it runs as.
@@ -31,24 +31,33 @@ type owner struct{ uid, gid uint32 }
 
 func self() owner { return owner{uint32(os.Geteuid()), uint32(os.Getegid())} }
 
-// allows reports whether c may call. The mode of the socket file says the same;
-// this holds also where the file was opened up, or passed on.
-func (o owner) allows(c caller) bool {
-	return c.uid == 0 || c.uid == o.uid || slices.Contains(c.groups, o.gid)
+// rights are what p may do. The mode of the socket file lets in the same; this holds
+// also where the file was opened up, or passed on. Interception is for root and for the
+// daemon's user only.
+func (o owner) rights(p process) Right {
+	switch {
+	case p.uid == 0 || p.uid == o.uid:
+		return RightView | RightOperate | RightAdmin | RightIntercept
+	case slices.Contains(p.groups, o.gid):
+		return roles["admin"]
+	default:
+		return 0
+	}
 }
 
-// check returns the caller of a request, or the error that refuses it.
-func (o owner) check(ctx context.Context) (caller, error) {
+// caller is who makes a request.
+func (o owner) caller(ctx context.Context) (Caller, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return caller{}, status.Error(codes.Unauthenticated, "no peer")
+		return Caller{Name: "nobody"}, status.Error(codes.Unauthenticated, "no peer")
 	}
-	c, ok := p.AuthInfo.(caller)
+	who, ok := p.AuthInfo.(process)
 	if !ok {
-		return caller{}, status.Error(codes.Unauthenticated, "no peer credentials")
+		return Caller{Name: "nobody"}, status.Error(codes.Unauthenticated, "no peer credentials")
 	}
-	if !o.allows(c) {
-		return c, status.Errorf(codes.PermissionDenied, "user %d is neither root nor of the daemon's user or group", c.uid)
+	c := Caller{Name: fmt.Sprintf("user %d, process %d", who.uid, who.pid), Rights: o.rights(who)}
+	if c.Rights == 0 {
+		return c, status.Errorf(codes.PermissionDenied, "user %d is neither root nor of the daemon's user or group", who.uid)
 	}
 	return c, nil
 }
@@ -78,7 +87,7 @@ func (p peerCredentials) Clone() credentials.TransportCredentials { return p }
 
 func (peerCredentials) OverrideServerName(string) error { return nil }
 
-func readCaller(c net.Conn) (who caller, err error) {
+func readCaller(c net.Conn) (who process, err error) {
 	uc, ok := c.(*net.UnixConn)
 	if !ok {
 		return who, fmt.Errorf("api: connection of type %T is not of a Unix socket", c)
@@ -92,7 +101,7 @@ func readCaller(c net.Conn) (who caller, err error) {
 		if cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err != nil {
 			return
 		}
-		who = caller{pid: cred.Pid, uid: cred.Uid, groups: append([]uint32{cred.Gid}, peerGroups(fd)...)}
+		who = process{pid: cred.Pid, uid: cred.Uid, groups: append([]uint32{cred.Gid}, peerGroups(fd)...)}
 	})
 	if inner != nil {
 		return who, inner

@@ -8,12 +8,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
 	"github.com/lnsd/lnsd/control/api/lnsv1"
@@ -26,6 +28,8 @@ const (
 	maxRequest = 64 << 10
 	// maxStreams bounds the calls of one connection.
 	maxStreams = 64
+	// minKeepalive is how often a client may ask whether the connection lives.
+	minKeepalive = 10 * time.Second
 	// connectTimeout is for those who connect and then say nothing.
 	connectTimeout = 10 * time.Second
 )
@@ -75,34 +79,42 @@ type Server struct {
 type Option func(*options)
 
 type options struct {
-	owner    owner
+	identify identifier
+	creds    credentials.TransportCredentials
 	now      func() time.Time
 	services []func(grpc.ServiceRegistrar, *options)
+}
+
+// identifier finds out who makes a call.
+type identifier interface {
+	caller(ctx context.Context) (Caller, error)
 }
 
 // Clock is where the server takes the time from that ages are reckoned by.
 func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
-// NewServer makes a server of what b knows; options add the services of parts of
-// their own. It serves root, the user and the group
-// that the process runs as.
+// NewServer makes a server of what b knows; the options add the services of parts of
+// their own. Unless Remote says otherwise it serves root, the user and the group that
+// the process runs as, on a Unix socket.
 func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
-	o := options{owner: self(), now: time.Now}
+	o := options{identify: self(), creds: peerCredentials{}, now: time.Now}
 	for _, opt := range opts {
 		opt(&o)
 	}
 	s := &Server{grpc: grpc.NewServer(
-		grpc.Creds(peerCredentials{}),
+		grpc.Creds(o.creds),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(connectTimeout),
-		grpc.UnaryInterceptor(unary(o.owner, log)),
-		grpc.StreamInterceptor(stream(o.owner, log)),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
+		grpc.UnaryInterceptor(unary(o.identify, log)),
+		grpc.StreamInterceptor(stream(o.identify, log)),
 	)}
-	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now, owner: o.owner})
+	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now})
 	for _, register := range o.services {
 		register(s.grpc, &o)
 	}
+	reflection.Register(s.grpc)
 	return s
 }
 
@@ -125,33 +137,59 @@ func (s *Server) Close(ctx context.Context) {
 	}
 }
 
-func unary(o owner, log *zap.Logger) grpc.UnaryServerInterceptor {
+func unary(id identifier, log *zap.Logger) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (reply any, err error) {
-		who, err := o.check(ctx)
+		who, err := admit(ctx, id, log, info.FullMethod)
 		if err != nil {
-			refused(log, who, info.FullMethod)
 			return nil, err
 		}
 		defer survive(log, info.FullMethod, &err)
-		reply, err = next(ctx, req)
-		if changes(info.FullMethod) {
-			log.Info("operator's command", zap.String("method", info.FullMethod),
-				zap.Uint32("uid", who.uid), zap.Int32("pid", who.pid), zap.Any("request", req), zap.Error(err))
+		reply, err = next(withCaller(ctx, who), req)
+		switch need := needs[info.FullMethod]; {
+		case need == RightView:
+		case need == RightIntercept:
+			// Whom it is about is for the audit log alone.
+			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Bool("done", err == nil))
+		default:
+			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who),
+				zap.Any("request", req), zap.Error(err))
 		}
 		return reply, err
 	}
 }
 
-func stream(o owner, log *zap.Logger) grpc.StreamServerInterceptor {
+func stream(id identifier, log *zap.Logger) grpc.StreamServerInterceptor {
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
-		who, err := o.check(ss.Context())
+		who, err := admit(ss.Context(), id, log, info.FullMethod)
 		if err != nil {
-			refused(log, who, info.FullMethod)
 			return err
 		}
 		defer survive(log, info.FullMethod, &err)
-		return next(srv, ss)
+		if needs[info.FullMethod] != RightView {
+			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who))
+		}
+		return next(srv, &callStream{ss, withCaller(ss.Context(), who)})
 	}
+}
+
+// callStream is a stream that knows its caller.
+type callStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *callStream) Context() context.Context { return s.ctx }
+
+// admit returns who calls, or the error that refuses it.
+func admit(ctx context.Context, id identifier, log *zap.Logger, method string) (Caller, error) {
+	who, err := id.caller(ctx)
+	if err == nil {
+		err = who.may(method)
+	}
+	if err != nil {
+		log.Warn("operator refused", zap.String("method", method), zap.Stringer("by", who), zap.Error(err))
+	}
+	return who, err
 }
 
 // survive turns a panic into an error of the one call: an operator's question must
@@ -161,14 +199,4 @@ func survive(log *zap.Logger, method string, err *error) {
 		log.Error("panic in an operator's call", zap.String("method", method), zap.Any("panic", p), zap.Stack("stack"))
 		*err = status.Error(codes.Internal, "the daemon failed to answer; its log says why")
 	}
-}
-
-func refused(log *zap.Logger, who caller, method string) {
-	log.Warn("operator refused", zap.String("method", method), zap.Uint32("uid", who.uid), zap.Int32("pid", who.pid))
-}
-
-// changes reports whether a method does more than show.
-func changes(method string) bool {
-	name := method[strings.LastIndexByte(method, '/')+1:]
-	return strings.HasPrefix(name, "Drop") || name == "Reload" || name == "Shutdown"
 }

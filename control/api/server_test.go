@@ -219,7 +219,8 @@ func TestCommandsAreLogged(t *testing.T) {
 	s.Close(ctx)
 	<-served
 	entries := logs.All()
-	if len(entries) != 1 || entries[0].ContextMap()["uid"] != uint32(os.Geteuid()) ||
+	by := fmt.Sprintf("user %d, process %d", os.Geteuid(), os.Getpid())
+	if len(entries) != 1 || !strings.HasPrefix(fmt.Sprint(entries[0].ContextMap()["by"]), by) ||
 		entries[0].ContextMap()["method"] != "/lns.v1.LNS/Reload" {
 		t.Errorf("logged: %v", entries)
 	}

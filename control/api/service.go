@@ -19,7 +19,6 @@ type service struct {
 	lnsv1.UnimplementedLNSServer
 	backend Backend
 	now     func() time.Time
-	owner   owner
 }
 
 func (s *service) Status(ctx context.Context, _ *lnsv1.StatusRequest) (*lnsv1.StatusReply, error) {
@@ -36,7 +35,7 @@ func (s *service) Sessions(r *lnsv1.SessionsRequest, stream grpc.ServerStreaming
 		return err
 	}
 	ctx, now := stream.Context(), s.now()
-	intercept := s.owner.mayIntercept(ctx)
+	intercept := mayIntercept(ctx)
 	send := func(vs []session.View) error {
 		reply := &lnsv1.SessionsReply{}
 		for i := range vs {
@@ -85,7 +84,7 @@ func (s *service) Session(ctx context.Context, r *lnsv1.SessionRequest) (*lnsv1.
 	if err != nil {
 		return nil, about(err, "session %d", r.Sid)
 	}
-	return sessionMessage(&v, s.now(), s.owner.mayIntercept(ctx)), nil
+	return sessionMessage(&v, s.now(), mayIntercept(ctx)), nil
 }
 
 func (s *service) Tunnels(ctx context.Context, _ *lnsv1.TunnelsRequest) (*lnsv1.TunnelsReply, error) {

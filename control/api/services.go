@@ -40,8 +40,8 @@ type RadiusClient struct {
 // Services makes the server offer changes of what is done to packets.
 func Services(b ServicesBackend) Option {
 	return func(o *options) {
-		o.services = append(o.services, func(r grpc.ServiceRegistrar, o *options) {
-			lnsv1.RegisterServicesServer(r, &servicesService{backend: b, owner: o.owner})
+		o.services = append(o.services, func(r grpc.ServiceRegistrar, _ *options) {
+			lnsv1.RegisterServicesServer(r, &servicesService{backend: b})
 		})
 	}
 }
@@ -50,7 +50,6 @@ func Services(b ServicesBackend) Option {
 type servicesService struct {
 	lnsv1.UnimplementedServicesServer
 	backend ServicesBackend
-	owner   owner
 }
 
 func (s *servicesService) ChangeServices(ctx context.Context, r *lnsv1.ChangeServicesRequest) (*lnsv1.ChangeServicesReply, error) {
@@ -74,9 +73,6 @@ func (s *servicesService) ChangeServices(ctx context.Context, r *lnsv1.ChangeSer
 }
 
 func (s *servicesService) Intercept(ctx context.Context, r *lnsv1.InterceptRequest) (*lnsv1.ChangeServicesReply, error) {
-	if !s.owner.mayIntercept(ctx) {
-		return nil, status.Errorf(codes.PermissionDenied, "%s may not intercept", callerName(ctx))
-	}
 	var to netip.AddrPort
 	if r.To != "" {
 		var err error
@@ -99,7 +95,7 @@ func (s *servicesService) change(ctx context.Context, t *lnsv1.Target, c *sessio
 	case c.Empty():
 		return nil, status.Error(codes.InvalidArgument, "nothing to change")
 	}
-	n, err := s.backend.ChangeServices(ctx, x, c, session.ChangeOptions{Several: true, By: callerName(ctx)})
+	n, err := s.backend.ChangeServices(ctx, x, c, session.ChangeOptions{Several: true, By: CallerOf(ctx).Name})
 	var invalid *session.InvalidChange
 	switch {
 	case errors.Is(err, session.ErrNoSession):

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -30,8 +32,12 @@ func (n *noted) ChangeServices(_ context.Context, _ session.Selector, c *session
 func (n *noted) DefaultRate() session.Rate     { return session.Rate{} }
 func (n *noted) RadiusClients() []RadiusClient { return nil }
 
-func as(c caller) context.Context {
-	return peer.NewContext(context.Background(), &peer.Peer{AuthInfo: c})
+// callAs calls f as a server would on behalf of a process.
+func callAs(o owner, who process, method string, f func(context.Context) error) error {
+	ctx := peer.NewContext(context.Background(), &peer.Peer{AuthInfo: who})
+	_, err := unary(o, zap.NewNop())(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/lns.v1." + method},
+		func(ctx context.Context, _ any) (any, error) { return nil, f(ctx) })
+	return err
 }
 
 // Who may do everything else may still not intercept, nor see that somebody is.
@@ -41,18 +47,21 @@ func TestInterceptionIsForFew(t *testing.T) {
 	limited := v
 	limited.Services = &session.Services{Garden: "g", Intercept: v.Services.Intercept}
 	for name, c := range map[string]struct {
-		who caller
+		who process
 		may bool
 	}{
-		"root":            {caller{uid: 0}, true},
-		"daemon's user":   {caller{uid: 100}, true},
-		"group":           {caller{uid: 5, groups: []uint32{200}}, false},
-		"user like group": {caller{uid: 200, groups: []uint32{100, 0}}, false},
+		"root":            {process{uid: 0}, true},
+		"daemon's user":   {process{uid: 100}, true},
+		"group":           {process{uid: 5, groups: []uint32{200}}, false},
+		"user like group": {process{uid: 200, groups: []uint32{100, 0}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &noted{}
-			s := &servicesService{backend: b, owner: o}
-			_, err := s.Intercept(as(c.who), &lnsv1.InterceptRequest{Target: &lnsv1.Target{User: "alice"}, To: "192.0.2.9:4000"})
+			s := &servicesService{backend: b}
+			err := callAs(o, c.who, "Services/Intercept", func(ctx context.Context) error {
+				_, err := s.Intercept(ctx, &lnsv1.InterceptRequest{Target: &lnsv1.Target{User: "alice"}, To: "192.0.2.9:4000"})
+				return err
+			})
 			want := codes.PermissionDenied
 			if c.may {
 				want = codes.OK
@@ -60,7 +69,10 @@ func TestInterceptionIsForFew(t *testing.T) {
 			if status.Code(err) != want || (len(b.changes) == 1) != c.may {
 				t.Errorf("answer %v after %d changes", err, len(b.changes))
 			}
-			may := o.mayIntercept(as(c.who))
+			var may bool
+			if err := callAs(o, c.who, "LNS/Session", func(ctx context.Context) error { may = mayIntercept(ctx); return nil }); err != nil && c.may {
+				t.Error(err)
+			}
 			if may != c.may {
 				t.Errorf("may intercept: %v", may)
 			}
@@ -71,15 +83,18 @@ func TestInterceptionIsForFew(t *testing.T) {
 			if m := sessionMessage(&limited, time.Now(), may); m.Services.Garden != "g" || (m.Services.Intercept != "") != c.may {
 				t.Errorf("shown %v", m.Services)
 			}
-			if _, err := s.ChangeServices(as(c.who), &lnsv1.ChangeServicesRequest{Target: &lnsv1.Target{Sid: 1}, Garden: new(string)}); err != nil {
+			err = callAs(o, c.who, "Services/ChangeServices", func(ctx context.Context) error {
+				_, err := s.ChangeServices(ctx, &lnsv1.ChangeServicesRequest{Target: &lnsv1.Target{Sid: 1}, Garden: new(string)})
+				return err
+			})
+			if stranger := o.rights(c.who) == 0; (err != nil) != stranger {
 				t.Errorf("other change: %v", err)
-			}
-			if by := b.by[len(b.by)-1]; !strings.HasPrefix(by, "user ") {
-				t.Errorf("by %q", by)
+			} else if !stranger && !strings.HasPrefix(b.by[len(b.by)-1], "user ") {
+				t.Errorf("by %q", b.by)
 			}
 		})
 	}
-	if o.mayIntercept(context.Background()) {
+	if mayIntercept(context.Background()) {
 		t.Error("nobody may intercept")
 	}
 }

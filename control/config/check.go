@@ -7,6 +7,8 @@ func (b *builder) finish() {
 	b.checkPools()
 	b.checkIPv6()
 	b.finishLACs()
+	b.checkGardens()
+	b.c.AccessLists = b.accessLists()
 	b.checkRADIUS()
 	b.checkAAA()
 	b.checkTunnels()

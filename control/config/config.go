@@ -12,6 +12,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/lnsd/lnsd/control/acl"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -31,16 +32,19 @@ type Config struct {
 	AAA        AAA
 	Accounting Accounting
 	Pools      []Pool
-	IPv6       IPv6
-	Pools6     []Pool6
-	Sessions   Sessions
-	Limits     Limits
-	SlowPath   SlowPath
-	XDP        XDP
-	Management Management
-	Engine     Engine
-	Log        Log
-	Files      Files
+	// AccessLists are in the order of the file, those of either family.
+	AccessLists []acl.List
+	Gardens     Gardens
+	IPv6        IPv6
+	Pools6      []Pool6
+	Sessions    Sessions
+	Limits      Limits
+	SlowPath    SlowPath
+	XDP         XDP
+	Management  Management
+	Engine      Engine
+	Log         Log
+	Files       Files
 }
 
 // L2TP holds what concerns control connections and L2TP data headers.
@@ -196,6 +200,9 @@ type Sessions struct {
 	SetupTimeout time.Duration
 	// Hairpin is what becomes of packets from one subscriber to another.
 	Hairpin Hairpin
+	// UnknownFilter is what a login means that names an access list which is not
+	// there.
+	UnknownFilter UnknownFilter
 }
 
 // Limits are ceilings; beyond them calls and tunnels are refused.
@@ -233,6 +240,14 @@ type XDP struct {
 // Management is how operators reach the daemon.
 type Management struct {
 	Socket string // path of the Unix socket
+	// Remote is where daemons are managed from afar; the zero value is nowhere.
+	Remote netip.AddrPort
+	// The files by which both ends of a remote connection know each other.
+	RemoteCertificate, RemoteKey, RemoteAuthority string
+	// StatusDir is where status files are kept, empty for none; StatusRate is how many
+	// are written in a second at most.
+	StatusDir  string
+	StatusRate int
 }
 
 // Engine holds what concerns the daemon itself.
@@ -257,6 +272,9 @@ type Log struct {
 // Files are the files found beside the startup-config; empty where there is none.
 type Files struct {
 	StartupConfig, IPPool, ChapSecrets string
+	// BuildGarden is a script, or a file of nftables, that completes the rules of
+	// walled gardens.
+	BuildGarden string
 }
 
 // Gateway is our address as IPCP tells it to subscribers: peer_address, else

@@ -224,7 +224,6 @@ func TestLegacyWarnings(t *testing.T) {
 		"set throttle_speed 128":      "f:1:5: throttle_speed is not available in this version",
 		`load plugin "garden"`:        "f:1:1: load is ignored: plugins are not used; what is built in needs no loading",
 		"router bgp 64512":            "f:1:1: router is ignored: BGP is not available in this version",
-		" permit ip any any":          "f:1:2: permit is ignored: access lists are not available in this version",
 		"exit":                        "",
 		"set cluster_hb_timeout 150":  "f:1:5: cluster_hb_timeout is not used: clustering is not available in this version",
 		"set bind_multi_address 1, 2": "",

@@ -34,6 +34,12 @@ func Diff(from, to *Config) []Change {
 	}) {
 		out = append(out, Change{"lac", NewOnly})
 	}
+	if !reflect.DeepEqual(from.Gardens.List, to.Gardens.List) {
+		out = append(out, Change{"garden", Live})
+	}
+	if !reflect.DeepEqual(from.AccessLists, to.AccessLists) {
+		out = append(out, Change{"access-list", Live})
+	}
 	var before, after strings.Builder
 	from.AAA.render(&before, false)
 	to.AAA.render(&after, false)

@@ -13,8 +13,8 @@ type Arg struct {
 	Name, Type, Help string
 	// Words are the values where there is a fixed choice.
 	Words []string
-	// Rest takes all further words, at least one.
-	Rest bool
+	// Rest takes all further words, at least one unless it is Optional.
+	Rest, Optional bool
 }
 
 // Command is one row of the table of commands.
@@ -25,6 +25,8 @@ type Command struct {
 	Help string
 
 	run func(*builder, []token)
+	// within says that the command is part of the one before.
+	within bool
 }
 
 // Usage returns the command with its arguments, as a manual writes it.
@@ -34,6 +36,8 @@ func (c Command) Usage() string {
 		switch {
 		case len(a.Words) > 0:
 			parts = append(parts, strings.Join(a.Words, "|"))
+		case a.Optional:
+			parts = append(parts, "["+a.Name+"...]")
 		case a.Rest:
 			parts = append(parts, a.Name+"...")
 		default:
@@ -66,7 +70,7 @@ func Commands() []Command {
 			{Name: "KEY VALUE", Type: "policy", Help: "What the policy says; the command may be repeated.", Rest: true},
 		}},
 	}
-	return append(commands, aaaCommands()...)
+	return slices.Concat(commands, aaaCommands(), gardenCommands(), accessListCommands())
 }
 
 // LACKey is one row of the table of what a lac command can say.

@@ -144,6 +144,9 @@ func domains() kind[[]string] {
 			if len(names) > most {
 				return nil, fmt.Errorf("must not name more than %d domains", most)
 			}
+			if len(names) == 0 {
+				return nil, nil
+			}
 			return names, nil
 		},
 		format: func(names []string) string { return strings.Join(names, ", ") },

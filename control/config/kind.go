@@ -312,6 +312,29 @@ func filePath() kind[string] {
 	return k
 }
 
+// listenAddress is where TCP connections are taken; empty is nowhere.
+func listenAddress() kind[netip.AddrPort] {
+	return kind[netip.AddrPort]{
+		name: "ADDRESS:PORT",
+		parse: func(s string) (netip.AddrPort, error) {
+			if s == "" {
+				return netip.AddrPort{}, nil
+			}
+			a, err := netip.ParseAddrPort(s)
+			if err != nil || a.Port() == 0 {
+				return a, fmt.Errorf("must be an address with a port, such as 192.0.2.1:1707 or [2001:db8::1]:1707")
+			}
+			return a, nil
+		},
+		format: func(a netip.AddrPort) string {
+			if !a.IsValid() {
+				return ""
+			}
+			return a.String()
+		},
+	}
+}
+
 // dirPath is an absolute path that may be left out.
 func dirPath() kind[string] {
 	k := filePath()

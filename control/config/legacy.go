@@ -77,16 +77,12 @@ func legacySettings() map[string]legacySetting {
 }
 
 func legacyCommands() map[string]string {
-	const acl = "access lists are not available in this version"
 	const bgp = "BGP is not available in this version"
 	return map[string]string{
 		"load":       "plugins are not used; what is built in needs no loading",
 		"remove":     "plugins are not used",
 		"router":     bgp,
 		"neighbour":  bgp,
-		"ip":         acl,
-		"permit":     acl,
-		"deny":       acl,
 		"setforward": "handing sessions on is not available in this version",
 		"exit":       "",
 		"end":        "",

@@ -13,7 +13,8 @@ import (
 const maxFile = 32 << 20
 
 // Load reads the startup-config at path and the files beside it: ip_pool, whose
-// addresses go to the pool "default", and chap-secrets, which is only located. A
+// addresses go to the pool "default", and chap-secrets and build-garden, which are only
+// located. A
 // file of secrets that others may read is warned of. Faults in the text come as
 // Errors.
 func Load(path string) (*Config, []Warning, error) {
@@ -38,6 +39,12 @@ func Load(path string) (*Config, []Warning, error) {
 		o.Files.ChapSecrets = secrets
 		warnings = append(warnings, exposed(secrets, info)...)
 	case !errors.Is(err, fs.ErrNotExist):
+		return nil, warnings, err
+	}
+	build := filepath.Join(filepath.Dir(path), "build-garden")
+	if _, err := os.Stat(build); err == nil {
+		o.Files.BuildGarden = build
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, warnings, err
 	}
 	c, more, err := Parse(path, text, o)

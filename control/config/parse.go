@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lnsd/lnsd/control/acl"
 )
 
 // maxFaults ends the reading of a file that is something else altogether.
@@ -74,6 +76,8 @@ type builder struct {
 	prefixes []poolPrefix // of all pools, as given
 	given    map[poolPrefix]bool
 	pools    map[string]int // index in c.Pools
+	lists    []*acl.List
+	rules    *acl.List // that permit and deny belong to, nil for none
 	warnings []Warning
 	errs     Errors
 }
@@ -129,7 +133,11 @@ func (b *builder) line(n int, line string) {
 	if len(toks) == 0 {
 		return
 	}
-	if cmd, ok := b.commands[toks[0].text]; ok {
+	cmd, ok := b.commands[toks[0].text]
+	if !cmd.within {
+		b.rules = nil
+	}
+	if ok {
 		b.command(cmd, toks)
 		return
 	}
@@ -142,6 +150,9 @@ func (b *builder) line(n int, line string) {
 func (b *builder) command(cmd Command, toks []token) {
 	args := toks[1:]
 	for i, a := range cmd.Args {
+		if i >= len(args) && a.Optional {
+			break
+		}
 		if i >= len(args) {
 			end := Pos{b.pos.File, b.pos.Line, toks[len(toks)-1].col}
 			b.fail(end, "usage: "+cmd.Usage(), "%s is missing", a.Name)
@@ -172,7 +183,9 @@ func (b *builder) unknownCommand(t token) {
 	}
 	var names []string
 	for _, c := range Commands() {
-		names = append(names, c.Name)
+		if !c.within {
+			names = append(names, c.Name)
+		}
 	}
 	hint := "commands are " + strings.Join(names, ", ")
 	if n := nearest(t.text, names); n != "" {

@@ -41,6 +41,10 @@ func (c *Config) render(hide bool) string {
 	for i := range c.LACs {
 		c.LACs[i].render(&w, hide)
 	}
+	for i := range c.Gardens.List {
+		c.Gardens.List[i].render(&w)
+	}
+	renderLists(&w, c.AccessLists)
 	return w.String()
 }
 

@@ -55,6 +55,13 @@ func TestRunningIsReadBack(t *testing.T) {
 			}
 			try(line)
 		}
+		for i := range rapid.IntRange(0, 3).Draw(t, "gardens") {
+			try(fmt.Sprintf("garden g%d portal http://192.0.2.%d/?from=%%u allow 10.%d.0.0/16 dns 192.0.2.%d allow 2001:db8::/32", i, i, i, i))
+		}
+		for i := range rapid.IntRange(0, 3).Draw(t, "access lists") {
+			try(fmt.Sprintf("ip access-list extended l%d\n permit tcp any eq %d host 192.0.2.1 established\n deny ip any any fragments", i/2, i))
+			try(fmt.Sprintf("ipv6 access-list standard l%d\n deny 2001:db8::/32", i/2))
+		}
 		c, _, err := Parse("f", text, Options{HostName: "lns"})
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)

@@ -65,7 +65,7 @@ func Settings() []Setting {
 	var all []Setting
 	for _, group := range [][]Setting{
 		l2tpSettings(), pppSettings(), dnsSettings(), ipv6Settings(), radiusSettings(), aaaSettings(),
-		accountingSettings(), sessionSettings(), limitSettings(), systemSettings(),
+		accountingSettings(), sessionSettings(), gardenSettings(), limitSettings(), systemSettings(),
 	} {
 		all = append(all, group...)
 	}

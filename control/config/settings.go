@@ -183,6 +183,8 @@ func sessionSettings() []Setting {
 			"Longest time without user traffic where RADIUS sets none; 0 for no limit."),
 		row("setup_timeout", seconds(time.Second, time.Hour), func(c *Config) *time.Duration { return &c.Sessions.SetupTimeout }, "120", NewOnly,
 			"Time in which a session must come up."),
+		row("unknown_filter", enum(unknownFilterWords()), func(c *Config) *UnknownFilter { return &c.Sessions.UnknownFilter }, "ignore", Live,
+			"A login that names an access list which is not defined: ignore the list, or refuse the login."),
 	}
 }
 
@@ -249,6 +251,18 @@ func systemSettings() []Setting {
 			"Go on with tunnels and sessions after a restart, an upgrade or a crash; no disconnects them when the daemon stops."),
 		row("journal", dirPath(), func(c *Config) *string { return &c.Engine.Journal }, "", Restart,
 			"Directory, on tmpfs, of what save_state keeps; none for \"journal\" beside socket."),
+		row("status_dir", dirPath(), func(c *Config) *string { return &c.Management.StatusDir }, "", Restart,
+			"Directory in which a file for each peer, tunnel, session and policy is kept current; without it there are none."),
+		row("status_rate", number[int]("files per second", 1, 100000), func(c *Config) *int { return &c.Management.StatusRate }, "500", Restart,
+			"How many status files are written in a second at most."),
+		row("remote_address", listenAddress(), func(c *Config) *netip.AddrPort { return &c.Management.Remote }, "", Restart,
+			"Address that lnsctl --server connects to from afar, over TLS with certificates of both ends; without it there is only the socket."),
+		row("remote_certificate", filePath(), func(c *Config) *string { return &c.Management.RemoteCertificate }, "/etc/lnsd/tls/server.crt", Restart,
+			"Certificate of this daemon for remote_address; like the other two files it is read again when it has changed."),
+		row("remote_key", filePath(), func(c *Config) *string { return &c.Management.RemoteKey }, "/etc/lnsd/tls/server.key", Restart,
+			"Key of remote_certificate."),
+		row("remote_authority", filePath(), func(c *Config) *string { return &c.Management.RemoteAuthority }, "/etc/lnsd/tls/ca.crt", Restart,
+			"Certificate of the authority that signs those of the operators."),
 		row("shards", number[int]("", 0, 256), func(c *Config) *int { return &c.Engine.Shards }, "0", Restart,
 			"Goroutines that tunnels are spread over; 0 for one per CPU."),
 		row("drain", boolean(), func(c *Config) *bool { return &c.Engine.Drain }, "no", Live,

@@ -66,6 +66,15 @@ const (
 	HairpinCore
 )
 
+// UnknownFilter is what becomes of a login whose access list is not there.
+type UnknownFilter uint8
+
+// The policies: let in without the list, or refused.
+const (
+	UnknownFilterIgnore UnknownFilter = iota
+	UnknownFilterRefuse
+)
+
 // XDPMode is how the XDP program is attached.
 type XDPMode uint8
 
@@ -116,6 +125,10 @@ func xdpModeWords() []choice[XDPMode] {
 
 func hairpinWords() []choice[Hairpin] {
 	return []choice[Hairpin]{{"allow", HairpinAllow}, {"deny", HairpinDeny}, {"core", HairpinCore}}
+}
+
+func unknownFilterWords() []choice[UnknownFilter] {
+	return []choice[UnknownFilter]{{"ignore", UnknownFilterIgnore}, {"refuse", UnknownFilterRefuse}}
 }
 
 func authWords() []choice[session.AuthMethod] {

@@ -126,6 +126,7 @@ func (p *Plane) Counts() []session.Count {
 	w := p.worker
 	out := []session.Count{
 		{Name: "xdp_installs", Value: w.installs.Load()},
+		{Name: "xdp_replaced", Value: w.replaced.Load()},
 		{Name: "xdp_removals", Value: w.removals.Load()},
 		{Name: "xdp_failed", Value: w.failed.Load()},
 		{Name: "xdp_refused", Value: w.refused.Load()},

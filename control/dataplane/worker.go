@@ -42,7 +42,7 @@ type worker struct {
 	wake    chan struct{}
 	stopped chan struct{}
 
-	refused, failed, installs, removals atomic.Uint64
+	refused, failed, installs, replaced, removals atomic.Uint64
 
 	// Memory of one batch.
 	slots   map[uint32]struct{}
@@ -205,8 +205,11 @@ func (w *worker) install(op *operation) error {
 		w.failed.Add(1)
 		return err
 	}
-	w.installed[r.Slot].Store(true)
-	w.installs.Add(1)
+	if w.installed[r.Slot].Swap(true) {
+		w.replaced.Add(1)
+	} else {
+		w.installs.Add(1)
+	}
 	return nil
 }
 

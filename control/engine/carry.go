@@ -133,14 +133,15 @@ func (s *Shard) retryAccounting() {
 	}
 }
 
-// note counts and logs what happened to a session.
+// note counts, logs and tells what happened to a session.
 func (s *Shard) note(c *call, e *session.Event) {
+	s.tell(c, e)
 	switch e.Kind {
 	case session.Up:
 		s.counts.add(sessionsUp)
 		r := c.s.Record()
 		s.log.Info("session up", append(s.sessionFields(c),
-			zap.Stringer("address", r.Address), zap.Uint16("mtu", r.MTU), zap.String("acct", r.AcctSessionID))...)
+			zap.Stringer("address", r.Address), zap.Stringers("prefixes6", r.Prefixes6), zap.Uint16("mtu", r.MTU), zap.String("acct", r.AcctSessionID))...)
 	case session.AuthFailed:
 		s.counts.add(authRejected)
 		s.warn(gateAuth, "authentication failed", append(s.sessionFields(c), zap.String("cause", e.Detail))...)

@@ -65,6 +65,9 @@ func New(cfg Config, in *Inboxes, ports Ports, log *zap.Logger) (*Engine, error)
 	if e.ports.Auditor == nil {
 		e.ports.Auditor = noAuditor{}
 	}
+	if e.ports.Observer == nil {
+		e.ports.Observer = noObserver{}
+	}
 	if e.now == nil {
 		e.now = time.Now
 	}

@@ -72,8 +72,14 @@ type Journal interface {
 	Write(d *session.Durable)
 }
 
+// Observer hears of what becomes of tunnels and sessions, in the order in which it
+// happens to each. It must not block.
+type Observer interface {
+	Observe(session.Notice)
+}
+
 // Ports are what the engine is wired to. Send has one Sender for each shard; Gate,
-// Services and Auditor are nil where there is none.
+// Services, Auditor and Observer are nil where there is none.
 type Ports struct {
 	Authenticator Authenticator
 	Accountant    Accountant
@@ -81,6 +87,7 @@ type Ports struct {
 	Gate          Gate
 	Services      ServiceChecker
 	Auditor       Auditor
+	Observer      Observer
 	Send          []Sender
 	// Journal is nil where the end of the process is the end of the sessions.
 	Journal Journal
@@ -98,6 +105,11 @@ func (anyService) Check(*session.Services) error { return nil }
 type noAuditor struct{}
 
 func (noAuditor) Intercepted(session.Interception) {}
+
+// noObserver looks away.
+type noObserver struct{}
+
+func (noObserver) Observe(session.Notice) {}
 
 // openGate lets everything through.
 type openGate struct{}

@@ -279,6 +279,7 @@ func (s *Shard) tunnelUp(t *tunnel) {
 	t.upSince = s.now
 	s.accountTunnelUp(t)
 	s.log.Info("tunnel up", s.tunnelFields(t)...)
+	s.tellTunnel(t, session.TunnelUp, "")
 }
 
 // abandonLater ends a tunnel whose peer has forgotten it. No StopCCN: the peer
@@ -305,6 +306,7 @@ func (s *Shard) abandon(t *tunnel, reason string) {
 	t.gone = true
 	s.timers.remove(t)
 	s.log.Info("tunnel abandoned", append(s.tunnelFields(t), zap.String("reason", reason))...)
+	s.tellTunnel(t, session.TunnelDown, reason)
 	s.bury(t)
 }
 
@@ -321,6 +323,7 @@ func (s *Shard) tunnelClosing(t *tunnel, e *l2tp.Event) {
 	s.log.Info("tunnel down", append(s.tunnelFields(t), zap.Bool("remote", e.Remote),
 		zap.Uint16("result", e.Result.Code), zap.Uint16("error", e.Result.Error),
 		zap.String("meaning", l2tp.StopText(e.Result.Code)), zap.String("reason", e.Result.Message))...)
+	s.tellTunnel(t, session.TunnelDown, or(e.Result.Message, l2tp.StopText(e.Result.Code)))
 }
 
 // closed takes t out of the counts that limits look at.

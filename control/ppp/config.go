@@ -47,6 +47,8 @@ type Config struct {
 	// User and Password and asks for its address. Otherwise it is the LNS end.
 	Client         bool
 	User, Password string
+	// NoIPv4 leaves IPCP out, at the client end.
+	NoIPv4 bool
 
 	// MRU is what we ask the peer to respect, in bytes; 0 is the default of
 	// RFC 1661, 1500. ACFC and PFC are what we offer and accept.

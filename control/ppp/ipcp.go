@@ -61,7 +61,9 @@ func (o *ipcpOptions) offer(v IPv4) {
 }
 
 // enabled reports whether IPCP is to be opened: the LNS needs an address to give.
-func (o *ipcpOptions) enabled(cfg *Config) bool { return cfg.Client || o.peer != address4{} }
+func (o *ipcpOptions) enabled(cfg *Config) bool {
+	return cfg.Client && !cfg.NoIPv4 || o.peer != address4{}
+}
 
 // agreed is what is reported when IPCP has opened.
 func (o *ipcpOptions) agreed() IPv4 {

@@ -75,6 +75,9 @@ type Config struct {
 	// garden. Without it a session that enters one has its account closed, and
 	// opened anew when it leaves.
 	AccountGarden bool
+	// RejectGarden is the walled garden of those whom the authenticator refuses; ""
+	// turns them away.
+	RejectGarden string
 	// Busy is the CDN that answers a lack of addresses, ids or map entries;
 	// some LACs lock an LNS out on some codes, so it can be chosen. The zero
 	// value means result 4, temporary lack of facilities.

@@ -25,11 +25,16 @@ func (s *Session) refresh(now time.Time, out *Out) {
 		s.program(now, out)
 	case s.install == installed && !s.updating && (s.changing == nil || s.changing.phase == applied):
 		s.updating = true
+		s.measure()
 		s.reprogram(out)
 	default:
 		s.stale = true // until what is under way is answered
 	}
 }
+
+// IsRefreshing reports whether the forwarding path has yet to follow a change of the
+// families.
+func (s *Session) IsRefreshing() bool { return s.updating || s.stale }
 
 // updated takes the answer to a replacement that refresh asked for.
 func (s *Session) updated(now time.Time, p *Programmed, out *Out) {

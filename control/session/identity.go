@@ -94,7 +94,21 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 		s.close(now, s.busyEnd(CauseServiceUnavailable, "authentication is not available"), out)
 	default:
 		out.Events = append(out.Events, Event{Kind: AuthFailed, Detail: r.Cause})
+		s.rejected(now, r, out)
+	}
+}
+
+// rejected turns the peer away, or puts it where it can do no harm.
+func (s *Session) rejected(now time.Time, r *AuthResult, out *Out) {
+	in := s.instead(r)
+	switch {
+	case in == nil || s.verified && !s.refusedBefore():
 		s.refuse(now, r.Message, out)
+	case s.verified:
+		s.admit(now, s.auth, out)
+	default:
+		s.auth, s.verified, s.asking = in, true, true
+		out.Claim = append(out.Claim, s.claim(&in.Profile))
 	}
 }
 

@@ -66,11 +66,11 @@ type Session struct {
 	// link is nil before the call is up.
 	link *ppp.Link
 	held [][]byte // PPP frames that overtook the ICCN
+	six  *six     // nil before IPV6CP has opened
 
 	state   state
 	install install
 	ipv4    bool // IPCP is open
-	six     *six // nil before IPV6CP has opened
 	// updating: a record for other families than before is being installed; stale:
 	// one more is to follow.
 	updating, stale bool
@@ -102,7 +102,7 @@ type Session struct {
 	// UpPackets and PeerSeen when last looked at.
 	seenUp   uint64
 	seenPeer time.Duration
-	base     Counters // of earlier installs of the same session
+	base     *Counters // of earlier installs of the same session; nil: nothing
 	segment  *segment
 	changing *changing // a change of what was granted, under way
 	end      *End      // set once the session is closing
@@ -320,13 +320,18 @@ func (s *Session) program(now time.Time, out *Out) {
 	if s.state >= stateClosing || s.install != absent {
 		return // after a removal that is under way, Programmed comes back here
 	}
-	s.mtu = s.cfg.innerMTU(s.setup.Tunnel.Peer.Addr(), s.framing, s.link.Negotiated().MRU)
+	s.measure()
 	if s.upSince.IsZero() {
 		s.upSince = now
 	}
 	s.install = installing
 	s.seenUp, s.seenPeer = 0, 0
 	out.Program = append(out.Program, ProgramOp{Record: s.Record()})
+}
+
+// measure takes over what LCP has agreed on, which may be new since last time.
+func (s *Session) measure() {
+	s.mtu = s.cfg.innerMTU(s.setup.Tunnel.Peer.Addr(), s.framing, s.link.Negotiated().MRU)
 }
 
 // Record is what the forwarding path has to know.
@@ -364,7 +369,7 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 	}
 	// A path that gave the session up in favour of the other one says what it had
 	// counted.
-	s.base = s.base.Add(p.Final)
+	s.count(p.Final)
 	if s.state >= stateClosing {
 		return // it is being removed again already
 	}
@@ -419,7 +424,7 @@ func (s *Session) removed(now time.Time, p *Programmed, out *Out) {
 		return
 	}
 	s.install = absent
-	s.base = s.base.Add(p.Final)
+	s.count(p.Final)
 	switch {
 	case s.state >= stateClosing:
 		if s.link == nil { // else LinkDown is still to come
@@ -434,4 +439,22 @@ func (s *Session) remove(out *Out) {
 	s.interrupt(out)
 	s.install, s.updating, s.stale = removing, false, false
 	out.Program = append(out.Program, ProgramOp{Remove: true, Record: s.Record()})
+}
+
+// count adds what the session counted before the forwarding path was changed. It is
+// kept apart, since most sessions have nothing of the kind until they end.
+func (s *Session) count(c Counters) {
+	if c == (Counters{}) {
+		return
+	}
+	sum := s.counted().Add(c)
+	s.base = &sum
+}
+
+// counted is the sum of what was given to count.
+func (s *Session) counted() Counters {
+	if s.base == nil {
+		return Counters{}
+	}
+	return *s.base
 }

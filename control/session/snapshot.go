@@ -48,6 +48,7 @@ type Snapshot struct {
 type CallSnapshot struct {
 	Called, Calling                           string
 	Serial, TxSpeed, RxSpeed, PhysicalChannel uint32
+	Line                                      *AccessLine
 }
 
 // IPv6Snapshot is a session's part of IPv6.
@@ -128,12 +129,15 @@ func (s *Session) Snapshot(volatile Counters) (v *Snapshot, ok bool) {
 	v = &Snapshot{
 		Ref: s.setup.Ref, Slot: s.setup.Slot, AcctSessionID: s.setup.AcctSessionID, PeerSessionID: s.setup.PeerSessionID,
 		Call: CallSnapshot{
-			s.call.called, s.call.calling, s.call.serial, s.call.txSpeed, s.call.rxSpeed, s.call.physicalChannel},
+			s.call.called, s.call.calling, s.call.serial, s.call.txSpeed, s.call.rxSpeed, s.call.physicalChannel, s.call.line},
 		Link: link, Installed: s.install == installed, IPv4: s.ipv4,
 		Method: s.method, User: s.user, Address: s.address, Auth: *s.auth,
 		NextNs: s.ns, Framing: s.framing, MTU: s.mtu, VRF: s.cfg.VRF,
 		Opened: s.opened, UpSince: s.upSince, ExpireAt: s.expireAt, Interim: s.interimAt,
-		Accounted: s.accounted, Base: s.base,
+		Accounted: s.accounted,
+	}
+	if s.base != nil {
+		v.Base = *s.base
 	}
 	if s.install == installed {
 		v.Base = v.Base.Add(volatile)
@@ -165,11 +169,15 @@ func Restore(cfg *Config, v *Snapshot, tunnel *Tunnel, random func([]byte), now 
 		cfg: cfg, random: random, link: link,
 		setup: Setup{Ref: v.Ref, Slot: v.Slot, AcctSessionID: v.AcctSessionID, PeerSessionID: v.PeerSessionID, Tunnel: tunnel},
 		call: callParams{called: v.Call.Called, calling: v.Call.Calling, serial: v.Call.Serial,
-			txSpeed: v.Call.TxSpeed, rxSpeed: v.Call.RxSpeed, physicalChannel: v.Call.PhysicalChannel},
+			txSpeed: v.Call.TxSpeed, rxSpeed: v.Call.RxSpeed, physicalChannel: v.Call.PhysicalChannel, line: v.Call.Line},
 		state: stateNCP, ipv4: v.IPv4, started: true, accounted: v.Accounted, verified: true,
 		method: v.Method, user: v.User, address: v.Address, auth: &auth,
 		ns: v.NextNs, framing: v.Framing, mtu: v.MTU,
-		opened: v.Opened, upSince: v.UpSince, expireAt: v.ExpireAt, interimAt: v.Interim, base: v.Base,
+		opened: v.Opened, upSince: v.UpSince, expireAt: v.ExpireAt, interimAt: v.Interim,
+	}
+	if v.Base != (Counters{}) {
+		base := v.Base
+		s.base = &base
 	}
 	if v.Installed {
 		s.install, s.state = installed, stateUp

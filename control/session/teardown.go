@@ -114,7 +114,7 @@ func (s *Session) finish(out *Out) {
 	if s.accounted {
 		// The account is closed as of when the session ended, however long the
 		// forwarding path took to let go.
-		s.closeAccount(s.ended, s.base, s.end.Cause, out)
+		s.closeAccount(s.ended, s.counted(), s.end.Cause, out)
 	}
 	if s.started {
 		s.audit(s.auth.Profile.Services.intercept(), netip.AddrPort{}, "", s.ended, out)

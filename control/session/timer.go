@@ -137,9 +137,9 @@ func (s *Session) nextInterim(now time.Time) time.Time {
 // traffic is the session's counters over all its installs.
 func (s *Session) traffic(r Reader) Counters {
 	if s.install != installed {
-		return s.base
+		return s.counted()
 	}
-	return s.base.Add(r.Counters(s.setup.Slot))
+	return s.counted().Add(r.Counters(s.setup.Slot))
 }
 
 // noteTraffic tells the link when the subscriber's packets passed since last

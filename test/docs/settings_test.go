@@ -32,6 +32,13 @@ func TestSettingsReference(t *testing.T) {
 	for _, k := range config.LACKeys() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, values(k.Type, k.Unit, k.Range, k.Words), k.Help)
 	}
+	b.WriteString("\n# The garden command\n\n`garden NAME [KEY VALUE ...]` defines a walled garden; several lines add up. See\n" +
+		"[operations/garden.md](operations/garden.md).\n\n| Key | Values | Meaning |\n|---|---|---|\n")
+	for _, k := range config.GardenKeys() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, k.Type, k.Help)
+	}
+	b.WriteString("\n# Access lists\n\n`ip access-list standard|extended NAME` and `ipv6 access-list standard|extended NAME`, followed by\n" +
+		"lines of `permit` and `deny`: see [operations/filters.md](operations/filters.md).\n")
 	compare(t, "../../docs/settings.md", b.String())
 }
 

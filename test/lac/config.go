@@ -77,8 +77,11 @@ type Config struct {
 	MRU uint16
 	// ACFC and PFC offer the compressions in LCP.
 	ACFC, PFC bool
-	// IPv6 opens IPV6CP beside IPCP.
-	IPv6 bool
+	// IPv6 opens IPV6CP beside IPCP, listens to router advertisements, and is a
+	// DHCPv6 client as far as Need6 asks for what it gives. Need6 is what a
+	// subscriber must have got to be up. NoIPv4 leaves IPCP out.
+	IPv6, NoIPv4 bool
+	Need6        Need6
 	// Echo is the silence after which a subscriber sends LCP Echo-Request; 0
 	// sends none (the LNS's are always answered).
 	Echo time.Duration
@@ -168,6 +171,9 @@ type Traffic struct {
 	Size int
 	// Target is the reflector in the core (see Reflect).
 	Target netip.AddrPort
+	// Target6 is the reflector for IPv6, which is sent in turn with IPv4 by who has
+	// both.
+	Target6 netip.AddrPort
 	// OneWay expects no echo.
 	OneWay bool
 	// Verify checks each byte of each echo and makes the run fail on wrong or
@@ -256,6 +262,7 @@ func (c *Config) check() error {
 	bad(c.Rate < 0, "the rate must not be negative")
 	bad(c.Timeout < 0, "the timeout must not be negative")
 	bad(c.MRU < 64, "MRU %d is too small", c.MRU)
+	bad((c.NoIPv4 || c.Need6 != 0) && !c.IPv6, "what is wanted of IPv6 needs IPv6")
 	bad(c.SourcePort != 0 && c.SocketPerTunnel && int(c.SourcePort)+c.Tunnels > 65536, "not enough ports above %d", c.SourcePort)
 	bad(c.Framing.Offset < 0 || c.Framing.Offset > 1024, "offset %d is not within 0 to 1024", c.Framing.Offset)
 	for _, p := range []struct{ name, pattern string }{
@@ -280,7 +287,11 @@ func (t *Traffic) check(hold time.Duration) error {
 		return nil
 	case t.Rate > 0 && t.PerSession > 0:
 		return errors.New("give the traffic rate in total or per session, not both")
-	case !t.Target.Addr().Is4() || t.Target.Port() == 0:
+	case t.Target.IsValid() && (!t.Target.Addr().Is4() || t.Target.Port() == 0):
+		return errors.New("the traffic's target must be an IPv4 address and port")
+	case t.Target6.IsValid() && (t.Target6.Addr().Is4() || t.Target6.Port() == 0):
+		return errors.New("the traffic's IPv6 target must be an IPv6 address and port")
+	case !t.Target.IsValid() && !t.Target6.IsValid():
 		return errors.New("traffic needs a target, IPv4 address and port")
 	case t.Size < MinPacketSize || t.Size > maxPacketSize:
 		return fmt.Errorf("packet size %d is not within %d to %d", t.Size, MinPacketSize, maxPacketSize)
@@ -363,5 +374,6 @@ func (c *Config) link(number int) *ppp.Config {
 		AuthTimeout:    c.Timeout,
 		NetworkTimeout: c.Timeout,
 		IPv6CP:         c.IPv6,
+		NoIPv4:         c.NoIPv4,
 	}
 }

@@ -39,15 +39,15 @@ func (f *Framing) appendHeader(dst []byte, tunnelID, sessionID uint16, sequence 
 	return dst
 }
 
-// appendProtocol appends what PPP puts before an IPv4 packet: address and control
+// appendProtocol appends what PPP puts before a packet of IPv4 or IPv6: address and control
 // unless they are compressed away, and the protocol number (RFC 1661 sections 6.5
 // and 6.6).
-func (f *Framing) appendProtocol(dst []byte, n *ppp.Negotiated) []byte {
+func (f *Framing) appendProtocol(dst []byte, n *ppp.Negotiated, p ppp.Protocol) []byte {
 	if f.AddressControl == Always || f.AddressControl == Auto && !n.ACFC {
 		dst = append(dst, 0xff, 0x03)
 	}
 	if n.PFC {
-		return append(dst, byte(ppp.ProtoIPv4))
+		return append(dst, byte(p))
 	}
-	return binary.BigEndian.AppendUint16(dst, uint16(ppp.ProtoIPv4))
+	return binary.BigEndian.AppendUint16(dst, uint16(p))
 }

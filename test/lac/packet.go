@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -54,6 +55,7 @@ type endpoint struct {
 	run                   uint64
 	session               uint32
 	local, remote         [4]byte // the subscriber and the reflector
+	local6, remote6       netip.AddrPort
 	localPort, remotePort uint16
 	size                  int // of the IPv4 packet
 	fragmented            bool
@@ -69,17 +71,8 @@ func (e *endpoint) appendProbe(dst []byte, seq uint64, sent time.Duration) []byt
 	clear(p)
 
 	body := p[ipv4HeaderLen+udpHeaderLen:]
+	e.fillProbe(body, seq, sent)
 	be := binary.BigEndian
-	be.PutUint32(body[offMagic:], probeMagic)
-	body[offVersion] = probeVersion
-	be.PutUint16(body[offLength:], uint16(len(body)))
-	be.PutUint64(body[offRun:], e.run)
-	be.PutUint32(body[offSession:], e.session)
-	be.PutUint64(body[offSeq:], seq)
-	be.PutUint64(body[offSent:], uint64(sent))
-	fillPattern(body[probeLen:], e.pattern(seq))
-	be.PutUint32(body[offChecksum:], probeChecksum(body))
-
 	u := p[ipv4HeaderLen:]
 	be.PutUint16(u[0:], e.localPort)
 	be.PutUint16(u[2:], e.remotePort)
@@ -97,6 +90,20 @@ func (e *endpoint) appendProbe(dst []byte, seq uint64, sent time.Duration) []byt
 	be.PutUint16(p[10:], ipChecksum(p[:ipv4HeaderLen]))
 	be.PutUint16(u[6:], nonZero(udpChecksum(p[12:20], u)))
 	return dst
+}
+
+// fillProbe writes a payload: the probe header and the pattern.
+func (e *endpoint) fillProbe(body []byte, seq uint64, sent time.Duration) {
+	be := binary.BigEndian
+	be.PutUint32(body[offMagic:], probeMagic)
+	body[offVersion] = probeVersion
+	be.PutUint16(body[offLength:], uint16(len(body)))
+	be.PutUint64(body[offRun:], e.run)
+	be.PutUint32(body[offSession:], e.session)
+	be.PutUint64(body[offSeq:], seq)
+	be.PutUint64(body[offSent:], uint64(sent))
+	fillPattern(body[probeLen:], e.pattern(seq))
+	be.PutUint32(body[offChecksum:], probeChecksum(body))
 }
 
 // nonZero is how UDP sends a checksum of 0, which would mean that there is none
@@ -216,14 +223,8 @@ func (e *endpoint) check(p []byte) (echo, fault) {
 // the payload.
 func (e *endpoint) checkEcho(p, u, body []byte) fault {
 	be := binary.BigEndian
-	if be.Uint64(body[offRun:]) != e.run {
-		return faultStale
-	}
-	if be.Uint32(body[offSession:]) != e.session {
-		return faultMisdelivery
-	}
-	if !e.verify {
-		return faultNone
+	if f := e.checkOwner(body); f != faultNone || !e.verify {
+		return f
 	}
 	switch {
 	case [4]byte(p[12:]) != e.remote || [4]byte(p[16:]) != e.local:
@@ -237,6 +238,28 @@ func (e *endpoint) checkEcho(p, u, body []byte) fault {
 	// 0 is a datagram without checksum (RFC 768).
 	case be.Uint16(u[6:]) != 0 && udpChecksum(p[12:20], u) != 0:
 		return faultUDPChecksum
+	}
+	return e.checkBody(body)
+}
+
+// checkOwner tells whether a probe is this session's of this run.
+func (e *endpoint) checkOwner(body []byte) fault {
+	be := binary.BigEndian
+	switch {
+	case be.Uint64(body[offRun:]) != e.run:
+		return faultStale
+	case be.Uint32(body[offSession:]) != e.session:
+		return faultMisdelivery
+	}
+	return faultNone
+}
+
+// checkBody compares every byte of a probe.
+func (e *endpoint) checkBody(body []byte) fault {
+	be := binary.BigEndian
+	switch {
+	case int(be.Uint16(body[offLength:])) != len(body):
+		return faultLength
 	case be.Uint32(body[offChecksum:]) != probeChecksum(body):
 		return faultChecksum
 	case !patternFits(body[probeLen:], e.pattern(be.Uint64(body[offSeq:]))):

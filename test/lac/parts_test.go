@@ -134,7 +134,7 @@ func TestProtocolVariants(t *testing.T) {
 		{Always, true, true, "\xff\x03\x21"}, {Never, false, false, "\x00\x21"},
 	} {
 		f := Framing{AddressControl: c.policy}
-		got := f.appendProtocol(nil, &ppp.Negotiated{ACFC: c.acfc, PFC: c.pfc})
+		got := f.appendProtocol(nil, &ppp.Negotiated{ACFC: c.acfc, PFC: c.pfc}, ppp.ProtoIPv4)
 		if string(got) != c.want {
 			t.Errorf("%+v: % x", c, got)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,6 +26,8 @@ type Reflector struct {
 	Sink bool
 
 	conn                          *net.UDPConn
+	batch                         packetBatches
+	six                           bool // IPv6
 	packets, bytes, probes, fails atomic.Uint64
 }
 
@@ -39,20 +42,61 @@ type Reflected struct {
 // ListenReflector opens a reflector's socket. It uses the caller's network
 // namespace.
 func ListenReflector(addr netip.AddrPort) (*Reflector, error) {
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
+	six, network := addr.Addr().Is6(), "udp4"
+	if six {
+		network = "udp6"
+	}
+	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		return nil, fmt.Errorf("reflector: %w", err)
 	}
-	p := ipv4.NewPacketConn(conn)
-	// The answer leaves from the address that the packet came to.
-	if err := p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst, true); err != nil {
-		return nil, errors.Join(fmt.Errorf("reflector: %w", err), conn.Close())
-	}
-	if err := p.SetTTL(ttl); err != nil {
+	batch, err := prepare(conn, six)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("reflector: %w", err), conn.Close())
 	}
 	growBuffers(conn)
-	return &Reflector{conn: conn}, nil
+	return &Reflector{conn: conn, batch: batch, six: six}, nil
+}
+
+// packetBatches moves datagrams of either family.
+type packetBatches interface {
+	ReadBatch([]ipv4.Message, int) (int, error)
+	WriteBatch([]ipv4.Message, int) (int, error)
+}
+
+// prepare has the TTL and the destination of what comes in told, and sets the TTL of
+// what leaves. The answer leaves from the address that the packet came to.
+func prepare(conn *net.UDPConn, six bool) (packetBatches, error) {
+	if six {
+		p := ipv6.NewPacketConn(conn)
+		return p, errors.Join(p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagDst, true), p.SetHopLimit(ttl))
+	}
+	p := ipv4.NewPacketConn(conn)
+	return p, errors.Join(p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst, true), p.SetTTL(ttl))
+}
+
+// room is memory for what is told of a packet.
+func (r *Reflector) room() []byte {
+	if r.six {
+		return ipv6.NewControlMessage(ipv6.FlagHopLimit | ipv6.FlagDst)
+	}
+	return ipv4.NewControlMessage(ipv4.FlagTTL | ipv4.FlagDst)
+}
+
+// told reads the TTL of a packet, and makes what is to be told with its answer.
+func (r *Reflector) told(oob []byte) (ttl int, reply []byte) {
+	if r.six {
+		var c ipv6.ControlMessage
+		if c.Parse(oob) != nil {
+			c = ipv6.ControlMessage{}
+		}
+		return c.HopLimit, (&ipv6.ControlMessage{Src: c.Dst}).Marshal()
+	}
+	var c ipv4.ControlMessage
+	if c.Parse(oob) != nil {
+		c = ipv4.ControlMessage{}
+	}
+	return c.TTL, (&ipv4.ControlMessage{Src: c.Dst}).Marshal()
 }
 
 // growBuffers asks for more than the system's limit, where privilege allows, for a
@@ -93,12 +137,12 @@ func (r *Reflector) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = r.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	defer r.conn.Close()
-	p := ipv4.NewPacketConn(r.conn)
+	p := r.batch
 	msgs := make([]ipv4.Message, reflectBatch)
 	bufs := make([][]byte, reflectBatch)
 	for i := range msgs {
 		bufs[i] = make([]byte, maxPacketSize)
-		msgs[i].OOB = ipv4.NewControlMessage(ipv4.FlagTTL | ipv4.FlagDst)
+		msgs[i].OOB = r.room()
 	}
 	oob := len(msgs[0].OOB)
 	for {
@@ -130,22 +174,18 @@ func (r *Reflector) turn(msgs []ipv4.Message) {
 		body := m.Buffers[0][:m.N]
 		r.packets.Add(1)
 		r.bytes.Add(uint64(m.N))
-		var control ipv4.ControlMessage
-		if control.Parse(m.OOB[:m.NN]) != nil {
-			control = ipv4.ControlMessage{}
-		}
+		seen, reply := r.told(m.OOB[:m.NN])
 		if len(body) >= probeLen && binary.BigEndian.Uint32(body) == probeMagic {
 			r.probes.Add(1)
-			body[offSeenTTL] = uint8(control.TTL)
+			body[offSeenTTL] = uint8(seen)
 		}
 		m.Buffers[0] = body
-		reply := ipv4.ControlMessage{Src: control.Dst}
-		m.OOB = append(m.OOB[:0], reply.Marshal()...)
+		m.OOB = append(m.OOB[:0], reply...)
 	}
 }
 
 // sendBack sends all it can; a packet that can't be sent is counted.
-func (r *Reflector) sendBack(p *ipv4.PacketConn, msgs []ipv4.Message) {
+func (r *Reflector) sendBack(p packetBatches, msgs []ipv4.Message) {
 	for len(msgs) > 0 {
 		n, err := p.WriteBatch(msgs, 0)
 		if err != nil || n == 0 {

@@ -111,11 +111,14 @@ type TrafficReport struct {
 	SentBytes     uint64  `json:"sent_bytes"`
 	Received      uint64  `json:"received"` // distinct right echoes
 	ReceivedBytes uint64  `json:"received_bytes"`
-	SendRate      float64 `json:"sent_per_second"`
-	ReceiveRate   float64 `json:"received_per_second"`
-	Lost          uint64  `json:"lost"`
-	LossFraction  float64 `json:"loss_fraction"`
-	Duplicated    uint64  `json:"duplicated"`
+	// Sent6 and Received6 are the part of Sent and Received that is IPv6.
+	Sent6        uint64  `json:"sent6"`
+	Received6    uint64  `json:"received6"`
+	SendRate     float64 `json:"sent_per_second"`
+	ReceiveRate  float64 `json:"received_per_second"`
+	Lost         uint64  `json:"lost"`
+	LossFraction float64 `json:"loss_fraction"`
+	Duplicated   uint64  `json:"duplicated"`
 	// Late came so long after later ones that they can't be told from
 	// duplicates; they count as lost.
 	Late         uint64 `json:"late"`
@@ -183,6 +186,18 @@ type SessionReport struct {
 	SentBytes       uint64 `json:"sent_bytes"`
 	ReceivedPackets uint64 `json:"received_packets"`
 	ReceivedBytes   uint64 `json:"received_bytes"`
+	// The same of IPv6, and what the subscriber has got of it.
+	SentPackets6     uint64       `json:"sent_packets6"`
+	SentBytes6       uint64       `json:"sent_bytes6"`
+	ReceivedPackets6 uint64       `json:"received_packets6"`
+	ReceivedBytes6   uint64       `json:"received_bytes6"`
+	InterfaceID      string       `json:"interface_id,omitempty"`
+	Prefix6          netip.Prefix `json:"prefix6,omitzero"`
+	Address6         netip.Addr   `json:"address6,omitzero"`
+	Delegated        netip.Prefix `json:"delegated,omitzero"`
+	Leased6          netip.Addr   `json:"leased6,omitzero"`
+	DNS6             []netip.Addr `json:"dns6,omitempty"`
+	MTU6             uint32       `json:"mtu6,omitempty"`
 }
 
 // OK tells whether everything that was asked for came up, stayed up, and carried

@@ -37,6 +37,11 @@ type session struct {
 	expect   uint16 // one above the highest number received
 
 	flow flow
+	// six and flow6 are the IPv6 of the subscriber; ipv4 is whether it has IPv4.
+	six   subscriber6
+	flow6 flow
+	ipv4  bool
+	turn  bool // of the two families
 
 	// cut sessions were not up when the teardown began; inFlight ones are being
 	// torn down.
@@ -151,6 +156,7 @@ func (s *session) data(h l2tp.Header, body []byte) {
 		s.ip(payload)
 	case protocol == ppp.ProtoIPv6:
 		s.link.Heard(s.t.w.now)
+		s.ip6(payload)
 	default:
 		s.act(func(out *ppp.Out) { s.link.Receive(s.t.w.now, body, out) })
 	}
@@ -197,6 +203,10 @@ func (s *session) handle(e *ppp.Event) {
 		s.n = s.link.Negotiated()
 	case ppp.IPv4Up:
 		s.ipUp(e.IPv4)
+	case ppp.IPv6Up:
+		s.n = s.link.Negotiated()
+		s.ipv6Up(e.IPv6)
+		s.comeUp()
 	case ppp.LinkDown:
 		s.linkDown(e)
 	}
@@ -204,11 +214,17 @@ func (s *session) handle(e *ppp.Event) {
 
 // ipUp is called when IPCP has opened, again after a renegotiation.
 func (s *session) ipUp(v ppp.IPv4) {
-	w := s.t.w
 	s.address = v.Local
 	s.n = s.link.Negotiated()
 	s.initFlow()
-	if s.state != sessionLinking {
+	s.ipv4 = true
+	s.comeUp()
+}
+
+// comeUp counts the session as up once it has all that it needs.
+func (s *session) comeUp() {
+	w := s.t.w
+	if s.state != sessionLinking || !s.ipv4 && !w.cfg.NoIPv4 || w.cfg.NoIPv4 && !s.six.open || !s.six.has(w.cfg.Need6) {
 		return
 	}
 	s.state = sessionUp
@@ -294,6 +310,9 @@ func (s *session) arm() {
 	}
 	w := s.t.w
 	w.wakeBy(&s.timer, s.link.Deadline())
+	if s.six.next > 0 {
+		w.timers.wakeBy(&s.timer, s.six.next)
+	}
 	if s.state == sessionCalling || s.state == sessionLinking {
 		w.timers.wakeBy(&s.timer, s.deadline)
 	}
@@ -305,6 +324,9 @@ func (s *session) expire() {
 	if settingUp && w.clock >= s.deadline {
 		s.giveUp()
 		return
+	}
+	if s.six.next > 0 && w.clock >= s.six.next {
+		s.solicit()
 	}
 	s.act(func(out *ppp.Out) { s.link.Timer(w.now, out) })
 }

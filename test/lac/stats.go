@@ -20,6 +20,7 @@ type stats struct {
 	sent, sentBytes, received, receivedBytes               uint64
 	duplicated, late, reordered, foreign, pings, fragments uint64
 	behind                                                 uint64
+	sent6, received6                                       uint64 // of sent and received
 	wrong                                                  [faultCount]uint64
 	icmpErrors                                             map[icmpKind]uint64
 }
@@ -50,6 +51,7 @@ func (s *stats) merge(o *stats) {
 		{&s.received, &o.received}, {&s.receivedBytes, &o.receivedBytes},
 		{&s.duplicated, &o.duplicated}, {&s.late, &o.late}, {&s.reordered, &o.reordered},
 		{&s.foreign, &o.foreign}, {&s.pings, &o.pings}, {&s.fragments, &o.fragments}, {&s.behind, &o.behind},
+		{&s.sent6, &o.sent6}, {&s.received6, &o.received6},
 	} {
 		*n.to += *n.from
 	}
@@ -95,6 +97,8 @@ func (s *stats) traffic(t *Traffic, period time.Duration) *TrafficReport {
 		Duration:  Seconds(period),
 		Sent:      s.sent,
 		SentBytes: s.sentBytes,
+		Sent6:     s.sent6,
+		Received6: s.received6,
 		Received:  s.received, ReceivedBytes: s.receivedBytes,
 		Duplicated: s.duplicated, Late: s.late, Reordered: s.reordered,
 		Misdelivered: s.wrong[faultMisdelivery],

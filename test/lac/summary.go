@@ -105,6 +105,18 @@ func (w *worker) sessions(list []SessionReport) []SessionReport {
 				SentBytes:       s.flow.sentBytes,
 				ReceivedPackets: s.flow.receivedPackets,
 				ReceivedBytes:   s.flow.receivedBytes,
+
+				SentPackets6:     s.flow6.sentPackets,
+				SentBytes6:       s.flow6.sentBytes,
+				ReceivedPackets6: s.flow6.receivedPackets,
+				ReceivedBytes6:   s.flow6.receivedBytes,
+				InterfaceID:      s.six.identifier(),
+				Prefix6:          s.six.prefix,
+				Address6:         s.six.address,
+				Delegated:        s.six.delegated,
+				Leased6:          s.six.leased,
+				DNS6:             s.six.dns,
+				MTU6:             s.six.mtu,
 			})
 		}
 	}

@@ -2,6 +2,8 @@ package lac
 
 import (
 	"time"
+
+	"github.com/lnsd/lnsd/control/ppp"
 )
 
 // maxBurst is how many packets are sent before mail is looked at again.
@@ -21,7 +23,8 @@ type generator struct {
 // flow is a session's share of the traffic.
 type flow struct {
 	endpoint
-	slot  int // index in generator.active + 1
+	ready bool // to send
+	slot  int  // index in generator.active + 1
 	seq   uint64
 	seen  seen
 	parts *reassembly
@@ -40,6 +43,7 @@ func (s *session) initFlow() {
 	if !s.address.Is4() {
 		return
 	}
+	s.flow.ready = cfg.Traffic.Target.Addr().Is4()
 	s.flow.endpoint = endpoint{
 		run:        s.t.w.run,
 		session:    uint32(s.number()),
@@ -115,9 +119,17 @@ func (g *generator) next() (time.Duration, bool) {
 	return g.pace.next(g.w.clock), true
 }
 
-// probe sends the session's next test packet.
+// probe sends the session's next test packet, of IPv4 and IPv6 in turn where it has
+// both.
 func (s *session) probe() {
 	w := s.t.w
+	switch s.turn = !s.turn; {
+	case s.flow6.ready && (s.turn || !s.flow.ready):
+		s.probe6()
+		return
+	case !s.flow.ready:
+		return
+	}
 	w.packet = s.flow.appendProbe(w.packet[:0], s.flow.seq, w.clock)
 	s.flow.seq++
 	w.stats.sent++
@@ -129,21 +141,25 @@ func (s *session) probe() {
 	s.sendIP(w.packet)
 }
 
-// sendIP sends an IPv4 packet of the subscriber.
+// sendIP sends an IPv4 or IPv6 packet of the subscriber.
 func (s *session) sendIP(p []byte) {
 	w := s.t.w
 	if s.call == nil {
 		return
 	}
 	var room [4]byte
-	protocol := w.cfg.Framing.appendProtocol(room[:0], &s.n)
+	number, flow := ppp.ProtoIPv4, &s.flow
+	if p[0]>>4 == 6 {
+		number, flow = ppp.ProtoIPv6, &s.flow6
+	}
+	protocol := w.cfg.Framing.appendProtocol(room[:0], &s.n, number)
 	w.frame = s.appendHeader(w.frame[:0], len(protocol)+len(p))
 	w.frame = append(w.frame, protocol...)
 	w.frame = append(w.frame, p...)
 	w.touch(s.t.socket)
 	s.t.socket.data.Send(s.t.socket.udp.LocalAddr(), s.t.peer, w.frame)
-	s.flow.sentPackets++
-	s.flow.sentBytes += uint64(len(p))
+	flow.sentPackets++
+	flow.sentBytes += uint64(len(p))
 }
 
 // ip takes an IPv4 packet for the subscriber.
@@ -170,7 +186,7 @@ func (s *session) ip(p []byte) {
 	e, f := s.flow.check(p)
 	switch f {
 	case faultNone:
-		s.echoed(e, len(p))
+		s.echoed(&s.flow, e, len(p))
 	case faultForeign:
 		s.foreign(p)
 	default:
@@ -179,13 +195,13 @@ func (s *session) ip(p []byte) {
 }
 
 // echoed counts a right echo.
-func (s *session) echoed(e echo, size int) {
+func (s *session) echoed(flow *flow, e echo, size int) {
 	st := &s.t.w.stats
-	if e.seq >= s.flow.seq {
+	if e.seq >= flow.seq {
 		st.wrong[faultStale]++ // never sent
 		return
 	}
-	switch s.flow.seen.mark(e.seq) {
+	switch flow.seen.mark(e.seq) {
 	case duplicate:
 		st.duplicated++
 		return

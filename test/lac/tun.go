@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lnsd/lnsd/control/ip6"
 )
 
 // tunDevice is a TUN interface whose packets are those of one subscriber.
@@ -55,14 +57,48 @@ func (d *tunDevice) configure(s *session) error {
 	if err != nil {
 		return err
 	}
-	host := &net.IPNet{IP: s.address.AsSlice(), Mask: net.CIDRMask(32, 32)}
-	if err := d.links.AddrReplace(link, &netlink.Addr{IPNet: host}); err != nil {
-		return err
+	if s.address.Is4() {
+		host := &net.IPNet{IP: s.address.AsSlice(), Mask: net.CIDRMask(32, 32)}
+		if err := d.links.AddrReplace(link, &netlink.Addr{IPNet: host}); err != nil {
+			return err
+		}
 	}
 	if err := d.links.LinkSetMTU(link, int(s.n.MRU)); err != nil {
 		return err
 	}
 	return d.links.LinkSetUp(link)
+}
+
+// attach6 gives the interface its link-local address, and lets the kernel listen to
+// router advertisements on it as on any interface of a host.
+func (d *tunDevice) attach6(s *session) {
+	d.session = s
+	if err := d.configure6(s); err != nil {
+		s.drop(Failure{Stage: stageUp, Cause: "tun", Message: err.Error()})
+	}
+}
+
+func (d *tunDevice) configure6(s *session) error {
+	// The kernel's own link-local address would have another identifier than IPV6CP
+	// agreed on (RFC 5072 section 5); a global one takes it from that address.
+	dir := "/proc/sys/net/ipv6/conf/" + d.name + "/"
+	for name, value := range map[string]string{"disable_ipv6": "0", "addr_gen_mode": "1", "accept_ra": "2"} {
+		if err := os.WriteFile(dir+name, []byte(value), 0); err != nil {
+			return err
+		}
+	}
+	link, err := d.links.LinkByName(d.name)
+	if err != nil {
+		return err
+	}
+	if err := d.links.LinkSetMTU(link, int(s.n.MRU)); err != nil {
+		return err
+	}
+	if err := d.links.LinkSetUp(link); err != nil {
+		return err
+	}
+	local := &net.IPNet{IP: ip6.LinkLocal(s.six.id).AsSlice(), Mask: net.CIDRMask(64, 128)}
+	return d.links.AddrReplace(link, &netlink.Addr{IPNet: local})
 }
 
 // write hands a packet to the interface. Like any interface it drops what does not
@@ -77,8 +113,8 @@ func (d *tunDevice) read(w *worker, ended <-chan struct{}) {
 		if err != nil {
 			return
 		}
-		if n < ipv4HeaderLen || buf[0]>>4 != 4 {
-			continue // the kernel also tries IPv6
+		if n < ipv4HeaderLen || buf[0]>>4 != 4 && (buf[0]>>4 != 6 || !w.cfg.IPv6) {
+			continue // the kernel also tries IPv6 where there is none
 		}
 		p := bytes.Clone(buf[:n])
 		w.do(ended, func() {

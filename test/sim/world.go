@@ -66,6 +66,7 @@ type World struct {
 	Acct    *Acct
 	Forward *Forward
 	Gate    *Gate
+	Notices *Notices
 	Logs    *observer.ObservedLogs
 	lacs    map[netip.AddrPort]*LAC
 	armed   []time.Time // by shard
@@ -137,8 +138,9 @@ func New(t testing.TB, seed uint64, o Options) *World {
 	})
 	w.In = engine.NewInboxes(o.Shards)
 	w.Auth, w.Acct, w.Forward, w.Gate = newAuth(w), newAcct(w), newForward(w), newGate(w)
+	w.Notices = newNotices(w)
 	w.armed = make([]time.Time, w.In.Shards())
-	ports := engine.Ports{Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward, Gate: w.Gate, Services: o.Checker}
+	ports := engine.Ports{Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward, Gate: w.Gate, Services: o.Checker, Observer: w.Notices}
 	for range w.In.Shards() {
 		ports.Send = append(ports.Send, wire{w})
 	}

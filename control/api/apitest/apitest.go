@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -34,6 +35,8 @@ type Backend struct {
 	Config        string
 	Default       session.Rate
 	ClientList    []api.RadiusClient
+	Lists         []api.AccessList
+	GardenList    []api.Garden
 	ChangeErr     error
 	Notes         []string
 	Err           error
@@ -45,8 +48,9 @@ type Backend struct {
 }
 
 var (
-	_ api.Backend         = (*Backend)(nil)
-	_ api.ServicesBackend = (*Backend)(nil)
+	_ api.Backend             = (*Backend)(nil)
+	_ api.ServicesBackend     = (*Backend)(nil)
+	_ api.RestrictionsBackend = (*Backend)(nil)
 )
 
 // Calls returns the commands given so far.
@@ -62,6 +66,12 @@ func (b *Backend) call(format string, args ...any) error {
 	b.calls = append(b.calls, fmt.Sprintf(format, args...))
 	return b.Err
 }
+
+// AccessLists returns Lists.
+func (b *Backend) AccessLists() []api.AccessList { return b.Lists }
+
+// Gardens returns GardenList.
+func (b *Backend) Gardens() []api.Garden { return b.GardenList }
 
 // Status returns StatusValue.
 func (b *Backend) Status(context.Context) (api.Status, error) { return b.StatusValue, b.Err }
@@ -208,14 +218,34 @@ func chunks[T any](all []T, yield func([]T) error, err error) error {
 
 // Start serves b until the test ends and returns the socket's path. The server's
 // clock stands at now.
-func Start(t testing.TB, b *Backend, now time.Time) string {
+func Start(t testing.TB, b *Backend, now time.Time, opts ...api.Option) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "lnsd.sock")
 	ln, err := api.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := api.NewServer(b, zap.NewNop(), api.Clock(func() time.Time { return now }), api.Services(b))
+	serve(t, ln, b, now, opts)
+	return path
+}
+
+// StartRemote is Start on TCP, with the files of an identity; it returns the address.
+func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote, err := api.Remote(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, ln, b, now, []api.Option{remote})
+	return ln.Addr().String()
+}
+
+func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
+	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {
@@ -226,5 +256,4 @@ func Start(t testing.TB, b *Backend, now time.Time) string {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return path
 }

@@ -1,0 +1,49 @@
+package engine
+
+import (
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// noticeOf is what the observer is told of an event. The reasons of a set-up that
+// failed come with its end, those of a login on their own too.
+var noticeOf = [...]session.NoticeKind{
+	session.Up:              session.SessionUp,
+	session.AuthFailed:      session.LoginFailed,
+	session.AuthUnavailable: session.LoginFailed,
+	session.Altered:         session.SessionChanged,
+	session.Down:            session.SessionDown,
+}
+
+// tell tells the observer what happened to a session.
+func (s *Shard) tell(c *call, e *session.Event) {
+	if int(e.Kind) >= len(noticeOf) || noticeOf[e.Kind] == 0 {
+		return
+	}
+	n := session.Notice{
+		At: s.now, Kind: noticeOf[e.Kind], Ref: c.s.Ref(), Slot: c.s.Slot(), User: c.s.User(),
+		LAC: c.tun.peer, LACName: c.tun.name, Detail: e.Detail,
+	}
+	if e.Kind == session.Down {
+		n.Detail = e.End.Reason
+		if !e.WasUp {
+			n.Kind = session.SessionFailed
+		}
+	}
+	r := c.s.Record()
+	n.Address, n.AcctSessionID = r.Address, r.AcctSessionID
+	s.e.ports.Observer.Observe(n)
+}
+
+// tellTunnel is tell for a tunnel.
+func (s *Shard) tellTunnel(t *tunnel, kind session.NoticeKind, detail string) {
+	s.e.ports.Observer.Observe(session.Notice{
+		At: s.now, Kind: kind, Ref: session.Ref{TunnelID: t.id()}, LAC: t.peer, LACName: t.name, Detail: detail,
+	})
+}
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

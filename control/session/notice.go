@@ -1,0 +1,62 @@
+package session
+
+import (
+	"net/netip"
+	"time"
+)
+
+// NoticeKind says what happened to a tunnel or a session.
+type NoticeKind uint8
+
+// The kinds.
+const (
+	TunnelUp NoticeKind = iota + 1
+	TunnelDown
+	SessionUp
+	SessionDown
+	// SessionFailed: a session ended before it was up.
+	SessionFailed
+	SessionChanged
+	// LoginFailed: the authenticator said no, or nothing.
+	LoginFailed
+	noticeKinds
+)
+
+var noticeNames = [noticeKinds]string{
+	TunnelUp: "tunnel-up", TunnelDown: "tunnel-down", SessionUp: "session-up", SessionDown: "session-down",
+	SessionFailed: "session-failed", SessionChanged: "session-changed", LoginFailed: "login-failed",
+}
+
+func (k NoticeKind) String() string {
+	if k > 0 && k < noticeKinds {
+		return noticeNames[k]
+	}
+	return "unknown"
+}
+
+// NoticeKinds are all kinds there are.
+func NoticeKinds() []NoticeKind {
+	kinds := make([]NoticeKind, 0, noticeKinds-1)
+	for k := NoticeKind(1); k < noticeKinds; k++ {
+		kinds = append(kinds, k)
+	}
+	return kinds
+}
+
+// Notice is one thing that happened, for those who follow what the daemon does. It
+// holds nothing of interceptions.
+type Notice struct {
+	At   time.Time
+	Kind NoticeKind
+	// Ref is of the session; of a tunnel only its TunnelID is set.
+	Ref
+	// Slot, User, Address and AcctSessionID are of a session.
+	Slot          uint32
+	User          string
+	Address       netip.Addr
+	AcctSessionID string
+	LAC           netip.AddrPort
+	LACName       string
+	// Detail says why, or what was changed.
+	Detail string
+}
