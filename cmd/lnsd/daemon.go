@@ -18,6 +18,7 @@ import (
 	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/pool"
+	"github.com/lnsd/lnsd/control/radius/dae"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/status"
 	"github.com/lnsd/lnsd/control/tun"
@@ -46,6 +47,7 @@ type daemon struct {
 	gardens     *garden.Gardens
 	grants      *grants
 	engine      *engine.Engine
+	dae         *dae.Server // nil where nobody may change sessions by RADIUS
 	events      *events.Log
 	changes     *status.Changes // nil: no status files
 	statusDir   string
@@ -117,7 +119,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 
-	d.gardens = garden.New(gardenConfig(c, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
+	d.gardens = garden.New(gardenConfig(c, slow, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
 	d.closers = append(d.closers, func() error { return d.gardens.Close(d.keep) })
 	d.grants = newGrants(c, d.gardens, log.Named("grants"))
 
@@ -125,6 +127,13 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.engine.Drain(c.Engine.Drain)
+
+	if d.dae, err = openDAE(c, d.engine, log.Named("dae")); err != nil {
+		return d, err
+	}
+	if d.dae != nil {
+		d.closers = append(d.closers, d.dae.Close)
+	}
 	if err = d.settle(); err != nil {
 		return d, err
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	DNS        DNS
 	RADIUS     RADIUS
 	AAA        AAA
+	DAE        DAE
 	Accounting Accounting
 	Pools      []Pool
 	// AccessLists are in the order of the file, those of either family.

@@ -122,7 +122,7 @@ func (s *Shard) restoreSession(now time.Time, v *session.Snapshot) *call {
 		s.dir.close(v.Slot, now)
 		return nil
 	}
-	c := &call{call: lc, tun: t, s: x, saved: savedSession}
+	c := &call{call: lc, tun: t, s: x, saved: savedSession, placed: s.dir.places.Claim(v.TunnelID, v.SessionID)}
 	t.sessions++
 	s.calls[keyOf(v.TunnelID, v.SessionID)] = c
 	s.counts.add(sessionsOpened)

@@ -76,7 +76,7 @@ func (s *Session) joined(now time.Time, out *Out) {
 	if s.six.ready() && !s.told6 {
 		s.told6 = true
 		if s.accounted {
-			s.interimAt = now
+			s.interimAt = s.moment(now)
 		}
 	}
 }

@@ -89,15 +89,16 @@ type Session struct {
 
 	user    string // as the peer said it
 	address netip.Addr
-	auth    *AuthResult  // what was granted; nil before
+	auth    *grant       // what was granted; nil before
 	next    *AuthRequest // waits for the answer to an earlier one
 	call    callParams
 
-	opened, upSince time.Time
-	// The session's own timers; zero when not set. setupBy serves until the
-	// session is up, retryAt while a removal failed.
-	setupBy, expireAt, idleAt, interimAt, retryAt time.Time
-	hurryAt                                       time.Time // the end waits no longer
+	opened  time.Time
+	upSince moment
+	// The session's own timers. setupBy serves until the session is up, retryAt
+	// while a removal failed.
+	setupBy, expireAt, idleAt, interimAt, retryAt moment
+	hurryAt                                       moment // the end waits no longer
 
 	// UpPackets and PeerSeen when last looked at.
 	seenUp   uint64
@@ -105,8 +106,7 @@ type Session struct {
 	base     *Counters // of earlier installs of the same session; nil: nothing
 	segment  *segment
 	changing *changing // a change of what was granted, under way
-	end      *End      // set once the session is closing
-	ended    time.Time
+	end      *ending   // set once the session is closing
 }
 
 // callParams are the parts of the call's set-up that outlive it.
@@ -123,7 +123,7 @@ type callParams struct {
 func New(cfg *Config, s Setup, random func([]byte), now time.Time) *Session {
 	return &Session{
 		cfg: cfg, setup: s, random: random, opened: now,
-		setupBy: now.Add(cfg.setupTimeout()),
+		setupBy: moment(cfg.setupTimeout()) + 1,
 		framing: Framing{Length: cfg.DataLength, Sequence: cfg.DataSequence, DSCP: cfg.OuterDSCP, ECN: cfg.ECN},
 	}
 }
@@ -321,8 +321,8 @@ func (s *Session) program(now time.Time, out *Out) {
 		return // after a removal that is under way, Programmed comes back here
 	}
 	s.measure()
-	if s.upSince.IsZero() {
-		s.upSince = now
+	if s.upSince == 0 {
+		s.upSince = s.moment(now)
 	}
 	s.install = installing
 	s.seenUp, s.seenPeer = 0, 0
@@ -341,7 +341,7 @@ func (s *Session) Record() Record {
 		Local: s.setup.Tunnel.Local, Peer: s.setup.Tunnel.Peer,
 		PeerTunnelID: s.setup.Tunnel.PeerID, PeerSessionID: s.setup.PeerSessionID,
 		VRF: s.cfg.VRF, Framing: s.framing, NextNs: s.ns, MTU: s.mtu,
-		User: s.accountingUser(), AcctSessionID: s.acctSessionID(), UpSince: s.upSince,
+		User: s.accountingUser(), AcctSessionID: s.acctSessionID(), UpSince: s.time(s.upSince),
 	}
 	if s.auth != nil {
 		r.Services = s.auth.Profile.Services
@@ -400,7 +400,7 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 		return
 	}
 	s.started, s.told6 = true, s.six.ready()
-	s.setupBy = time.Time{}
+	s.setupBy = 0
 	s.startTimers(now)
 	if s.mayAccount() {
 		s.openAccount(now, out)
@@ -419,7 +419,7 @@ func (s *Session) removed(now time.Time, p *Programmed, out *Out) {
 	if p.Err != nil {
 		// The slot and the address must not go to anybody else while the path
 		// may still use them, so the removal is asked for until it works.
-		s.retryAt = now.Add(removeRetry)
+		s.retryAt = s.moment(now.Add(removeRetry))
 		out.Events = append(out.Events, Event{Kind: ProgramFailed, Err: p.Err})
 		return
 	}

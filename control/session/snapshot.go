@@ -25,7 +25,7 @@ type Snapshot struct {
 	Method          AuthMethod
 	User            string
 	Address         netip.Addr
-	Auth            AuthResult
+	Profile         Profile // as far as it is kept
 	NextNs          uint16
 	Framing         Framing
 	MTU             uint16
@@ -131,9 +131,9 @@ func (s *Session) Snapshot(volatile Counters) (v *Snapshot, ok bool) {
 		Call: CallSnapshot{
 			s.call.called, s.call.calling, s.call.serial, s.call.txSpeed, s.call.rxSpeed, s.call.physicalChannel, s.call.line},
 		Link: link, Installed: s.install == installed, IPv4: s.ipv4,
-		Method: s.method, User: s.user, Address: s.address, Auth: *s.auth,
+		Method: s.method, User: s.user, Address: s.address, Profile: s.auth.profile(),
 		NextNs: s.ns, Framing: s.framing, MTU: s.mtu, VRF: s.cfg.VRF,
-		Opened: s.opened, UpSince: s.upSince, ExpireAt: s.expireAt, Interim: s.interimAt,
+		Opened: s.opened, UpSince: s.time(s.upSince), ExpireAt: s.time(s.expireAt), Interim: s.time(s.interimAt),
 		Accounted: s.accounted,
 	}
 	if s.base != nil {
@@ -164,16 +164,23 @@ func Restore(cfg *Config, v *Snapshot, tunnel *Tunnel, random func([]byte), now 
 	if link == nil {
 		return nil
 	}
-	auth := v.Auth
 	s := &Session{
 		cfg: cfg, random: random, link: link,
 		setup: Setup{Ref: v.Ref, Slot: v.Slot, AcctSessionID: v.AcctSessionID, PeerSessionID: v.PeerSessionID, Tunnel: tunnel},
 		call: callParams{called: v.Call.Called, calling: v.Call.Calling, serial: v.Call.Serial,
 			txSpeed: v.Call.TxSpeed, rxSpeed: v.Call.RxSpeed, physicalChannel: v.Call.PhysicalChannel, line: v.Call.Line},
 		state: stateNCP, ipv4: v.IPv4, started: true, accounted: v.Accounted, verified: true,
-		method: v.Method, user: v.User, address: v.Address, auth: &auth,
+		method: v.Method, user: v.User, address: v.Address, auth: newGrant(&AuthResult{Profile: v.Profile}),
 		ns: v.NextNs, framing: v.Framing, mtu: v.MTU,
-		opened: v.Opened, upSince: v.UpSince, expireAt: v.ExpireAt, interimAt: v.Interim,
+		opened: v.Opened,
+	}
+	for _, t := range [...]struct {
+		to *moment
+		at time.Time
+	}{{&s.upSince, v.UpSince}, {&s.expireAt, v.ExpireAt}, {&s.interimAt, v.Interim}} {
+		if !t.at.IsZero() {
+			*t.to = s.moment(t.at)
+		}
 	}
 	if v.Base != (Counters{}) {
 		base := v.Base
@@ -190,12 +197,12 @@ func Restore(cfg *Config, v *Snapshot, tunnel *Tunnel, random func([]byte), now 
 		s.told6 = s.six.ready()
 	}
 	if d := s.idleTimeout(); d > 0 {
-		s.idleAt = now.Add(d)
+		s.idleAt = s.moment(now.Add(d))
 	}
-	if due(s.interimAt, now) {
+	if s.due(s.interimAt, now) {
 		var b [1]byte
 		random(b[:])
-		s.interimAt = now.Add(restoreSpread * time.Duration(b[0]) / 256)
+		s.interimAt = s.moment(now.Add(restoreSpread * time.Duration(b[0]) / 256))
 	}
 	return s
 }
