@@ -137,7 +137,7 @@ func (s *Session) claim(p *Profile) Claim {
 	}
 	if p.Local && p.Services != nil && p.Services.Garden != "" {
 		// Nobody has checked who this is: it must not take the place of who is up.
-		c.Duplicates = AllowDuplicates
+		c.Duplicates, c.Unchecked = AllowDuplicates, true
 	}
 	c.NoAddress = p.IPv6 != nil && p.IPv6.Only
 	c.Optional = p.Pool == "" && s.wants6()
