@@ -142,7 +142,7 @@ type Forward struct {
 	// traces are the last counters of sessions that were taken out.
 	traces   map[session.Ref]session.Counters
 	installs map[session.Ref]int
-	Delay  time.Duration
+	Delay    time.Duration
 	// accountGarden says that gardens are accounted.
 	accountGarden bool
 	Capacity      int     // 0: no limit
