@@ -328,7 +328,7 @@ _Static_assert(sizeof(struct lns_sequence) == 8, "lns_sequence");
 #define LNS_TICKS_MOST (1ULL << 44)
 
 /*
- * One direction of a throttled session: a cache line. The first two words are the
+ * One direction of a throttled session. The first two words are the
  * daemon's, the others the program's, so that a change of rate forgets nothing.
  */
 struct lns_shaper {
@@ -337,16 +337,15 @@ struct lns_shaper {
 	__u64 full;  /* the tick at which what has passed will be made up for */
 	__u64 dropped_packets;
 	__u64 dropped_bytes;
-	__u64 pad[3];
 };
-_Static_assert(sizeof(struct lns_shaper) == 64, "lns_shaper");
+_Static_assert(sizeof(struct lns_shaper) == 40, "lns_shaper");
 
 /* Value of lns_shapers. */
 struct lns_shaping {
 	struct lns_shaper up;
 	struct lns_shaper down;
 };
-_Static_assert(sizeof(struct lns_shaping) == 128, "lns_shaping");
+_Static_assert(sizeof(struct lns_shaping) == 80, "lns_shaping");
 
 /* Access lists: their number, the rules of one for each family, and the counters
  * that go with it: one a rule, and one for what no rule matched. */

@@ -397,7 +397,6 @@ type kernelLnsShaper struct {
 	Full           uint64
 	DroppedPackets uint64
 	DroppedBytes   uint64
-	Pad            [3]uint64
 }
 
 type kernelLnsShaping struct {
