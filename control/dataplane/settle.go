@@ -48,6 +48,7 @@ func (p *Plane) Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort)
 			continue
 		}
 		p.worker.installed[r.Slot].Store(true)
+		p.worker.installs.Add(1)
 	}
 	return left, errors.Join(errs...)
 }
@@ -76,6 +77,18 @@ func leftOf(s *maps.Session) Left {
 		PeerTunnelID: s.Policy.PeerTunnelId, PeerSession: s.Policy.PeerSessionId,
 		Address: netip.AddrFrom4(s.Policy.Address),
 	}
+}
+
+// Trace returns what is left of a session that an earlier process had taken out of a
+// slot and perhaps not accounted for; ok is false when nothing is.
+func (p *Plane) Trace(slot uint32) (l Left, ok bool) {
+	policy, usage, ok := p.maps.Trace(slot)
+	if !ok {
+		return Left{}, false
+	}
+	l = leftOf(&maps.Session{Slot: slot, Policy: policy})
+	l.Counters = p.worker.clock.counters(&usage)
+	return l, true
 }
 
 // isOf says whether an installed session is that of the record, whatever else of it
