@@ -29,6 +29,13 @@ const volatile __u8 outer_ttl = 64;
  * left out. */
 const volatile __u8 outer6 = 0;
 
+/* The last cell of lns_flows. Set before load. */
+const volatile __u32 flow_mask = 0;
+
+/* Time between two packets to a session with LNS_PACKET_LIMIT, ns; 0 is no limit. Set
+ * before load. */
+const volatile __u64 packet_interval = 0;
+
 /* Packets from one subscriber to another. Set before load. */
 const volatile enum lns_hairpin hairpin = LNS_HAIRPIN_ALLOW;
 
@@ -162,16 +169,46 @@ struct {
 } lns_sequences SEC(".maps");
 
 /*
- * Rates by slot. The daemon writes what a direction is granted, the program what it
- * has taken; the daemon zeroes both while the slot is in no other map.
+ * Rates by slot, from the subscriber and to it. The daemon writes what a direction
+ * is granted, the program what it has taken; the daemon zeroes both while the slot
+ * is in no other map.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* set at load: sessions + 1 */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, struct lns_shaping);
-} lns_shapers SEC(".maps");
+	__type(value, struct lns_shaper);
+} lns_shapers_up SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_shaper);
+} lns_shapers_down SEC(".maps");
+
+/*
+ * Flows of all throttled sessions, by hash: a stamp, and the share in the lower
+ * half. Written by XDP alone; what an earlier session has left fades.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: a power of two */
+	__type(key, __u32);
+	__type(value, __u64);
+} lns_flows SEC(".maps");
+
+/* Gates of packets by slot, as in lns_rates. Written by XDP; zeroed by the daemon
+ * while the slot is in no other map. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} lns_paces SEC(".maps");
 
 /*
  * Access lists by the index that sessions know them by, to the list in lns_lists

@@ -88,6 +88,7 @@ const (
 	kernelLnsFlagLNS_FILTER_DOWN   kernelLnsFlag = 2048
 	kernelLnsFlagLNS_INTERCEPT     kernelLnsFlag = 4096
 	kernelLnsFlagLNS_CAPTURE       kernelLnsFlag = 8192
+	kernelLnsFlagLNS_PACKET_LIMIT  kernelLnsFlag = 32768
 	kernelLnsFlagLNS_GARDEN        kernelLnsFlag = 16384
 	kernelLnsFlagLNS_IPV6          kernelLnsFlag = 65536
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
@@ -283,7 +284,8 @@ const (
 	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 47
 	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 48
 	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 49
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 50
+	kernelLnsReasonLNS_DROP_PACKETS      kernelLnsReason = 50
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 51
 )
 
 type kernelLnsRule struct {
@@ -362,19 +364,12 @@ type kernelLnsSession struct {
 }
 
 type kernelLnsShaper struct {
-	_              structs.HostLayout
-	Cost           uint64
-	Depth          uint64
-	Full           uint64
-	DroppedPackets uint64
-	DroppedBytes   uint64
-	Pad            [3]uint64
-}
-
-type kernelLnsShaping struct {
-	_    structs.HostLayout
-	Up   kernelLnsShaper
-	Down kernelLnsShaper
+	_        structs.HostLayout
+	Cost     uint64
+	Full     uint64
+	Dropped  uint64
+	LastDrop uint32
+	Shape    uint32
 }
 
 type kernelLnsShare6 struct {
@@ -438,41 +433,46 @@ type kernelLnsWhere struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	kernelMapLnsCalls     = "lns_calls"
-	kernelMapLnsCounters  = "lns_counters"
-	kernelMapLnsCounters6 = "lns_counters6"
-	kernelMapLnsDevices   = "lns_devices"
-	kernelMapLnsDoors     = "lns_doors"
-	kernelMapLnsEgress    = "lns_egress"
-	kernelMapLnsFilters   = "lns_filters"
-	kernelMapLnsHints     = "lns_hints"
-	kernelMapLnsHops      = "lns_hops"
-	kernelMapLnsHosts     = "lns_hosts"
-	kernelMapLnsIngress   = "lns_ingress"
-	kernelMapLnsLacs      = "lns_lacs"
-	kernelMapLnsLacs6     = "lns_lacs6"
-	kernelMapLnsLines     = "lns_lines"
-	kernelMapLnsLists     = "lns_lists"
-	kernelMapLnsLive      = "lns_live"
-	kernelMapLnsLocals    = "lns_locals"
-	kernelMapLnsLocals6   = "lns_locals6"
-	kernelMapLnsNets6     = "lns_nets6"
-	kernelMapLnsOuter6    = "lns_outer6"
-	kernelMapLnsQuestions = "lns_questions"
-	kernelMapLnsRates     = "lns_rates"
-	kernelMapLnsRates6    = "lns_rates6"
-	kernelMapLnsReasons   = "lns_reasons"
-	kernelMapLnsRoutes    = "lns_routes"
-	kernelMapLnsRoutes6   = "lns_routes6"
-	kernelMapLnsRuleHits  = "lns_rule_hits"
-	kernelMapLnsSequences = "lns_sequences"
-	kernelMapLnsSessions  = "lns_sessions"
-	kernelMapLnsShapers   = "lns_shapers"
-	kernelMapLnsTunnels   = "lns_tunnels"
-	kernelProgLnsXdp      = "lns_xdp"
-	kernelVarHairpin      = "hairpin"
-	kernelVarOuter6       = "outer6"
-	kernelVarOuterTtl     = "outer_ttl"
+	kernelMapLnsCalls       = "lns_calls"
+	kernelMapLnsCounters    = "lns_counters"
+	kernelMapLnsCounters6   = "lns_counters6"
+	kernelMapLnsDevices     = "lns_devices"
+	kernelMapLnsDoors       = "lns_doors"
+	kernelMapLnsEgress      = "lns_egress"
+	kernelMapLnsFilters     = "lns_filters"
+	kernelMapLnsFlows       = "lns_flows"
+	kernelMapLnsHints       = "lns_hints"
+	kernelMapLnsHops        = "lns_hops"
+	kernelMapLnsHosts       = "lns_hosts"
+	kernelMapLnsIngress     = "lns_ingress"
+	kernelMapLnsLacs        = "lns_lacs"
+	kernelMapLnsLacs6       = "lns_lacs6"
+	kernelMapLnsLines       = "lns_lines"
+	kernelMapLnsLists       = "lns_lists"
+	kernelMapLnsLive        = "lns_live"
+	kernelMapLnsLocals      = "lns_locals"
+	kernelMapLnsLocals6     = "lns_locals6"
+	kernelMapLnsNets6       = "lns_nets6"
+	kernelMapLnsOuter6      = "lns_outer6"
+	kernelMapLnsPaces       = "lns_paces"
+	kernelMapLnsQuestions   = "lns_questions"
+	kernelMapLnsRates       = "lns_rates"
+	kernelMapLnsRates6      = "lns_rates6"
+	kernelMapLnsReasons     = "lns_reasons"
+	kernelMapLnsRoutes      = "lns_routes"
+	kernelMapLnsRoutes6     = "lns_routes6"
+	kernelMapLnsRuleHits    = "lns_rule_hits"
+	kernelMapLnsSequences   = "lns_sequences"
+	kernelMapLnsSessions    = "lns_sessions"
+	kernelMapLnsShapersDown = "lns_shapers_down"
+	kernelMapLnsShapersUp   = "lns_shapers_up"
+	kernelMapLnsTunnels     = "lns_tunnels"
+	kernelProgLnsXdp        = "lns_xdp"
+	kernelVarFlowMask       = "flow_mask"
+	kernelVarHairpin        = "hairpin"
+	kernelVarOuter6         = "outer6"
+	kernelVarOuterTtl       = "outer_ttl"
+	kernelVarPacketInterval = "packet_interval"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -524,46 +524,51 @@ type kernelProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelMapSpecs struct {
-	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
-	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
-	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
-	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
-	LnsDoors     *ebpf.MapSpec `ebpf:"lns_doors"`
-	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
-	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
-	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
-	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
-	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
-	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
-	LnsLacs      *ebpf.MapSpec `ebpf:"lns_lacs"`
-	LnsLacs6     *ebpf.MapSpec `ebpf:"lns_lacs6"`
-	LnsLines     *ebpf.MapSpec `ebpf:"lns_lines"`
-	LnsLists     *ebpf.MapSpec `ebpf:"lns_lists"`
-	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
-	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
-	LnsLocals6   *ebpf.MapSpec `ebpf:"lns_locals6"`
-	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
-	LnsOuter6    *ebpf.MapSpec `ebpf:"lns_outer6"`
-	LnsQuestions *ebpf.MapSpec `ebpf:"lns_questions"`
-	LnsRates     *ebpf.MapSpec `ebpf:"lns_rates"`
-	LnsRates6    *ebpf.MapSpec `ebpf:"lns_rates6"`
-	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
-	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
-	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
-	LnsRuleHits  *ebpf.MapSpec `ebpf:"lns_rule_hits"`
-	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
-	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
-	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
-	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
+	LnsCalls       *ebpf.MapSpec `ebpf:"lns_calls"`
+	LnsCounters    *ebpf.MapSpec `ebpf:"lns_counters"`
+	LnsCounters6   *ebpf.MapSpec `ebpf:"lns_counters6"`
+	LnsDevices     *ebpf.MapSpec `ebpf:"lns_devices"`
+	LnsDoors       *ebpf.MapSpec `ebpf:"lns_doors"`
+	LnsEgress      *ebpf.MapSpec `ebpf:"lns_egress"`
+	LnsFilters     *ebpf.MapSpec `ebpf:"lns_filters"`
+	LnsFlows       *ebpf.MapSpec `ebpf:"lns_flows"`
+	LnsHints       *ebpf.MapSpec `ebpf:"lns_hints"`
+	LnsHops        *ebpf.MapSpec `ebpf:"lns_hops"`
+	LnsHosts       *ebpf.MapSpec `ebpf:"lns_hosts"`
+	LnsIngress     *ebpf.MapSpec `ebpf:"lns_ingress"`
+	LnsLacs        *ebpf.MapSpec `ebpf:"lns_lacs"`
+	LnsLacs6       *ebpf.MapSpec `ebpf:"lns_lacs6"`
+	LnsLines       *ebpf.MapSpec `ebpf:"lns_lines"`
+	LnsLists       *ebpf.MapSpec `ebpf:"lns_lists"`
+	LnsLive        *ebpf.MapSpec `ebpf:"lns_live"`
+	LnsLocals      *ebpf.MapSpec `ebpf:"lns_locals"`
+	LnsLocals6     *ebpf.MapSpec `ebpf:"lns_locals6"`
+	LnsNets6       *ebpf.MapSpec `ebpf:"lns_nets6"`
+	LnsOuter6      *ebpf.MapSpec `ebpf:"lns_outer6"`
+	LnsPaces       *ebpf.MapSpec `ebpf:"lns_paces"`
+	LnsQuestions   *ebpf.MapSpec `ebpf:"lns_questions"`
+	LnsRates       *ebpf.MapSpec `ebpf:"lns_rates"`
+	LnsRates6      *ebpf.MapSpec `ebpf:"lns_rates6"`
+	LnsReasons     *ebpf.MapSpec `ebpf:"lns_reasons"`
+	LnsRoutes      *ebpf.MapSpec `ebpf:"lns_routes"`
+	LnsRoutes6     *ebpf.MapSpec `ebpf:"lns_routes6"`
+	LnsRuleHits    *ebpf.MapSpec `ebpf:"lns_rule_hits"`
+	LnsSequences   *ebpf.MapSpec `ebpf:"lns_sequences"`
+	LnsSessions    *ebpf.MapSpec `ebpf:"lns_sessions"`
+	LnsShapersDown *ebpf.MapSpec `ebpf:"lns_shapers_down"`
+	LnsShapersUp   *ebpf.MapSpec `ebpf:"lns_shapers_up"`
+	LnsTunnels     *ebpf.MapSpec `ebpf:"lns_tunnels"`
 }
 
 // kernelVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelVariableSpecs struct {
-	Hairpin  *ebpf.VariableSpec `ebpf:"hairpin"`
-	Outer6   *ebpf.VariableSpec `ebpf:"outer6"`
-	OuterTtl *ebpf.VariableSpec `ebpf:"outer_ttl"`
+	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
+	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
+	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
+	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
+	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
 }
 
 // kernelObjects contains all objects after they have been loaded into the kernel.
@@ -586,37 +591,40 @@ func (o *kernelObjects) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelMaps struct {
-	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
-	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
-	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
-	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
-	LnsDoors     *ebpf.Map `ebpf:"lns_doors"`
-	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
-	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
-	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
-	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
-	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
-	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
-	LnsLacs      *ebpf.Map `ebpf:"lns_lacs"`
-	LnsLacs6     *ebpf.Map `ebpf:"lns_lacs6"`
-	LnsLines     *ebpf.Map `ebpf:"lns_lines"`
-	LnsLists     *ebpf.Map `ebpf:"lns_lists"`
-	LnsLive      *ebpf.Map `ebpf:"lns_live"`
-	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
-	LnsLocals6   *ebpf.Map `ebpf:"lns_locals6"`
-	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
-	LnsOuter6    *ebpf.Map `ebpf:"lns_outer6"`
-	LnsQuestions *ebpf.Map `ebpf:"lns_questions"`
-	LnsRates     *ebpf.Map `ebpf:"lns_rates"`
-	LnsRates6    *ebpf.Map `ebpf:"lns_rates6"`
-	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
-	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
-	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
-	LnsRuleHits  *ebpf.Map `ebpf:"lns_rule_hits"`
-	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
-	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
-	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
-	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
+	LnsCalls       *ebpf.Map `ebpf:"lns_calls"`
+	LnsCounters    *ebpf.Map `ebpf:"lns_counters"`
+	LnsCounters6   *ebpf.Map `ebpf:"lns_counters6"`
+	LnsDevices     *ebpf.Map `ebpf:"lns_devices"`
+	LnsDoors       *ebpf.Map `ebpf:"lns_doors"`
+	LnsEgress      *ebpf.Map `ebpf:"lns_egress"`
+	LnsFilters     *ebpf.Map `ebpf:"lns_filters"`
+	LnsFlows       *ebpf.Map `ebpf:"lns_flows"`
+	LnsHints       *ebpf.Map `ebpf:"lns_hints"`
+	LnsHops        *ebpf.Map `ebpf:"lns_hops"`
+	LnsHosts       *ebpf.Map `ebpf:"lns_hosts"`
+	LnsIngress     *ebpf.Map `ebpf:"lns_ingress"`
+	LnsLacs        *ebpf.Map `ebpf:"lns_lacs"`
+	LnsLacs6       *ebpf.Map `ebpf:"lns_lacs6"`
+	LnsLines       *ebpf.Map `ebpf:"lns_lines"`
+	LnsLists       *ebpf.Map `ebpf:"lns_lists"`
+	LnsLive        *ebpf.Map `ebpf:"lns_live"`
+	LnsLocals      *ebpf.Map `ebpf:"lns_locals"`
+	LnsLocals6     *ebpf.Map `ebpf:"lns_locals6"`
+	LnsNets6       *ebpf.Map `ebpf:"lns_nets6"`
+	LnsOuter6      *ebpf.Map `ebpf:"lns_outer6"`
+	LnsPaces       *ebpf.Map `ebpf:"lns_paces"`
+	LnsQuestions   *ebpf.Map `ebpf:"lns_questions"`
+	LnsRates       *ebpf.Map `ebpf:"lns_rates"`
+	LnsRates6      *ebpf.Map `ebpf:"lns_rates6"`
+	LnsReasons     *ebpf.Map `ebpf:"lns_reasons"`
+	LnsRoutes      *ebpf.Map `ebpf:"lns_routes"`
+	LnsRoutes6     *ebpf.Map `ebpf:"lns_routes6"`
+	LnsRuleHits    *ebpf.Map `ebpf:"lns_rule_hits"`
+	LnsSequences   *ebpf.Map `ebpf:"lns_sequences"`
+	LnsSessions    *ebpf.Map `ebpf:"lns_sessions"`
+	LnsShapersDown *ebpf.Map `ebpf:"lns_shapers_down"`
+	LnsShapersUp   *ebpf.Map `ebpf:"lns_shapers_up"`
+	LnsTunnels     *ebpf.Map `ebpf:"lns_tunnels"`
 }
 
 func (m *kernelMaps) Close() error {
@@ -628,6 +636,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsDoors,
 		m.LnsEgress,
 		m.LnsFilters,
+		m.LnsFlows,
 		m.LnsHints,
 		m.LnsHops,
 		m.LnsHosts,
@@ -641,6 +650,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsLocals6,
 		m.LnsNets6,
 		m.LnsOuter6,
+		m.LnsPaces,
 		m.LnsQuestions,
 		m.LnsRates,
 		m.LnsRates6,
@@ -650,7 +660,8 @@ func (m *kernelMaps) Close() error {
 		m.LnsRuleHits,
 		m.LnsSequences,
 		m.LnsSessions,
-		m.LnsShapers,
+		m.LnsShapersDown,
+		m.LnsShapersUp,
 		m.LnsTunnels,
 	)
 }
@@ -659,9 +670,11 @@ func (m *kernelMaps) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelVariables struct {
-	Hairpin  *ebpf.Variable `ebpf:"hairpin"`
-	Outer6   *ebpf.Variable `ebpf:"outer6"`
-	OuterTtl *ebpf.Variable `ebpf:"outer_ttl"`
+	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
+	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
+	Outer6         *ebpf.Variable `ebpf:"outer6"`
+	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
+	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`
 }
 
 // kernelPrograms contains all programs after they have been loaded into the kernel.

@@ -142,7 +142,7 @@ func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys, limits [2]Lim
 		m.shares.values[slot] = kernelLnsShare6{}
 	}
 	m.lines.values[slot] = kernelLnsLine{}
-	m.shapers.values[slot] = kernelLnsShaping{}
+	m.clearShapers(slot)
 	m.setLimits(slot, limits)
 	m.sessions.values[slot] = p
 	if err := m.addKeys(slot, keysOf(p, routes)); err != nil {
