@@ -17,9 +17,7 @@ static __always_inline void count_reason(enum lns_reason reason, __u32 frame_len
 }
 
 /*
- * Counts one forwarded inner packet of bytes bytes at now, as last_seen. Atomic:
- * the direction of a session may be served by several CPUs at once. last_seen
- * needs no more than a plain store, since all writers write the same coarse clock.
+ * Counts one forwarded inner packet of bytes bytes at now, as count_path does.
  */
 static __always_inline void count_flow(struct lns_flow *flow, __u64 bytes, __u64 now)
 {

@@ -10,13 +10,14 @@
 #include "mss6.h"
 #include "nexthop.h"
 #include "outer6.h"
+#include "path.h"
 #include "sequence.h"
 #include "service.h"
 
 /* A downlink packet of a known session. */
 struct downlink {
-	struct lns_session *session;
-	__u32 slot;
+	struct lns_path *path;
+	__u32 place; /* of the path */
 	__u32 len;   /* of the packet that becomes the inner one */
 	__u32 outer; /* bytes from the outer IPv4 header to the PPP protocol */
 };
@@ -34,15 +35,6 @@ static __always_inline __u32 outer_len(__u32 flags)
 	       bytes_if(flags, LNS_ADDR_CONTROL, 2) + 2 - bytes_if(flags, LNS_PFC, 1);
 }
 
-/* The slot of the subscriber whose own address addr (network order) is. */
-static __always_inline __u32 *host_slot(__u32 vrf, __be32 addr)
-{
-	struct lns_host key = { .vrf = vrf };
-
-	__builtin_memcpy(key.addr, &addr, sizeof(key.addr));
-	return bpf_map_lookup_elem(&lns_hosts, &key);
-}
-
 /* Whether any prefix is routed to a subscriber. */
 static __always_inline int any_routes(void)
 {
@@ -52,44 +44,48 @@ static __always_inline int any_routes(void)
 	return facts && facts->routes;
 }
 
-/* The slot of the subscriber that addr belongs to, by its own address or by a
- * prefix. */
-static __always_inline __u32 *subscriber_slot(__u32 vrf, __be32 addr)
+/* Whether addr belongs to a subscriber, as its own address or in a prefix. */
+static __always_inline int is_subscriber(__u32 vrf, __be32 addr)
 {
-	__u32 *slot = host_slot(vrf, addr);
-
-	return slot || !any_routes() ? slot : routed_slot(vrf, addr);
+	return host_place(vrf, addr) >= 0 || (any_routes() && routed_slot(vrf, addr));
 }
 
 /* Finds the session that a packet to addr (network order) is for. */
 static __always_inline enum lns_reason find_subscriber(__u32 vrf, __be32 addr,
 						       struct downlink *down)
 {
-	__u32 *slot = host_slot(vrf, addr);
-	int own = slot != NULL;
-	struct lns_session *s;
+	int place = host_place(vrf, addr);
+	int own = place >= 0;
+	struct lns_path *p;
+	__u32 slot = 0;
+	__u32 *found;
 
-	if (!slot && any_routes())
-		slot = routed_slot(vrf, addr);
-	if (!slot)
-		return LNS_PASS_NOT_OURS;
-	down->slot = *slot;
-	s = bpf_map_lookup_elem(&lns_sessions, &down->slot);
-	if (!s || s->state != LNS_OPEN || s->vrf != vrf ||
-	    (own && addr_word(s->address) != addr))
+	if (!own) {
+		found = any_routes() ? routed_slot(vrf, addr) : NULL;
+		if (!found)
+			return LNS_PASS_NOT_OURS;
+		slot = *found;
+		place = slot_place(slot);
+	}
+	down->place = place;
+	p = downlink_path(place);
+	/* What is not in the main table is not sent from here: which of the others
+	 * it is does not matter. */
+	if (!p || !is_open(p) || !(p->flags & LNS_VRF) != !vrf ||
+	    (own ? addr_word(p->address) != addr : p->slot != slot))
 		return LNS_PUNT_CLOSED;
-	down->session = s;
+	down->path = p;
 	return LNS_CONTINUE;
 }
 
 /* Makes sure that the packet may be sent to the subscriber from here. */
 static __always_inline enum lns_reason check_downlink(const struct frame *f, struct downlink *down)
 {
-	const struct lns_session *s = down->session;
+	const struct lns_path *s = down->path;
 
-	if (s->vrf)
+	if (s->flags & LNS_VRF)
 		return LNS_PUNT_VRF;
-	if (is_numbered_elsewhere(s))
+	if (is_numbered_elsewhere(s->flags))
 		return LNS_PUNT_SEQUENCE;
 	if (s->flags & LNS_GARDEN)
 		return LNS_PUNT_GARDEN;
@@ -112,11 +108,11 @@ static __always_inline enum lns_reason check_downlink(const struct frame *f, str
 static __always_inline enum lns_reason route_outer(const struct frame *f,
 						   const struct downlink *down, struct nexthop *hop)
 {
-	const struct lns_session *s = down->session;
+	const struct lns_path *s = down->path;
 	__be32 peer = addr_word(s->peer);
 	struct bpf_fib_lookup *fib;
 
-	if (over_ipv6(s))
+	if (over_ipv6(s->flags))
 		return route_outer6(f, s, down->outer + down->len, hop);
 	if (known_nexthop(f, hop, peer, 0, down->outer + down->len))
 		return LNS_CONTINUE;
@@ -134,7 +130,7 @@ static __always_inline enum lns_reason route_outer(const struct frame *f,
 
 /* The TOS of the outer packet. Its ECN bits are 0, not ECN-capable, unless
  * decapsulation at the other end is known to obey RFC 6040. */
-static __always_inline __u8 outer_tos(const struct lns_session *s, const struct iphdr *inner)
+static __always_inline __u8 outer_tos(const struct lns_path *s, const struct iphdr *inner)
 {
 	__u8 tos, mask = 0;
 
@@ -149,7 +145,7 @@ static __always_inline __u8 outer_tos(const struct lns_session *s, const struct 
 }
 
 /* Writes the outer IPv4 header. */
-static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_session *s, __u32 total,
+static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_path *s, __u32 total,
 				       __u8 tos)
 {
 	ip->version = 4;
@@ -173,11 +169,9 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct lns_sessio
 	ip->check = ~sum_ipv4(ip);
 }
 
-/* Writes the L2TP header of the session in slot from pos on and returns what
- * follows it; message is the L2TP message's length. The caller has made sure of
- * room for the longest. */
-static __always_inline void *write_l2tp(void *pos, const struct lns_session *s, __u32 slot,
-					__u32 message)
+/* Writes the L2TP header from pos on and returns what follows it; message is the
+ * L2TP message's length. The caller has made sure of room for the longest. */
+static __always_inline void *write_l2tp(void *pos, const struct lns_path *s, __u32 message)
 {
 	enum lns_flag flags = s->flags;
 	__u16 *word = pos;
@@ -189,7 +183,7 @@ static __always_inline void *write_l2tp(void *pos, const struct lns_session *s, 
 	*word++ = bpf_htons(s->peer_tunnel_id);
 	*word++ = bpf_htons(s->peer_session_id);
 	if (flags & LNS_SEQUENCE) {
-		*word++ = bpf_htons(next_ns(slot));
+		*word++ = bpf_htons(next_ns(s->slot));
 		*word++ = 0; /* Nr is reserved in data messages (section 3.1) */
 	}
 	return word;
@@ -212,14 +206,14 @@ static __always_inline void write_ppp(void *pos, enum lns_flag flags, __u8 proto
 
 /* Writes IP, UDP and L2TP headers from byte at on, and returns what follows them, or
  * NULL; total is the length of the IP packet. The UDP checksum is left zero. */
-static __always_inline void *write_headers(struct xdp_md *ctx, __u32 at, const struct lns_session *s,
-					   __u32 slot, __u32 total, __u8 tos)
+static __always_inline void *write_headers(struct xdp_md *ctx, __u32 at, const struct lns_path *s,
+					   __u32 total, __u8 tos)
 {
 	void *start = packet_start(ctx) + at;
 	struct udphdr *udp;
 	__u32 datagram;
 
-	if (over_ipv6(s)) {
+	if (over_ipv6(s->flags)) {
 		if (start + OUTER_MAX + OUTER6_EXTRA > packet_end(ctx) || write_ipv6(start, s, total, tos))
 			return NULL;
 		datagram = total - sizeof(struct ipv6hdr);
@@ -235,14 +229,14 @@ static __always_inline void *write_headers(struct xdp_md *ctx, __u32 at, const s
 	udp->dest = bpf_htons(s->peer_port);
 	udp->len = bpf_htons(datagram);
 	udp->check = 0;
-	return write_l2tp(udp + 1, s, slot, datagram - sizeof(*udp));
+	return write_l2tp(udp + 1, s, datagram - sizeof(*udp));
 }
 
 /* Writes the outer UDP checksum where the session has one; at is where the outer IP
  * header begins, total the packet's length. Negative on failure. */
-static __always_inline int seal(struct xdp_md *ctx, const struct lns_session *s, __u32 at, __u32 total)
+static __always_inline int seal(struct xdp_md *ctx, const struct lns_path *s, __u32 at, __u32 total)
 {
-	if (over_ipv6(s))
+	if (over_ipv6(s->flags))
 		return write_udp_checksum6(ctx, at, total - sizeof(struct ipv6hdr));
 	if (s->flags & LNS_UDP_CHECKSUM)
 		return write_udp_checksum(ctx, at, total - sizeof(struct iphdr));
@@ -251,12 +245,12 @@ static __always_inline int seal(struct xdp_md *ctx, const struct lns_session *s,
 
 /*
  * Writes everything between Ethernet and the inner packet of len bytes, and what
- * changes in the inner packet; at is where the outer IP header begins. Negative
- * on failure. Not static for the verifier's sake (see write_udp_checksum).
+ * changes in the inner packet; at is where the outer IP header begins, place that of
+ * the path. Negative on failure. Not static for the verifier's sake (see write_udp_checksum).
  */
-__noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
+__noinline int write_outer(struct xdp_md *ctx, __u32 place, __u32 at, __u32 len)
 {
-	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
+	const struct lns_path *s = bpf_map_lookup_elem(&lns_downlinks, &place);
 	struct iphdr *inner;
 	__u8 protocol = PPP_IPV4;
 	__u8 tos;
@@ -277,7 +271,7 @@ __noinline int write_outer(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 	} else {
 		decrement_ttl(inner);
 	}
-	ppp = write_headers(ctx, at, s, slot, outer + len, tos);
+	ppp = write_headers(ctx, at, s, outer + len, tos);
 	if (!ppp)
 		return -1;
 	write_ppp(ppp, s->flags, protocol);
@@ -322,21 +316,12 @@ static __always_inline enum lns_reason send_down(struct xdp_md *ctx, __u32 at,
 	/* The packet is changed from here on: any failure is a drop. */
 	if ((crossing && cross(ctx, hop->way->l2_len + down->outer, crossing)) ||
 	    cut_after(ctx, hop->way->l2_len + down->outer + down->len) ||
-	    write_outer(ctx, down->slot, hop->way->l2_len, down->len) ||
-	    write_ethernet(ctx, hop, outer_ethertype(down->session)) || !redirect(hop)) {
-		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
+	    write_outer(ctx, down->place, hop->way->l2_len, down->len) ||
+	    write_ethernet(ctx, hop, outer_ethertype(down->path->flags)) || !redirect(hop)) {
+		count_drop(down->path->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}
 	return LNS_SENT_DOWN;
-}
-
-/* Counts a packet that was sent to the subscriber. */
-static __always_inline void count_down(const struct downlink *down, __u64 now)
-{
-	struct lns_usage *usage = bpf_map_lookup_elem(&lns_counters, &down->slot);
-
-	if (usage)
-		count_flow(&usage->down, down->len, now);
 }
 
 /* Judges a packet that is not for one of our sockets. */
@@ -352,11 +337,11 @@ static __always_inline enum lns_reason downlink(const struct frame *f)
 	if (!reason)
 		reason = route_outer(f, &down, &hop);
 	if (!reason)
-		reason = serve_down(f->ctx, down.session, down.slot, f->l2_len, down.len);
+		reason = serve_down(f->ctx, down.path->flags, down.path->slot, f->l2_len, down.len);
 	if (!reason)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)
-		count_down(&down, hop.now);
+		count_path(down.path, down.len, hop.now);
 	return reason;
 }
 

@@ -29,23 +29,25 @@ static __always_inline enum lns_reason find_subscriber6(const struct frame *f, c
 		slot = routed6_slot(f->vrf, &ip->daddr);
 	if (!slot)
 		return LNS_PASS_NOT_OURS;
-	down->slot = *slot;
-	s = bpf_map_lookup_elem(&lns_sessions, &down->slot);
+	s = bpf_map_lookup_elem(&lns_sessions, slot);
 	if (!s || s->state != LNS_OPEN || s->vrf != f->vrf ||
 	    (own && net_word(s->net6) != net_word(&ip->daddr)))
 		return LNS_PUNT_CLOSED;
-	down->session = s;
+	down->place = slot_place(*slot);
+	down->path = downlink_path(down->place);
+	if (!down->path || !is_open(down->path) || down->path->slot != *slot)
+		return LNS_PUNT_CLOSED;
 	return LNS_CONTINUE;
 }
 
 /* Makes sure that the packet may be sent to the subscriber from here. */
 static __always_inline enum lns_reason check_downlink6(const struct ipv6hdr *ip, struct downlink *down)
 {
-	const struct lns_session *s = down->session;
+	const struct lns_path *s = down->path;
 
-	if (s->vrf)
+	if (s->flags & LNS_VRF)
 		return LNS_PUNT_VRF;
-	if (is_numbered_elsewhere(s))
+	if (is_numbered_elsewhere(s->flags))
 		return LNS_PUNT_SEQUENCE;
 	if (s->flags & LNS_GARDEN)
 		return LNS_PUNT_GARDEN;
@@ -80,11 +82,11 @@ static __noinline enum lns_reason downlink6(struct frame *f)
 	if (!reason)
 		reason = route_outer(f, &down, &hop);
 	if (!reason)
-		reason = serve_down(f->ctx, down.session, down.slot, f->l2_len, down.len);
+		reason = serve_down(f->ctx, down.path->flags, down.path->slot, f->l2_len, down.len);
 	if (!reason)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)
-		count_flow6(down.slot, 0, down.len, hop.now);
+		count_flow6(down.path->slot, 0, down.len, hop.now);
 	return reason;
 }
 

@@ -48,26 +48,28 @@ static __always_inline int answerable(const struct lcp_echo *lcp, const struct l
  */
 __noinline int write_echo(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 {
-	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
+	const struct lns_session *session = bpf_map_lookup_elem(&lns_sessions, &slot);
+	const struct lns_path *s;
 	struct lcp_echo *lcp;
 	__u32 outer;
 	__u16 *word;
 
-	if (!s)
+	s = downlink_path(slot_place(slot));
+	if (!session || !s)
 		return -1;
 	at &= FRAME_OFFSET_MASK;
 	outer = outer_len(lcp_framing(s->flags));
 	lcp = packet_start(ctx) + at + outer;
 	if ((void *)(lcp + 1) > packet_end(ctx))
 		return -1;
-	word = write_headers(ctx, at, s, slot, outer + len, s->outer_tos);
+	word = write_headers(ctx, at, s, outer + len, s->outer_tos);
 	if (!word)
 		return -1;
 	word[0] = bpf_htons(PPP_ADDRESS << 8 | PPP_CONTROL);
 	word[1] = bpf_htons(PPP_LCP);
 	lcp->code = LCP_ECHO_REPLY;
-	lcp->magic[0] = bpf_htons(s->magic >> 16);
-	lcp->magic[1] = bpf_htons(s->magic & 0xFFFF);
+	lcp->magic[0] = bpf_htons(session->magic >> 16);
+	lcp->magic[1] = bpf_htons(session->magic & 0xFFFF);
 	return seal(ctx, s, at, outer + len);
 }
 
@@ -91,26 +93,28 @@ static __always_inline enum lns_reason send_echo(const struct frame *f, const st
 	if (bpf_xdp_adjust_head(ctx, (int)at - (int)(hop->way->l2_len + down->outer)))
 		return LNS_PUNT_HEADROOM;
 	if (cut_after(ctx, hop->way->l2_len + down->outer + down->len) ||
-	    write_echo(ctx, down->slot, hop->way->l2_len, down->len) ||
-	    write_ethernet(ctx, hop, outer_ethertype(down->session)) || !redirect(hop)) {
-		count_drop(down->slot, 0, LNS_CAUSE_OUTPUT);
+	    write_echo(ctx, down->path->slot, hop->way->l2_len, down->len) ||
+	    write_ethernet(ctx, hop, outer_ethertype(down->path->flags)) || !redirect(hop)) {
+		count_drop(down->path->slot, 0, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}
-	note_echo(down->slot);
+	note_echo(down->path->slot);
 	return LNS_SENT_ECHO;
 }
 
 /* Judges an LCP frame of a session, which the cursor stands before. The reply goes
  * the way that the kernel's routes say, like any data to the peer. */
-static __always_inline enum lns_reason answer_echo(const struct frame *f, struct lns_session *s,
-						   __u32 slot, struct nexthop *hop)
+static __always_inline enum lns_reason answer_echo(const struct frame *f, __u32 slot,
+						   struct nexthop *hop)
 {
-	struct downlink down = { .session = s, .slot = slot };
+	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
+	struct downlink down = {};
 	struct cursor at = f->at;
 	const struct lcp_echo *lcp = take(&at, sizeof(*lcp));
 	enum lns_reason reason;
 
-	if (!lcp || !answerable(lcp, s, f->at.left))
+	down.path = downlink_path(slot_place(slot));
+	if (!s || !down.path || !lcp || !answerable(lcp, s, f->at.left))
 		return LNS_PUNT_PPP_CONTROL;
 	down.len = bpf_ntohs(lcp->length);
 	down.outer = outer_len(lcp_framing(s->flags));

@@ -16,7 +16,7 @@
  * before routing, which is no part of the rule; costs nothing where all is allowed. */
 static __always_inline int hairpin_denied(__u32 vrf, __be32 destination)
 {
-	return hairpin == LNS_HAIRPIN_DENY && subscriber_slot(vrf, destination) != NULL;
+	return hairpin == LNS_HAIRPIN_DENY && is_subscriber(vrf, destination);
 }
 
 /* Finds the session that the inner packet ip is for, and makes sure that it may be
@@ -24,13 +24,13 @@ static __always_inline int hairpin_denied(__u32 vrf, __be32 destination)
 static __always_inline enum lns_reason find_other(const struct iphdr *ip, struct downlink *down)
 {
 	enum lns_reason reason = find_subscriber(0, ip->daddr, down);
-	const struct lns_session *s = down->session;
+	const struct lns_path *s = down->path;
 
 	if (reason == LNS_PASS_NOT_OURS)
 		return LNS_PUNT_FOREIGN;
 	if (reason)
 		return reason;
-	if (is_numbered_elsewhere(s))
+	if (is_numbered_elsewhere(s->flags))
 		return LNS_PUNT_SEQUENCE;
 	if (s->flags & LNS_GARDEN)
 		return LNS_PUNT_GARDEN;
@@ -42,11 +42,11 @@ static __always_inline enum lns_reason find_other(const struct iphdr *ip, struct
 }
 
 /* Judges a decapsulated packet, of a session in the main routing table, whose
- * route leads to none of our ports. SYN segments obey the MSS of from, its session
- * in slot, too; tos is that of the packet that it came in. */
+ * route leads to none of our ports. SYN segments obey the MSS of from, its session,
+ * too; tos is that of the packet that it came in. */
 static __always_inline enum lns_reason send_across(const struct frame *f, const struct iphdr *ip,
-						   const struct lns_session *from, __u32 slot,
-						   __u8 tos, struct nexthop *hop)
+						   const struct lns_path *from, __u8 tos,
+						   struct nexthop *hop)
 {
 	struct crossing crossing = {
 		.max_mss = from->clamp_mss,
@@ -64,15 +64,15 @@ static __always_inline enum lns_reason send_across(const struct frame *f, const 
 	reason = route_outer(f, &down, hop);
 	if (reason)
 		return reason;
-	reason = serve_up(f->ctx, from, slot, ip, down.len);
+	reason = serve_up(f->ctx, from->flags, from->slot, ip, down.len);
 	if (!reason)
-		reason = serve_down(f->ctx, down.session, down.slot, at, down.len);
+		reason = serve_down(f->ctx, down.path->flags, down.path->slot, at, down.len);
 	if (reason)
 		return reason;
 	reason = send_down(f->ctx, at, &down, hop, &crossing);
 	if (reason != LNS_SENT_DOWN)
 		return reason;
-	count_down(&down, hop->now);
+	count_path(down.path, down.len, hop->now);
 	return LNS_SENT_HAIRPIN;
 }
 

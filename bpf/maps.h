@@ -3,16 +3,19 @@
  * Every map and every knob. Sizes marked "set at load" come from the daemon's
  * configuration. All maps are pinned and outlive the daemon.
  *
- * A session is reached through lns_calls (uplink) or through lns_hosts and
- * lns_routes (downlink). The daemon writes lns_sessions first and those keys
- * after it, and takes the keys away before it gives the slot to another session.
+ * A session is reached through its place in lns_uplinks or lns_downlinks, which
+ * follows from its ids or its address (see path.h), or, where two want one place,
+ * through lns_calls and lns_hosts; or through prefixes, by way of its slot. The daemon
+ * writes lns_sessions and the paths first and those keys after them, and takes the
+ * keys away before it gives the places to another session.
  *
- * Memory of a session, all allocated at load: lns_calls and lns_hosts 64 + 16
- * bytes each (element and bucket, the buckets rounded up to a power of two),
- * lns_sessions 64, lns_counters 128, lns_lines 16, lns_sequences 8, lns_shapers 128:
- * 504 bytes, 504 MiB for 2^20 sessions. IPv6, where it is on, takes 72 + 16 bytes in
- * lns_nets6 and 32 in lns_counters6: 624. A routed prefix takes some 100 bytes more, when it is
- * installed.
+ * Memory of a session, all allocated at load: lns_sessions 64, lns_uplinks and
+ * lns_downlinks 72 each, lns_counters 128, lns_shapers 64, lns_lines 16,
+ * lns_sequences 8, lns_calls and lns_hosts 16 each (their buckets, rounded up to a
+ * power of two; an element is another 64 bytes), lns_flows and lns_paces 8 each: 472
+ * bytes. IPv6, where it is on,
+ * takes 72 + 16 bytes in lns_nets6 and 32 in lns_counters6. A routed prefix takes some
+ * 100 bytes more, when it is installed.
  */
 #ifndef LNS_MAPS_H
 #define LNS_MAPS_H
@@ -39,26 +42,69 @@ const volatile __u64 packet_interval = 0;
 /* Packets from one subscriber to another. Set before load. */
 const volatile enum lns_hairpin hairpin = LNS_HAIRPIN_ALLOW;
 
+/* Places in lns_uplinks that ids choose from. Set before load. */
+const volatile __u32 call_places = 1;
+
 /*
- * Our (tunnel id, session id) to slot. Written by the daemon, read per uplink
- * packet; an entry lives as long as its session. Hash: ids are random (RFC 2661
- * section 9.1), so no dense index exists. Preallocated: a size that does not
- * fit in memory fails at start and not while a subscriber waits.
+ * What forwarding takes of each session, from the subscriber and to it. Written by
+ * the daemon, and the counters by XDP with atomic operations, which lose nothing when
+ * two CPUs serve one session; read by the daemon through shared memory: being
+ * mappable also aligns it to a page, hence each value to a cache line. Every session
+ * has one place in each.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions and an eighth */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_path);
+} lns_uplinks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions and an eighth, whole blocks */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_path);
+} lns_downlinks SEC(".maps");
+
+/* Addresses in a block of lns_downlinks: those of a /24. */
+#define LNS_BLOCK 256
+
+/*
+ * Where the addresses of a /24 in the main routing table begin in lns_downlinks: a
+ * radix tree. The first 256 pages are by an address's first byte; their entries, by
+ * the second byte, are the numbers of the other pages, 0 for none. The entries of
+ * these, by the third byte, are the number of the block plus one, 0 for none. Written
+ * by the daemon, through shared memory. Addresses come in pools: the few entries in
+ * use stay in the cache, for a million sessions too.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 512);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_page);
+} lns_blocks SEC(".maps");
+
+/*
+ * Our (tunnel id, session id) to place in lns_uplinks, for sessions whose ids do not
+ * lead there by themselves; an entry lives as long as its session. Not preallocated:
+ * it is meant to be nearly empty.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1); /* set at load: sessions */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct lns_call);
 	__type(value, __u32);
 } lns_calls SEC(".maps");
 
-/*
- * (routing table, subscriber address) to slot. Written by the daemon, read per
- * packet that is not for a socket of ours; lives as long as the session.
- */
+/* (routing table, subscriber address) to place in lns_downlinks, likewise. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1); /* set at load: sessions */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct lns_host);
 	__type(value, __u32);
 } lns_hosts SEC(".maps");

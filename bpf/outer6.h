@@ -11,16 +11,16 @@
 /* What the outer header is longer by than that of IPv4. */
 #define OUTER6_EXTRA (sizeof(struct ipv6hdr) - sizeof(struct iphdr))
 
-/* Whether the session's peer speaks IPv6. */
-static __always_inline int over_ipv6(const struct lns_session *s)
+/* Whether the peer of a session with these flags speaks IPv6. */
+static __always_inline int over_ipv6(__u32 flags)
 {
-	return outer6 && s->flags & LNS_OUTER6;
+	return outer6 && flags & LNS_OUTER6;
 }
 
-/* The ethertype of packets to the session's peer. */
-static __always_inline __u16 outer_ethertype(const struct lns_session *s)
+/* The ethertype of packets to it. */
+static __always_inline __u16 outer_ethertype(__u32 flags)
 {
-	return over_ipv6(s) ? ETH_P_IPV6 : ETH_P_IP;
+	return over_ipv6(flags) ? ETH_P_IPV6 : ETH_P_IP;
 }
 
 static __always_inline int same_addr6(const void *a, const void *b)
@@ -45,7 +45,7 @@ static __always_inline int is_local6(const struct in6_addr *addr, __u16 port)
 }
 
 /* Asks for the next hop of an outer packet of len bytes. */
-static __always_inline enum lns_reason route_outer6(const struct frame *f, const struct lns_session *s,
+static __always_inline enum lns_reason route_outer6(const struct frame *f, const struct lns_path *s,
 						    __u32 len, struct nexthop *hop)
 {
 	const struct lns_ends *ends = tunnel_ends(s->tunnel_id);
@@ -65,7 +65,7 @@ static __always_inline enum lns_reason route_outer6(const struct frame *f, const
 }
 
 /* Writes the outer IPv6 header of a packet of total bytes. Negative on failure. */
-static __always_inline int write_ipv6(struct ipv6hdr *ip, const struct lns_session *s, __u32 total,
+static __always_inline int write_ipv6(struct ipv6hdr *ip, const struct lns_path *s, __u32 total,
 				      __u8 class)
 {
 	const struct lns_ends *ends = tunnel_ends(s->tunnel_id);

@@ -15,9 +15,9 @@
 
 /* Whether the session's sequence is counted elsewhere than in lns_sequences, so
  * that all its data is left to the slow path. */
-static __always_inline int is_numbered_elsewhere(const struct lns_session *s)
+static __always_inline int is_numbered_elsewhere(__u32 flags)
 {
-	return (s->flags & (LNS_SEQUENCE | LNS_NUMBERED)) == LNS_SEQUENCE;
+	return (flags & (LNS_SEQUENCE | LNS_NUMBERED)) == LNS_SEQUENCE;
 }
 
 /* The next number to send. */

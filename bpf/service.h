@@ -76,18 +76,18 @@ __noinline int service_down(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 
 /* What the forwarding paths call: LNS_CONTINUE, or why the packet ends. packet
  * is where it begins. */
-static __always_inline enum lns_reason serve_up(struct xdp_md *ctx, const struct lns_session *s,
-						__u32 slot, const void *packet, __u32 len)
+static __always_inline enum lns_reason serve_up(struct xdp_md *ctx, __u32 flags, __u32 slot,
+						const void *packet, __u32 len)
 {
-	if (!(s->flags & LNS_SERVICES_UP))
+	if (!(flags & LNS_SERVICES_UP))
 		return LNS_CONTINUE;
 	return service_up(ctx, slot, distance(packet_start(ctx), packet), len);
 }
 
-static __always_inline enum lns_reason serve_down(struct xdp_md *ctx, const struct lns_session *s,
-						  __u32 slot, __u32 at, __u32 len)
+static __always_inline enum lns_reason serve_down(struct xdp_md *ctx, __u32 flags, __u32 slot,
+						  __u32 at, __u32 len)
 {
-	if (!(s->flags & LNS_SERVICES_DOWN))
+	if (!(flags & LNS_SERVICES_DOWN))
 		return LNS_CONTINUE;
 	return service_down(ctx, slot, at, len);
 }

@@ -175,8 +175,8 @@ enum lns_flag {
 	LNS_FILTER_DOWN = 1 << 11,
 	LNS_INTERCEPT = 1 << 12,   /* copies of all packets go to the daemon */
 	LNS_CAPTURE = 1 << 13,     /* and for debugging, with the verdict */
-	LNS_PACKET_LIMIT = 1 << 15, /* packets to it count against packet_interval */
 	LNS_GARDEN = 1 << 14,      /* in a walled garden: all data is punted */
+	LNS_VRF = 1 << 15,         /* not in the main routing table: all data is punted */
 	LNS_IPV6 = 1 << 16,        /* has IPv6 prefixes of its own */
 	LNS_ROUTED6 = 1 << 17,     /* lns_routes6 has prefixes of this session */
 	LNS_COPY_DSCP = 1 << 18,   /* outer DSCP is that of the inner packet */
@@ -184,6 +184,7 @@ enum lns_flag {
 	LNS_OUTER6 = 1 << 20,      /* the peer speaks IPv6: lns_outer6 has the addresses */
 	LNS_NUMBERED = 1 << 21,    /* lns_sequences counts for LNS_SEQUENCE; else all
 				    * data is punted */
+	LNS_PACKET_LIMIT = 1 << 23, /* packets to it count against packet_interval */
 };
 
 /*
@@ -214,9 +215,43 @@ struct lns_session {
 	 * written as one. */
 	__u16 filter_up;
 	__u16 filter_down;
-	__u8 pad2[4];
+	__u32 downlink; /* the session's place in lns_downlinks */
 };
 _Static_assert(sizeof(struct lns_session) == 64, "lns_session");
+
+/*
+ * Value of lns_uplinks and lns_downlinks: what forwarding one direction of a
+ * session takes, and what it counts, in one cache line. With a million sessions
+ * nearly every packet is the first of its session since long, and waits for memory:
+ * once, not for policy and counters each.
+ *
+ * The words up to clamp_mss are the daemon's, copied from lns_session; those after
+ * it the program's. Tunnel and session id, or the address, tell whether the place
+ * holds what was looked for.
+ */
+struct lns_path {
+	__u8 state; /* enum lns_state; this word is the last written, the first cleared */
+	__u8 outer_tos;
+	__u8 pad[2];
+	enum lns_flag flags;
+	__u32 slot;
+	__u16 tunnel_id;
+	__u16 session_id;
+	__u16 peer_tunnel_id;
+	__u16 peer_session_id;
+	__u8 local[4];
+	__u8 peer[4];
+	__u16 local_port;
+	__u16 peer_port;
+	__u8 address[4];
+	__u16 mtu;
+	__u16 clamp_mss;
+	/* As in lns_flow, IPv4 alone. */
+	__u64 packets;
+	__u64 bytes;
+	__u64 last_seen;
+};
+_Static_assert(sizeof(struct lns_path) == 64, "lns_path");
 
 /* What becomes of packets from one subscriber to another. */
 enum lns_hairpin {
@@ -235,7 +270,13 @@ enum lns_cause {
 	LNS_CAUSES,
 };
 
-/* One direction of a session: a cache line, so that uplink and downlink on
+/* Value of lns_blocks. */
+struct lns_page {
+	__u32 entries[256];
+};
+_Static_assert(sizeof(struct lns_page) == 1024, "lns_page");
+
+/* One direction of a session, without what lns_path counts: a cache line, so that uplink and downlink on
  * different CPUs do not share one. bytes are those of the inner IP packets;
  * last_seen is CLOCK_MONOTONIC in ns at tick resolution, 0 for never. */
 struct lns_flow {

@@ -18,9 +18,8 @@
 
 /* An uplink packet of a known session. */
 struct uplink {
-	struct lns_session *session;
+	struct lns_path *path;
 	struct iphdr *ip; /* inner */
-	__u32 slot;
 	__u32 len;      /* of the inner packet */
 	struct lns_call call;
 	__u32 protocol; /* PPP's number for what the frame carries */
@@ -31,7 +30,7 @@ struct uplink {
  * address and port that the session is served on: they never change in the life
  * of a tunnel (RFC 2661 section 8.1), and nothing else tells one LAC's data from
  * a stranger's. */
-static __always_inline int from_peer(const struct lns_session *s, const struct iphdr *ip,
+static __always_inline int from_peer(const struct lns_path *s, const struct iphdr *ip,
 				     const struct udphdr *udp)
 {
 	return ip->saddr == addr_word(s->peer) && udp->source == bpf_htons(s->peer_port) &&
@@ -42,21 +41,17 @@ static __always_inline int from_peer(const struct lns_session *s, const struct i
 static __always_inline enum lns_reason find_session(struct frame *f, struct uplink *up)
 {
 	enum lns_reason reason = take_l2tp(&f->at, &up->call);
-	struct lns_session *s;
-	__u32 *slot;
+	struct lns_path *s;
 
 	if (reason)
 		return reason;
 	/* Data may overtake the end of the set-up: the daemon holds it. */
-	slot = bpf_map_lookup_elem(&lns_calls, &up->call);
-	if (!slot)
+	s = uplink_path(&up->call);
+	if (!s)
 		return LNS_PUNT_UNKNOWN;
-	up->slot = *slot;
-	s = bpf_map_lookup_elem(&lns_sessions, &up->slot);
-	if (!s || s->state != LNS_OPEN || s->tunnel_id != up->call.tunnel_id ||
-	    s->session_id != up->call.session_id)
+	if (!is_open(s) || !is_of_call(s, &up->call))
 		return LNS_PUNT_CLOSED;
-	up->session = s;
+	up->path = s;
 	return LNS_CONTINUE;
 }
 
@@ -65,24 +60,24 @@ static __always_inline enum lns_reason find_session(struct frame *f, struct upli
 static __always_inline enum lns_reason may_serve(const struct frame *f, const struct uplink *up,
 						 int from_peer, __u32 l2tp)
 {
-	const struct lns_session *s = up->session;
+	const struct lns_path *s = up->path;
 	enum lns_reason reason;
 
 	if (!from_peer) {
-		count_drop(up->slot, 1, LNS_CAUSE_PEER);
+		count_drop(up->path->slot, 1, LNS_CAUSE_PEER);
 		return LNS_DROP_PEER;
 	}
-	if (s->vrf)
+	if (s->flags & LNS_VRF)
 		return LNS_PUNT_VRF;
 	if (!(s->flags & LNS_SEQUENCE))
 		return LNS_CONTINUE;
-	if (is_numbered_elsewhere(s))
+	if (is_numbered_elsewhere(s->flags))
 		return LNS_PUNT_SEQUENCE;
 	/* Before it is known what the frame is, since what is punted has its place
 	 * in the sequence too. */
-	reason = judge_sequence(f->ctx, up->slot, l2tp);
+	reason = judge_sequence(f->ctx, up->path->slot, l2tp);
 	if (reason)
-		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
+		count_drop(up->path->slot, 1, LNS_CAUSE_MALFORMED);
 	return reason;
 }
 
@@ -90,7 +85,7 @@ static __always_inline enum lns_reason may_serve(const struct frame *f, const st
  * session without an IPv4 address has 0.0.0.0, which is nobody's. */
 static __always_inline int owns_source(const struct uplink *up, __be32 addr)
 {
-	const struct lns_session *s = up->session;
+	const struct lns_path *s = up->path;
 	__u32 *slot;
 
 	if (is_martian(addr))
@@ -99,8 +94,8 @@ static __always_inline int owns_source(const struct uplink *up, __be32 addr)
 		return 1;
 	if (!(s->flags & LNS_ROUTED))
 		return 0;
-	slot = routed_slot(s->vrf, addr);
-	return slot && *slot == up->slot;
+	slot = routed_slot(0, addr);
+	return slot && *slot == up->path->slot;
 }
 
 /* Reads the inner IPv4 header and makes sure that the packet may be routed on. */
@@ -109,18 +104,18 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 	struct iphdr *ip = take_ipv4(&f->at);
 
 	if (!ip || (!has_options(ip) && !ipv4_checksum_valid(ip))) {
-		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
+		count_drop(up->path->slot, 1, LNS_CAUSE_MALFORMED);
 		return LNS_DROP_MALFORMED;
 	}
 	if (!owns_source(up, ip->saddr)) {
-		count_drop(up->slot, 1, LNS_CAUSE_SOURCE);
+		count_drop(up->path->slot, 1, LNS_CAUSE_SOURCE);
 		return LNS_DROP_SOURCE;
 	}
-	if (hairpin_denied(up->session->vrf, ip->daddr)) {
-		count_drop(up->slot, 1, LNS_CAUSE_POLICY);
+	if (hairpin_denied(0, ip->daddr)) {
+		count_drop(up->path->slot, 1, LNS_CAUSE_POLICY);
 		return LNS_DROP_HAIRPIN;
 	}
-	if (up->session->flags & LNS_GARDEN)
+	if (up->path->flags & LNS_GARDEN)
 		return LNS_PUNT_GARDEN;
 	if (has_options(ip))
 		return LNS_PUNT_OPTIONS;
@@ -128,8 +123,8 @@ static __always_inline enum lns_reason check_inner(struct frame *f, struct uplin
 		return LNS_PUNT_MARTIAN;
 	if (ip->ttl <= 1)
 		return LNS_PUNT_TTL;
-	if (up->session->flags & LNS_ECN && ecn_lost(up->tos, ip->tos)) {
-		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
+	if (up->path->flags & LNS_ECN && ecn_lost(up->tos, ip->tos)) {
+		count_drop(up->path->slot, 1, LNS_CAUSE_MALFORMED);
 		return LNS_DROP_ECN;
 	}
 	up->ip = ip;
@@ -143,9 +138,9 @@ static __always_inline enum lns_reason ppp_control(const struct frame *f, const 
 {
 	enum lns_reason reason = LNS_PUNT_PPP_CONTROL;
 
-	if (up->protocol == PPP_LCP && up->session->flags & LNS_ECHO)
-		reason = answer_echo(f, up->session, up->slot, hop);
-	return reason == LNS_PUNT_PPP_CONTROL ? (enum lns_reason)judge_ppp(up->slot) : reason;
+	if (up->protocol == PPP_LCP && up->path->flags & LNS_ECHO)
+		reason = answer_echo(f, up->path->slot, hop);
+	return reason == LNS_PUNT_PPP_CONTROL ? (enum lns_reason)judge_ppp(up->path->slot) : reason;
 }
 
 /* Finds the next hop. */
@@ -183,16 +178,16 @@ static __always_inline enum lns_reason send_up(struct xdp_md *ctx, const struct 
 					       const struct nexthop *hop)
 {
 	__u32 at = distance(packet_start(ctx), up->ip);
-	__u16 max_mss = up->session->clamp_mss;
+	__u16 max_mss = up->path->clamp_mss;
 
 	decrement_ttl(up->ip);
-	if (up->session->flags & LNS_ECN)
+	if (up->path->flags & LNS_ECN)
 		mark_ipv4(up->ip, up->tos);
 	if (max_mss)
 		clamp_mss(ctx, at, max_mss);
 	if (bpf_xdp_adjust_head(ctx, (int)(at - hop->way->l2_len)) || cut_after(ctx, hop->way->l2_len + up->len) ||
 	    write_ethernet(ctx, hop, ETH_P_IP) || !redirect(hop)) {
-		count_drop(up->slot, 1, LNS_CAUSE_OUTPUT);
+		count_drop(up->path->slot, 1, LNS_CAUSE_OUTPUT);
 		return LNS_DROP_OUTPUT;
 	}
 	return LNS_SENT_UP;
@@ -201,7 +196,6 @@ static __always_inline enum lns_reason send_up(struct xdp_md *ctx, const struct 
 /* Judges the PPP frame at the cursor. LNS_CONTINUE for IPv6, which is uplink6's. */
 static __always_inline enum lns_reason forward_frame(struct frame *f, struct uplink *up)
 {
-	struct lns_usage *usage;
 	struct nexthop hop = {};
 	enum lns_reason reason = take_ppp(&f->at, &up->protocol);
 
@@ -210,26 +204,23 @@ static __always_inline enum lns_reason forward_frame(struct frame *f, struct upl
 	if (!reason)
 		reason = check_inner(f, up);
 	else if (reason == LNS_DROP_L2TP)
-		count_drop(up->slot, 1, LNS_CAUSE_MALFORMED);
-	else if (up->protocol == PPP_IPV6 && up->session->flags & LNS_IPV6) {
-		f->session = up->session;
-		f->slot = up->slot;
+		count_drop(up->path->slot, 1, LNS_CAUSE_MALFORMED);
+	else if (up->protocol == PPP_IPV6 && up->path->flags & LNS_IPV6) {
+		f->slot = up->path->slot;
+		f->session = bpf_map_lookup_elem(&lns_sessions, &f->slot);
 		f->tos = up->tos;
-		return LNS_CONTINUE;
+		return f->session ? LNS_CONTINUE : LNS_PUNT_CLOSED;
 	}
 	if (!reason)
 		reason = route_inner(f, up, &hop);
 	if (reason == LNS_PUNT_FOREIGN)
-		reason = send_across(f, up->ip, up->session, up->slot, up->tos, &hop);
+		reason = send_across(f, up->ip, up->path, up->tos, &hop);
 	else if (!reason)
-		reason = serve_up(f->ctx, up->session, up->slot, up->ip, up->len);
+		reason = serve_up(f->ctx, up->path->flags, up->path->slot, up->ip, up->len);
 	if (!reason)
 		reason = send_up(f->ctx, up, &hop);
-	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN) {
-		usage = bpf_map_lookup_elem(&lns_counters, &up->slot);
-		if (usage)
-			count_flow(&usage->up, up->len, hop.now);
-	}
+	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN)
+		count_path(up->path, up->len, hop.now);
 	return reason;
 }
 
@@ -247,7 +238,7 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 	f->at.left = len - sizeof(*udp);
 	reason = find_session(f, &up);
 	if (!reason)
-		reason = may_serve(f, &up, from_peer(up.session, f->ip, udp), l2tp);
+		reason = may_serve(f, &up, from_peer(up.path, f->ip, udp), l2tp);
 	else
 		return shield(f, udp, up.call.tunnel_id, reason);
 	return reason ? reason : forward_frame(f, &up);

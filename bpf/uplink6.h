@@ -142,7 +142,7 @@ static __noinline enum lns_reason uplink6(struct frame *f)
 		reason = route_inner6(f, ip, &hop);
 	len = ipv6_len(ip);
 	if (!reason)
-		reason = serve_up(f->ctx, s, slot, ip, len);
+		reason = serve_up(f->ctx, s->flags, slot, ip, len);
 	if (reason)
 		return reason;
 	if (send_up6(f->ctx, s, ip, len, tos, &hop)) {

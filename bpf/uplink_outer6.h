@@ -27,7 +27,7 @@ static __noinline int is_ours6(const struct frame *f)
 }
 
 /* As from_peer. */
-static __always_inline int from_peer6(const struct lns_session *s, const struct ipv6hdr *ip,
+static __always_inline int from_peer6(const struct lns_path *s, const struct ipv6hdr *ip,
 				      const struct udphdr *udp)
 {
 	const struct lns_ends *ends = tunnel_ends(s->tunnel_id);
@@ -76,7 +76,7 @@ static __noinline enum lns_reason uplink_outer6(struct frame *f)
 	reason = find_session(f, &up);
 	if (reason)
 		return shield6(f, at, up.call.tunnel_id, reason);
-	reason = may_serve(f, &up, from_peer6(up.session, ip, udp),
+	reason = may_serve(f, &up, from_peer6(up.path, ip, udp),
 			   at + sizeof(*ip) + sizeof(*udp));
 	return reason ? reason : forward_frame(f, &up);
 }

@@ -71,6 +71,15 @@ func daemon() *apitest.Backend {
 			{Name: "billing", Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.20/32"), netip.MustParsePrefix("198.51.100.0/28")}, Signs: true, Requests: 12, Refused: 3},
 			{Name: "court", Sources: []netip.Prefix{netip.MustParsePrefix("2001:db8::7/128")}, Intercept: true, Discarded: 4},
 		},
+		Lists: []api.AccessList{
+			{Command: "ip access-list extended no-mail", Name: "no-mail", Denied: 7, Rules: []api.AccessRule{{Text: "deny tcp any any eq 25", Packets: 12}, {Text: "permit ip any any", Packets: 123456789012}}},
+			{Command: "ipv6 access-list standard no-mail", Name: "no-mail"},
+			{Command: "ip access-list standard web", Name: "web", Rules: []api.AccessRule{{Text: "permit host 192.0.2.80"}}},
+		},
+		GardenList: []api.Garden{
+			{Name: "unpaid", Sessions: 2, Prefixes: 5, DNS: 40, Portal: 3, Up: api.GardenTally{Packets: 100, Bytes: 12000}, Down: api.GardenTally{Packets: 90, Bytes: 99000}, UpDropped: api.GardenTally{Packets: 1000, Bytes: 64000}, DownDropped: api.GardenTally{Packets: 1, Bytes: 40}},
+			{Name: "abuse", Error: "nftables: operation not permitted"},
+		},
 		Config: "set bind_address 192.0.2.1\n# set l2tp_secret (hidden)\npool default add 10.0.0.0/24\n",
 		Notes:  []string{"bind_address takes effect at the next start"},
 	}
@@ -139,6 +148,7 @@ func TestGolden(t *testing.T) {
 		"uptime", "drop session 1", "drop tunnel 4711", "drop user alice@example", "reload", "shutdown",
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
+		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
 		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients",
 	} {
 		for _, form := range []string{"", "--json"} {
@@ -179,7 +189,7 @@ func TestGoldenErrors(t *testing.T) {
 		"throttle", "throttle alice@example sideways 20M", "throttle alice@example 0", "throttle alice@example 9x", "throttle nobody 20M",
 		"throttle --sid x", "no throttle", "no throttle alice@example up", "filter alice@example in", "filter alice@example up web",
 		"garden alice@example", "garden nobody unpaid", "snoop alice@example x 1", "snoop alice@example 192.0.2.9 0", "no", "no nonsense",
-		"no snoop nobody", "show radius client",
+		"no snoop nobody", "show radius client", "show access-list none", "show garden none",
 		"show session --nonsense", "show session --timeout x", "uptime --socket /nonexistent/socket",
 	} {
 		got, code := lctl(socket, strings.Fields(c)...)

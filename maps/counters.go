@@ -62,6 +62,8 @@ func (m *Maps) EchoSeen(slot uint32) uint64 {
 func (m *Maps) readUsage(slot uint32) Usage {
 	u := &m.usage.values[slot]
 	out := Usage{Up: readFlow(&u.Up), Down: readFlow(&u.Down)}
+	m.paths.up.count(slot, &out.Up)
+	m.paths.down.count(slot, &out.Down)
 	out.ThrottledUp, out.ThrottledDown = m.throttled(slot)
 	if int(slot) < len(m.shares.values) {
 		s := &m.shares.values[slot]

@@ -70,6 +70,8 @@ func downlinkCases() []testCase {
 		{name: "a slot that is being changed takes the slow path", in: good, reason: "punt_closed",
 			with: func(w *world, t *testing.T) { closeSlot(t, w, 7) }},
 		{name: "a slot that holds another session takes the slow path", in: good, reason: "punt_closed",
+			with: straySlot(func(p *Policy) { p.Address[3]++ })},
+		{name: "an address that leads to another's place is not ours", in: good, reason: "pass_not_ours",
 			with: changeSlot(func(p *Policy) { p.Address[3]++ })},
 		{name: "data that is numbered elsewhere takes the slow path", in: good, reason: "punt_sequence",
 			with: replaceSession(func(s *Session) { s.Policy.Flags |= FlagSequence })},

@@ -314,7 +314,7 @@ func (m *Maps) changeServices(slot uint32, p Policy) {
 	}
 	both := (*uint32)(unsafe.Pointer(&s.FilterUp)) // bpfel: the first is the low half
 	atomic.StoreUint32(both, uint32(p.FilterUp)|uint32(p.FilterDown)<<16)
-	atomic.StoreUint32((*uint32)(&s.Flags), uint32(p.Flags))
+	m.setFlags(slot, p.Flags)
 }
 
 func (f *Filter) list() (*kernelLnsList, error) {

@@ -29,7 +29,7 @@ func localBit(addr [4]byte) uint64 {
 // LOCAL_MIX and LOCAL_SHIFT of the C sources.
 const (
 	localMix   uint32 = 0x9E3779B1
-	localShift        = 26
+	localShift uint32 = 26
 )
 
 // hintLocals makes the hints fit lns_locals. An address must be in the map before it

@@ -88,14 +88,15 @@ const (
 	kernelLnsFlagLNS_FILTER_DOWN   kernelLnsFlag = 2048
 	kernelLnsFlagLNS_INTERCEPT     kernelLnsFlag = 4096
 	kernelLnsFlagLNS_CAPTURE       kernelLnsFlag = 8192
-	kernelLnsFlagLNS_PACKET_LIMIT  kernelLnsFlag = 32768
 	kernelLnsFlagLNS_GARDEN        kernelLnsFlag = 16384
+	kernelLnsFlagLNS_VRF           kernelLnsFlag = 32768
 	kernelLnsFlagLNS_IPV6          kernelLnsFlag = 65536
 	kernelLnsFlagLNS_ROUTED6       kernelLnsFlag = 131072
 	kernelLnsFlagLNS_COPY_DSCP     kernelLnsFlag = 262144
 	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
 	kernelLnsFlagLNS_OUTER6        kernelLnsFlag = 1048576
 	kernelLnsFlagLNS_NUMBERED      kernelLnsFlag = 2097152
+	kernelLnsFlagLNS_PACKET_LIMIT  kernelLnsFlag = 8388608
 )
 
 type kernelLnsFlow struct {
@@ -190,6 +191,34 @@ type kernelLnsNet6 struct {
 	_   structs.HostLayout
 	Vrf uint32
 	Net [8]uint8
+}
+
+type kernelLnsPage struct {
+	_       structs.HostLayout
+	Entries [256]uint32
+}
+
+type kernelLnsPath struct {
+	_             structs.HostLayout
+	State         uint8
+	OuterTos      uint8
+	Pad           [2]uint8
+	Flags         kernelLnsFlag
+	Slot          uint32
+	TunnelId      uint16
+	SessionId     uint16
+	PeerTunnelId  uint16
+	PeerSessionId uint16
+	Local         [4]uint8
+	Peer          [4]uint8
+	LocalPort     uint16
+	PeerPort      uint16
+	Address       [4]uint8
+	Mtu           uint16
+	ClampMss      uint16
+	Packets       uint64
+	Bytes         uint64
+	LastSeen      uint64
 }
 
 type kernelLnsPort struct {
@@ -360,7 +389,7 @@ type kernelLnsSession struct {
 	Pad           [3]uint8
 	FilterUp      uint16
 	FilterDown    uint16
-	Pad2          [4]uint8
+	Downlink      uint32
 }
 
 type kernelLnsShaper struct {
@@ -433,11 +462,13 @@ type kernelLnsWhere struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	kernelMapLnsBlocks      = "lns_blocks"
 	kernelMapLnsCalls       = "lns_calls"
 	kernelMapLnsCounters    = "lns_counters"
 	kernelMapLnsCounters6   = "lns_counters6"
 	kernelMapLnsDevices     = "lns_devices"
 	kernelMapLnsDoors       = "lns_doors"
+	kernelMapLnsDownlinks   = "lns_downlinks"
 	kernelMapLnsEgress      = "lns_egress"
 	kernelMapLnsFilters     = "lns_filters"
 	kernelMapLnsFlows       = "lns_flows"
@@ -467,7 +498,9 @@ const (
 	kernelMapLnsShapersDown = "lns_shapers_down"
 	kernelMapLnsShapersUp   = "lns_shapers_up"
 	kernelMapLnsTunnels     = "lns_tunnels"
+	kernelMapLnsUplinks     = "lns_uplinks"
 	kernelProgLnsXdp        = "lns_xdp"
+	kernelVarCallPlaces     = "call_places"
 	kernelVarFlowMask       = "flow_mask"
 	kernelVarHairpin        = "hairpin"
 	kernelVarOuter6         = "outer6"
@@ -524,11 +557,13 @@ type kernelProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelMapSpecs struct {
+	LnsBlocks      *ebpf.MapSpec `ebpf:"lns_blocks"`
 	LnsCalls       *ebpf.MapSpec `ebpf:"lns_calls"`
 	LnsCounters    *ebpf.MapSpec `ebpf:"lns_counters"`
 	LnsCounters6   *ebpf.MapSpec `ebpf:"lns_counters6"`
 	LnsDevices     *ebpf.MapSpec `ebpf:"lns_devices"`
 	LnsDoors       *ebpf.MapSpec `ebpf:"lns_doors"`
+	LnsDownlinks   *ebpf.MapSpec `ebpf:"lns_downlinks"`
 	LnsEgress      *ebpf.MapSpec `ebpf:"lns_egress"`
 	LnsFilters     *ebpf.MapSpec `ebpf:"lns_filters"`
 	LnsFlows       *ebpf.MapSpec `ebpf:"lns_flows"`
@@ -558,12 +593,14 @@ type kernelMapSpecs struct {
 	LnsShapersDown *ebpf.MapSpec `ebpf:"lns_shapers_down"`
 	LnsShapersUp   *ebpf.MapSpec `ebpf:"lns_shapers_up"`
 	LnsTunnels     *ebpf.MapSpec `ebpf:"lns_tunnels"`
+	LnsUplinks     *ebpf.MapSpec `ebpf:"lns_uplinks"`
 }
 
 // kernelVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelVariableSpecs struct {
+	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
 	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
 	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
 	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
@@ -591,11 +628,13 @@ func (o *kernelObjects) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelMaps struct {
+	LnsBlocks      *ebpf.Map `ebpf:"lns_blocks"`
 	LnsCalls       *ebpf.Map `ebpf:"lns_calls"`
 	LnsCounters    *ebpf.Map `ebpf:"lns_counters"`
 	LnsCounters6   *ebpf.Map `ebpf:"lns_counters6"`
 	LnsDevices     *ebpf.Map `ebpf:"lns_devices"`
 	LnsDoors       *ebpf.Map `ebpf:"lns_doors"`
+	LnsDownlinks   *ebpf.Map `ebpf:"lns_downlinks"`
 	LnsEgress      *ebpf.Map `ebpf:"lns_egress"`
 	LnsFilters     *ebpf.Map `ebpf:"lns_filters"`
 	LnsFlows       *ebpf.Map `ebpf:"lns_flows"`
@@ -625,15 +664,18 @@ type kernelMaps struct {
 	LnsShapersDown *ebpf.Map `ebpf:"lns_shapers_down"`
 	LnsShapersUp   *ebpf.Map `ebpf:"lns_shapers_up"`
 	LnsTunnels     *ebpf.Map `ebpf:"lns_tunnels"`
+	LnsUplinks     *ebpf.Map `ebpf:"lns_uplinks"`
 }
 
 func (m *kernelMaps) Close() error {
 	return _KernelClose(
+		m.LnsBlocks,
 		m.LnsCalls,
 		m.LnsCounters,
 		m.LnsCounters6,
 		m.LnsDevices,
 		m.LnsDoors,
+		m.LnsDownlinks,
 		m.LnsEgress,
 		m.LnsFilters,
 		m.LnsFlows,
@@ -663,6 +705,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsShapersDown,
 		m.LnsShapersUp,
 		m.LnsTunnels,
+		m.LnsUplinks,
 	)
 }
 
@@ -670,6 +713,7 @@ func (m *kernelMaps) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelVariables struct {
+	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
 	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
 	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
 	Outer6         *ebpf.Variable `ebpf:"outer6"`

@@ -13,23 +13,15 @@ import (
 // vrfBits is how many bits of a routed prefix's key stand before the address.
 const vrfBits = int(unsafe.Sizeof(prefix{}.Vrf)) * 8
 
-// keys are the entries that lead to a slot.
+// keys are the entries that lead to a slot, besides its paths.
 type keys struct {
-	calls  []kernelLnsCall
-	hosts  []kernelLnsHost
 	nets6  []kernelLnsNet6
 	routes routeKeys
 }
 
 // keysOf returns the keys of a session.
 func keysOf(p Policy, routes routeKeys) keys {
-	k := keys{
-		calls:  []kernelLnsCall{{TunnelId: p.TunnelId, SessionId: p.SessionId}},
-		routes: routes,
-	}
-	if p.Address != [4]uint8{} {
-		k.hosts = []kernelLnsHost{{Vrf: p.Vrf, Addr: p.Address}}
-	}
+	k := keys{routes: routes}
 	if p.Net6 != [8]uint8{} {
 		k.nets6 = []kernelLnsNet6{{Vrf: p.Vrf, Net: p.Net6}}
 	}
@@ -39,8 +31,6 @@ func keysOf(p Policy, routes routeKeys) keys {
 // without returns the keys of k that are not in o.
 func (k keys) without(o keys) keys {
 	return keys{
-		without(k.calls, o.calls),
-		without(k.hosts, o.hosts),
 		without(k.nets6, o.nets6),
 		routeKeys{without(k.routes.v4, o.routes.v4), without(k.routes.v6, o.routes.v6)},
 	}
@@ -53,7 +43,7 @@ func (k keys) equal(o keys) bool {
 }
 
 func (k keys) empty() bool {
-	return len(k.calls)+len(k.hosts)+len(k.nets6)+len(k.routes.v4)+len(k.routes.v6) == 0
+	return len(k.nets6)+len(k.routes.v4)+len(k.routes.v6) == 0
 }
 
 // addKeys enters all of k, or nothing: no key may be there already.
@@ -63,8 +53,6 @@ func (m *Maps) addKeys(slot uint32, k keys) error {
 		enter(m.objs.LnsRoutes, slot, k.routes.v4, &done.routes.v4),
 		enter(m.objs.LnsRoutes6, slot, k.routes.v6, &done.routes.v6),
 		enter(m.objs.LnsNets6, slot, k.nets6, &done.nets6),
-		enter(m.objs.LnsHosts, slot, k.hosts, &done.hosts),
-		enter(m.objs.LnsCalls, slot, k.calls, &done.calls),
 	)
 	if err != nil {
 		return errors.Join(err, m.removeKeys(done))
@@ -97,8 +85,6 @@ func (k kernelLnsPrefix) String() string {
 // removeKeys takes out all of k; one that is missing is no error.
 func (m *Maps) removeKeys(k keys) error {
 	return errors.Join(
-		takeOut(m.objs.LnsCalls, k.calls),
-		takeOut(m.objs.LnsHosts, k.hosts),
 		takeOut(m.objs.LnsNets6, k.nets6),
 		takeOut(m.objs.LnsRoutes, k.routes.v4),
 		takeOut(m.objs.LnsRoutes6, k.routes.v6),
@@ -144,14 +130,6 @@ func (m *Maps) sweep() error {
 	}
 	var stale keys
 	err := errors.Join(
-		stray(m.objs.LnsCalls, &stale.calls, func(slot uint32, key kernelLnsCall) bool {
-			p, open := policy(slot)
-			return open && key == kernelLnsCall{TunnelId: p.TunnelId, SessionId: p.SessionId}
-		}),
-		stray(m.objs.LnsHosts, &stale.hosts, func(slot uint32, key kernelLnsHost) bool {
-			p, open := policy(slot)
-			return open && key == kernelLnsHost{Vrf: p.Vrf, Addr: p.Address}
-		}),
 		stray(m.objs.LnsNets6, &stale.nets6, func(slot uint32, key kernelLnsNet6) bool {
 			p, open := policy(slot)
 			return open && key == kernelLnsNet6{Vrf: p.Vrf, Net: p.Net6}

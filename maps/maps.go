@@ -100,6 +100,7 @@ type Maps struct {
 	ends     mapped[kernelLnsEnds] // by tunnel
 	doors    mapped[kernelLnsDoor]
 	hints    mapped[kernelLnsHint]
+	paths    ways
 
 	mu      sync.Mutex // held while maps are changed
 	routes  map[uint32]routeKeys
@@ -160,6 +161,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsCounters: cfg.Sessions + 1,
 		kernelMapLnsLines:    cfg.Sessions + 1,
 
+		kernelMapLnsUplinks:   CallPlaces(cfg.Sessions),
+		kernelMapLnsDownlinks: hostPlaces(cfg.Sessions),
+
 		kernelMapLnsShapersUp:   cfg.Sessions + 1,
 		kernelMapLnsShapersDown: cfg.Sessions + 1,
 		kernelMapLnsPaces:       cfg.Sessions + 1,
@@ -182,6 +186,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 				m.Pinning = ebpf.PinByName
 			}
 		}
+	}
+	if err := spec.Variables[kernelVarCallPlaces].Set(CallPlaces(cfg.Sessions)); err != nil {
+		return err
 	}
 	if err := spec.Variables[kernelVarHairpin].Set(cfg.Hairpin); err != nil {
 		return err
@@ -261,11 +268,14 @@ func (m *Maps) begin() (err error) {
 	if m.hints, err = newMapped[kernelLnsHint](m.objs.LnsHints); err != nil {
 		return err
 	}
+	if err := m.openPaths(); err != nil {
+		return err
+	}
 	if m.reused {
 		if err := m.clearHints(); err != nil {
 			return err
 		}
-		if err := errors.Join(m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
+		if err := errors.Join(m.adoptPaths(), m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
 			return err
 		}
 	}
@@ -305,7 +315,7 @@ func (m *Maps) Close() error {
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
 		m.numbers.close(), m.shapers[0].close(), m.shapers[1].close(), m.paces.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
-		m.ends.close())
+		m.ends.close(), m.paths.up.close(), m.paths.down.close(), m.paths.blocks.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

@@ -73,9 +73,10 @@ func (p *previous) serve(w *world, s Session, path string) {
 	p.t.Helper()
 	s.Policy.State = kernelLnsStateLNS_OPEN
 	p.put("lns_sessions", s.Slot, &s.Policy)
-	keys := keysOf(s.Policy, routeKeys{})
-	p.put("lns_hosts", &keys.hosts[0], s.Slot)
-	p.put("lns_calls", &keys.calls[0], s.Slot)
+	call := callOf(&s.Policy)
+	host, _ := hostOf(&s.Policy)
+	p.put("lns_hosts", &host, s.Slot)
+	p.put("lns_calls", &call, s.Slot)
 	key, err := localKey(local)
 	w.must(err)
 	p.put("lns_locals", &key, uint32(1))

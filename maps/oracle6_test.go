@@ -135,6 +135,7 @@ func TestSlowPathIsOracle6(t *testing.T) {
 		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum|FlagCopyDSCP|FlagECN)
 		s.Policy.ClampMss, s.Policy.OuterTos = uint16(r.IntN(3)*500), byte(r.IntN(64)<<2)
 		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags|FlagIPv6|FlagRouted6, s.Policy.ClampMss, s.Policy.OuterTos
+		w.m.rewrite(7)
 
 		ppp := [][]byte{longPPP6, {0x00, 0x57}, {0xFF, 0x03, 0x57}, {0x57}}[r.IntN(4)]
 		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, max(r.IntN(40)-20, -1), ppp, uint16(r.Uint32())}

@@ -258,6 +258,7 @@ func TestSlowPathIsOracle(t *testing.T) {
 		s.Policy.ClampMss, s.Policy.OuterTos = uint16(r.IntN(3)*500), byte(r.IntN(64)<<2)
 		// Only flags, MSS and TOS differ, which one packet at a time can see at once.
 		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags, s.Policy.ClampMss, s.Policy.OuterTos
+		w.m.rewrite(7)
 
 		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(40) - 20, allPPP[r.IntN(len(allPPP))], uint16(r.Uint32())}
 		d.offset = max(d.offset, -1)

@@ -150,16 +150,16 @@ func TestDump(t *testing.T) {
 	w.fill()
 	w.must(w.m.Install(withRoutes("10.80.0.0/16")))
 	for name, words := range map[string][]string{
-		"lns_calls":    {"tunnel_id", "session_id", "4660"},
-		"lns_hosts":    {"vrf", "addr"},
-		"lns_routes":   {"prefixlen", "addr"},
-		"lns_sessions": {"peer_tunnel_id", "mtu", "clamp_mss", "LNS_OPEN"},
-		"lns_counters": {"up", "down", "packets", "bytes", "drops", "last_seen"},
-		"lns_reasons":  {"packets", "bytes"},
-		"lns_locals":   {"addr", "port", "1701"},
-		"lns_ingress":  {"device", "vlan", "ifindex", "mac"},
-		"lns_egress":   {"device", "tags"},
-		"lns_live":     {"LNS_LAYOUT", "routes"},
+		"lns_uplinks":   {"tunnel_id", "session_id", "4660", "packets", "last_seen"},
+		"lns_downlinks": {"address", "mtu", "clamp_mss"},
+		"lns_routes":    {"prefixlen", "addr"},
+		"lns_sessions":  {"peer_tunnel_id", "mtu", "clamp_mss", "LNS_OPEN"},
+		"lns_counters":  {"up", "down", "drops"},
+		"lns_reasons":   {"packets", "bytes"},
+		"lns_locals":    {"addr", "port", "1701"},
+		"lns_ingress":   {"device", "vlan", "ifindex", "mac"},
+		"lns_egress":    {"device", "tags"},
+		"lns_live":      {"LNS_LAYOUT", "routes"},
 	} {
 		out, err := exec.Command(bpftool, "map", "dump", "pinned", filepath.Join(cfg.PinPath, name)).CombinedOutput()
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // Policy is what the kernel holds of a session: ids, addresses (network order),
-// ports and lengths (host order), flags. State, Net6 and the flags FlagRouted,
+// ports and lengths (host order), flags. State, Net6, Downlink and the flags FlagRouted,
 // FlagIPv6, FlagRouted6, FlagOuter6 and those of throttling and filters are set by
 // this package.
 type Policy = kernelLnsSession
@@ -144,13 +144,17 @@ func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys, limits [2]Lim
 	m.lines.values[slot] = kernelLnsLine{}
 	m.clearShapers(slot)
 	m.setLimits(slot, limits)
+	if err := m.seat(slot, &p); err != nil {
+		return err
+	}
 	m.sessions.values[slot] = p
 	if err := m.addKeys(slot, keysOf(p, routes)); err != nil {
-		return err
+		return errors.Join(err, m.hide(slot, &p), m.leave(slot))
 	}
 	m.remember(slot, routes)
 	if err := m.putFacts(); err != nil {
-		return errors.Join(err, m.removeKeys(keysOf(p, routes)))
+		m.remember(slot, routeKeys{})
+		return errors.Join(err, m.removeKeys(keysOf(p, routes)), m.hide(slot, &p), m.leave(slot))
 	}
 	m.setState(slot, kernelLnsStateLNS_OPEN)
 	return nil
@@ -162,6 +166,7 @@ func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys, limits [2]Lim
 func (m *Maps) replace(slot uint32, p Policy, routes routeKeys, limits [2]Limit) error {
 	old := m.sessions.values[slot]
 	was, will := keysOf(old, m.routes[slot]), keysOf(p, routes)
+	p.Downlink = old.Downlink
 	if onlyServices(old, p) && was.equal(will) {
 		m.setLimits(slot, limits)
 		m.changeServices(slot, p)
@@ -173,18 +178,24 @@ func (m *Maps) replace(slot uint32, p Policy, routes routeKeys, limits [2]Limit)
 		return err
 	}
 	added := will.without(was)
-	if err := m.addKeys(slot, added); err != nil {
+	moved, err := m.beginMove(slot, &old, &p)
+	if err != nil {
 		return err
+	}
+	if err := m.addKeys(slot, added); err != nil {
+		return errors.Join(err, m.undoMove(moved))
 	}
 	before := m.routes[slot]
 	m.remember(slot, routes)
 	if err := m.putFacts(); err != nil {
 		m.remember(slot, before)
-		return errors.Join(err, m.removeKeys(added))
+		return errors.Join(err, m.removeKeys(added), m.undoMove(moved))
 	}
 	m.setLimits(slot, limits)
+	err = m.endMove(moved)
+	p.Downlink = m.paths.down.at[slot]
 	m.sessions.values[slot] = p
-	return m.removeKeys(was.without(will))
+	return errors.Join(err, m.removeKeys(was.without(will)))
 }
 
 // onlyServices reports whether a policy differs from another in services alone, or
@@ -216,7 +227,8 @@ func (m *Maps) Remove(slots []uint32) ([]Usage, error) {
 		}
 		m.setState(slot, kernelLnsStateLNS_CLOSED)
 		open = append(open, i)
-		if err := m.removeKeys(keysOf(m.sessions.values[slot], m.routes[slot])); err != nil {
+		p := m.sessions.values[slot]
+		if err := errors.Join(m.hide(slot, &p), m.removeKeys(keysOf(p, m.routes[slot]))); err != nil {
 			errs = append(errs, fmt.Errorf("remove: slot %d: %w", slot, err))
 		}
 		m.remember(slot, routeKeys{})
@@ -227,6 +239,7 @@ func (m *Maps) Remove(slots []uint32) ([]Usage, error) {
 	}
 	for _, i := range open {
 		usage[i] = m.readUsage(slots[i])
+		errs = append(errs, m.leave(slots[i]))
 	}
 	return usage, errors.Join(errs...)
 }
@@ -251,6 +264,7 @@ func (m *Maps) Session(slot uint32) (Session, bool) {
 		return Session{}, false
 	}
 	s := Session{Slot: slot, Policy: m.sessions.values[slot]}
+	s.Policy.Downlink = 0 // nobody's but ours
 	if s.Policy.Flags&FlagOuter6 != 0 {
 		ends := m.ends.values[s.Policy.TunnelId]
 		s.Local6, s.Peer6 = netip.AddrFrom16(ends.Local), netip.AddrFrom16(ends.Peer)
@@ -267,10 +281,20 @@ func (m *Maps) isOpen(slot uint32) bool {
 	return m.sessions.values[slot].State == kernelLnsStateLNS_OPEN
 }
 
-// setState writes the one word that opens or closes a slot, ordered after
-// everything written before it.
+// setState opens or closes a slot, ordered after everything written before it. The
+// slot's own state is the last to open and the first to close: a slot that is open is
+// whole.
 func (m *Maps) setState(slot uint32, state kernelLnsState) {
-	atomic.StoreUint32((*uint32)(&m.sessions.values[slot].State), uint32(state))
+	s := &m.sessions.values[slot]
+	own := (*uint32)(&s.State)
+	if state != kernelLnsStateLNS_OPEN {
+		atomic.StoreUint32(own, uint32(state))
+	}
+	m.paths.up.setState(slot, state, s.OuterTos)
+	m.paths.down.setState(slot, state, s.OuterTos)
+	if state == kernelLnsStateLNS_OPEN {
+		atomic.StoreUint32(own, uint32(state))
+	}
 }
 
 // remember keeps the routes of a slot, which no array in the kernel holds.

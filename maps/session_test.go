@@ -2,6 +2,7 @@ package maps
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -9,11 +10,55 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// contents is every key that leads to a slot.
+// contents is every key that leads to a slot, by the ways that the program goes.
 func (w *world) contents(t testing.TB) (calls map[kernelLnsCall]uint32, hosts map[kernelLnsHost]uint32, routes map[prefix]uint32) {
 	t.Helper()
-	calls, hosts, routes = readAll[kernelLnsCall](t, w.m.objs.LnsCalls), readAll[kernelLnsHost](t, w.m.objs.LnsHosts), readAll[prefix](t, w.m.objs.LnsRoutes)
-	return calls, hosts, routes
+	p := &w.m.paths
+	calls = reachable(t, &p.up, readAll[kernelLnsCall](t, w.m.objs.LnsCalls), func(v *kernelLnsPath) (kernelLnsCall, bool) {
+		return kernelLnsCall{TunnelId: v.TunnelId, SessionId: v.SessionId}, true
+	})
+	hosts = reachable(t, &p.down, readAll[kernelLnsHost](t, w.m.objs.LnsHosts), func(v *kernelLnsPath) (kernelLnsHost, bool) {
+		return kernelLnsHost{Addr: v.Address}, v.Address != [4]uint8{}
+	})
+	return calls, hosts, readAll[prefix](t, w.m.objs.LnsRoutes)
+}
+
+// reachable is every key that leads to a path which is its own, and that path's slot.
+// strays are the entries of the map of those that don't lead there by themselves.
+func reachable[K interface {
+	comparable
+	fmt.Stringer
+}](t testing.TB, l *lane[K], strays map[K]uint32, keyOf func(*kernelLnsPath) (K, bool)) map[K]uint32 {
+	t.Helper()
+	found := map[K]uint32{}
+	paths, taken := 0, 0
+	for i := range l.values {
+		v := &l.values[i]
+		if l.taken(uint32(i)) {
+			taken++
+		}
+		if v.Slot == 0 {
+			if *v != (kernelLnsPath{}) {
+				t.Errorf("place %d of nobody holds %+v", i, *v)
+			}
+			continue
+		}
+		paths++
+		if l.at[v.Slot] != uint32(i) {
+			t.Errorf("slot %d is at %d, its path at %d", v.Slot, l.at[v.Slot], i)
+		}
+		key, ok := keyOf(v)
+		home, leads := l.lead(key)
+		stray, odd := strays[key]
+		if ok && (leads && home == uint32(i) || odd && stray == uint32(i)) {
+			found[key] = v.Slot
+		}
+		delete(strays, key)
+	}
+	if len(strays) != 0 || taken != paths {
+		t.Errorf("%d paths, %d places taken, keys without a path: %v", paths, taken, strays)
+	}
+	return found
 }
 
 func readAll[K comparable](t testing.TB, m *ebpf.Map) map[K]uint32 {
@@ -50,8 +95,8 @@ func (w *world) expect(t testing.TB, sessions ...Session) {
 		if !slices.Equal(got.Routes, s.Routes) {
 			t.Errorf("slot %d has routes %v, want %v", s.Slot, got.Routes, s.Routes)
 		}
-		k := keysOf(s.Policy, routeKeys{})
-		if calls[k.calls[0]] != s.Slot || hosts[k.hosts[0]] != s.Slot {
+		host, _ := hostOf(&s.Policy)
+		if calls[callOf(&s.Policy)] != s.Slot || hosts[host] != s.Slot {
 			t.Errorf("slot %d: keys do not lead there", s.Slot)
 		}
 		prefixes, err := prefixes(s.Policy.Vrf, s.Routes)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // Limit bounds one direction of a session.
@@ -101,10 +102,13 @@ func (m *Maps) mapShapers() (err error) {
 	return err
 }
 
-// clearShapers forgets what an earlier session in slot has taken.
+// clearShapers forgets what an earlier session in slot has taken. Credit gathers from
+// now: where the ticks begin anew soon, those from 0 on would seem to be ahead.
 func (m *Maps) clearShapers(slot uint32) {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // it has no reason to fail
 	for i := range m.shapers {
-		m.shapers[i].values[slot] = kernelLnsShaper{}
+		m.shapers[i].values[slot] = kernelLnsShaper{Full: uint64(now.Nano()) << tickShift}
 	}
 	m.paces.values[slot] = 0
 }

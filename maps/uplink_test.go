@@ -208,6 +208,8 @@ func stateCases() []testCase {
 		{name: "a slot that is being changed takes the slow path", in: good, reason: "punt_closed",
 			with: func(w *world, t *testing.T) { closeSlot(t, w, 7) }},
 		{name: "a slot that holds another session takes the slow path", in: good, reason: "punt_closed",
+			with: straySlot(func(p *Policy) { p.SessionId++ })},
+		{name: "ids that lead to another's place are not known", in: good, reason: "punt_unknown",
 			with: changeSlot(func(p *Policy) { p.SessionId++ })},
 		{name: "data that is numbered elsewhere takes the slow path", in: good, reason: "punt_sequence",
 			with: replaceSession(func(s *Session) { s.Policy.Flags |= FlagSequence })},
@@ -235,6 +237,23 @@ func closeSlot(t *testing.T, w *world, slot uint32) {
 	t.Cleanup(func() { w.m.setState(slot, kernelLnsStateLNS_OPEN) })
 }
 
+// straySlot is changeSlot for a session whose keys don't lead to its places by
+// themselves.
+func straySlot(change func(p *Policy)) func(*world, *testing.T) {
+	return func(w *world, t *testing.T) {
+		p := &w.m.sessions.values[7]
+		call := callOf(p)
+		host, _ := hostOf(p)
+		w.must(w.m.objs.LnsCalls.Put(&call, w.m.paths.up.at[7]))
+		w.must(w.m.objs.LnsHosts.Put(&host, w.m.paths.down.at[7]))
+		changeSlot(change)(w, t)
+		t.Cleanup(func() {
+			w.must(w.m.objs.LnsCalls.Delete(&call))
+			w.must(w.m.objs.LnsHosts.Delete(&host))
+		})
+	}
+}
+
 // changeSlot changes what a slot holds behind the keys that lead to it, as seen
 // by a lookup that raced with the reuse of its element.
 func changeSlot(change func(p *Policy)) func(*world, *testing.T) {
@@ -242,7 +261,11 @@ func changeSlot(change func(p *Policy)) func(*world, *testing.T) {
 		p := &w.m.sessions.values[7]
 		old := *p
 		change(p)
-		t.Cleanup(func() { *p = old })
+		w.m.rewrite(7)
+		t.Cleanup(func() {
+			*p = old
+			w.m.rewrite(7)
+		})
 	}
 }
 

@@ -231,3 +231,11 @@ func (w *world) install(t testing.TB, s Session) {
 		}
 	})
 }
+
+// rewrite makes the paths of a slot what its session says, which a test has changed.
+func (m *Maps) rewrite(slot uint32) {
+	p, s := &m.paths, m.sessions.values[slot]
+	p.up.write(p.up.at[slot], slot, &s)
+	p.down.write(p.down.at[slot], slot, &s)
+	m.setState(slot, s.State)
+}

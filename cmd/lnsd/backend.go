@@ -101,6 +101,9 @@ func (b *backend) Counters(context.Context) ([]session.Count, error) {
 	} {
 		out = append(out, counts()...)
 	}
+	if b.d.dae != nil {
+		out = append(out, b.d.dae.Counts()...)
+	}
 	return out, nil
 }
 

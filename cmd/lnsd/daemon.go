@@ -17,7 +17,9 @@ import (
 	"github.com/lnsd/lnsd/control/events"
 	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/pool"
+	"github.com/lnsd/lnsd/control/radius/dae"
 	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/control/status"
 	"github.com/lnsd/lnsd/control/tun"
 	"github.com/lnsd/lnsd/control/udp"
 )
@@ -40,7 +42,11 @@ type daemon struct {
 	gardens     *garden.Gardens
 	grants      *grants
 	engine      *engine.Engine
+	dae         *dae.Server // nil where nobody may change sessions by RADIUS
 	events      *events.Log
+	changes     *status.Changes // nil: no status files
+	statusDir   string
+	statusRate  int
 	listener    net.Listener
 	remote      *remote // nil: managed from this host only
 
@@ -70,6 +76,9 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.inboxes = engine.NewInboxes(shards)
 	d.events = events.NewLog(eventsKept)
+	if d.statusDir, d.statusRate = c.Management.StatusDir, c.Management.StatusRate; d.statusDir != "" {
+		d.changes = status.NewChanges()
+	}
 
 	if d.subscribers, err = openSubscribers(c, epoch, d.authDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
@@ -100,7 +109,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 
-	d.gardens = garden.New(gardenConfig(c, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
+	d.gardens = garden.New(gardenConfig(c, slow, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
 	d.closers = append(d.closers, func() error { return d.gardens.Close(false) })
 	d.grants = newGrants(c, d.gardens, log.Named("grants"))
 
@@ -108,6 +117,13 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	d.engine.Drain(c.Engine.Drain)
+
+	if d.dae, err = openDAE(c, d.engine, log.Named("dae")); err != nil {
+		return d, err
+	}
+	if d.dae != nil {
+		d.closers = append(d.closers, d.dae.Close)
+	}
 	if err = d.settle(); err != nil {
 		return d, err
 	}
@@ -148,7 +164,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 	}, d.inboxes, engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.accounting,
-		Observer:      d.events,
+		Observer:      d.observer(),
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens},
 		Services:      d.grants,
 		Gate:          d.fast,

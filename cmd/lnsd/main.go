@@ -29,6 +29,7 @@ type flags struct {
 	check     bool
 	cleanup   bool
 	remote    bool
+	status    bool
 }
 
 func main() {
@@ -76,6 +77,8 @@ func command() *cobra.Command {
 	cmd.Flags().CountVarP(&f.verbose, "verbose", "v", "log more than the debug setting says; may be repeated")
 	cmd.Flags().BoolVarP(&f.remote, "remote", "R", false,
 		"let lnsctl --server in, at every address unless remote_address names one")
+	cmd.Flags().BoolVarP(&f.status, "status-files", "S", false,
+		"keep status files, in "+defaultStatusDir+" unless status_dir names another directory")
 	cmd.Flags().BoolVar(&f.check, "check", false, "check the configuration, say what is wrong with it, and exit")
 	cmd.Flags().BoolVar(&f.cleanup, "cleanup", false, "remove the pinned maps and programs of a daemon that is gone, and exit")
 	return cmd

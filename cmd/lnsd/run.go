@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -31,6 +32,7 @@ func run(f flags) error {
 	if err != nil {
 		return err
 	}
+	saveMemory()
 	level := zap.NewAtomicLevelAt(logLevel(int(c.Log.Level) + f.verbose))
 	log := newLogger(sink, level, f.logFormat)
 	for _, w := range warnings {
@@ -38,6 +40,9 @@ func run(f flags) error {
 	}
 	if f.remote && !c.Management.Remote.IsValid() {
 		c.Management.Remote = netip.AddrPortFrom(netip.IPv6Unspecified(), api.RemotePort)
+	}
+	if f.status && c.Management.StatusDir == "" {
+		c.Management.StatusDir = defaultStatusDir
 	}
 	d, err := open(c, log)
 	if err != nil {
@@ -47,6 +52,18 @@ func run(f flags) error {
 	current := newLive(f, c, d, sink, level)
 	err = d.serve(current, stop)
 	return errors.Join(err, d.close())
+}
+
+// heapGrowth is by how much of what is in use the heap may grow between two
+// collections, in percent: most of it lives as long as the sessions do, and half of the
+// usual growth costs a storm of calls a few percent of its processor time.
+const heapGrowth = 50
+
+// saveMemory sets it, unless the operator has done so by the runtime's GOGC.
+func saveMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGrowth)
+	}
 }
 
 // stopper lets several parts ask for the end; the first decides how.
@@ -68,7 +85,11 @@ func (s stopper) stop(reason string) {
 func (d *daemon) serve(current *live, stop stopper) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	parts := d.start(ctx, newBackend(d, current, stop))
+	b := newBackend(d, current, stop)
+	parts := d.start(ctx, b)
+	if err := d.keepStatus(ctx, parts, b); err != nil {
+		d.log.Error("no status files", zap.Error(err)) // nobody's session is to hang on them
+	}
 
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)

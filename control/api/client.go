@@ -25,6 +25,7 @@ type Client struct {
 	lnsv1.LNSClient
 	lnsv1.EventsClient
 	lnsv1.ServicesClient
+	lnsv1.RestrictionsClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -57,6 +58,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	}
 	c.conn, c.LNSClient = conn, lnsv1.NewLNSClient(conn)
 	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
+	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
 	return c, nil
 }
 

@@ -79,6 +79,9 @@ var needs = map[string]Right{
 
 	"/lns.v1.Events/Watch": RightView,
 
+	"/lns.v1.Restrictions/AccessLists": RightView,
+	"/lns.v1.Restrictions/Gardens":     RightView,
+
 	"/lns.v1.Services/ChangeServices": RightOperate,
 	"/lns.v1.Services/Intercept":      RightIntercept,
 	"/lns.v1.Services/RadiusClients":  RightView,

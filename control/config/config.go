@@ -29,6 +29,7 @@ type Config struct {
 	DNS        DNS
 	RADIUS     RADIUS
 	AAA        AAA
+	DAE        DAE
 	Accounting Accounting
 	Pools      []Pool
 	// AccessLists are in the order of the file, those of either family.
@@ -243,6 +244,10 @@ type Management struct {
 	Remote netip.AddrPort
 	// The files by which both ends of a remote connection know each other.
 	RemoteCertificate, RemoteKey, RemoteAuthority string
+	// StatusDir is where status files are kept, empty for none; StatusRate is how many
+	// are written in a second at most.
+	StatusDir  string
+	StatusRate int
 }
 
 // Engine holds what concerns the daemon itself.

@@ -49,7 +49,6 @@ func legacySettings() map[string]legacySetting {
 		"packet_limit":                {notHere, []string{"0"}},
 		"pid_file":                    note(restartsUp),
 		"ppp_keepalive":               {"is not used: echoes are sent only in silence", on},
-		"radius_dae_port":             note(notHere),
 		"random_device":               note(notNeeded + ": the kernel's generator is used"),
 		"save_state":                  {notHere, off},
 		"scheduler_fifo":              {"is not used: CPUSchedulingPolicy of the service does this", off},

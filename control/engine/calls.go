@@ -18,6 +18,8 @@ type call struct {
 	s    *session.Session
 	call *l2tp.Call
 	tun  *tunnel
+	// placed says that the ids have their place in the data plane.
+	placed bool
 	// deal is the order that the session's change under way belongs to.
 	deal *deal
 	// mourners wait for the session's end.
@@ -77,7 +79,11 @@ func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
 	if t.ids == nil {
 		t.ids = pool.NewIDs(s.random16, 0, 0)
 	}
-	id, ok := t.ids.Take(s.now)
+	placed := false
+	id, ok := t.ids.TakeWhere(s.now, func(id uint16) bool {
+		placed = s.dir.places.Claim(t.id(), id)
+		return placed
+	})
 	if !ok {
 		s.dir.close(slot, s.now)
 		s.counts.add(noSessionID)
@@ -86,7 +92,7 @@ func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
 	}
 	ref := session.Ref{TunnelID: t.id(), SessionID: id, Serial: serial}
 	s.dir.enter(slot, ref)
-	x := &call{call: c, tun: t, s: session.New(cfg, session.Setup{
+	x := &call{call: c, tun: t, placed: placed, s: session.New(cfg, session.Setup{
 		Ref: ref, Slot: slot, AcctSessionID: acctID(s.e.epoch, serial),
 		PeerSessionID: c.PeerID, Tunnel: t.facts,
 	}, s.read, s.now)}
@@ -178,6 +184,9 @@ func (s *Shard) forget(c *call) {
 	s.timers.remove(c)
 	delete(s.calls, keyOf(ref.TunnelID, ref.SessionID))
 	s.dir.close(c.s.Slot(), s.now)
+	if c.placed {
+		s.dir.places.Release(ref.TunnelID, ref.SessionID)
+	}
 	c.tun.ids.Free(ref.SessionID, s.now)
 	c.tun.sessions--
 	s.accountTunnelDown(c.tun)

@@ -8,7 +8,7 @@ type Census struct {
 	Tunnels, TunnelIDs, Sessions, Newcomers, Timers, Backlog int
 	Slots, Users, Addresses, Waiting, PoolUsed               int
 	Peers, LACs, Admitted, HalfOpen                          int
-	Aliases, Serials                                         int
+	Aliases, Serials, Networks6, PoolUsed6                   int
 }
 
 // Census counts. The shards must not run meanwhile.
@@ -31,6 +31,10 @@ func (e *Engine) Census() Census {
 	c.Aliases, c.Serials = len(d.aliases), len(d.serials)
 	for _, p := range d.order {
 		c.PoolUsed += p.Used()
+	}
+	c.Networks6 = len(d.nets)
+	for _, p := range d.order6 {
+		c.PoolUsed6 += p.Used()
 	}
 	return c
 }

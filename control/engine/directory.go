@@ -18,10 +18,11 @@ import (
 type directory struct {
 	notify func(notice)
 
-	mu    sync.Mutex
-	slots *pool.Slots
-	table []holding // by slot; grows with the highest slot in use
-	users map[string]uint32
+	mu     sync.Mutex
+	slots  *pool.Slots
+	places *pool.Places // of the data plane; needs no lock
+	table  []holding    // by slot; grows with the highest slot in use
+	users  map[string]uint32
 	// aliases are the slots of those that the authenticator gave another name.
 	aliases map[string][]uint32
 	serials map[uint32]uint32 // slots by Ref.Serial
@@ -80,7 +81,7 @@ type lacName struct {
 
 func newDirectory(cfg Config, notify func(notice)) (*directory, error) {
 	d := &directory{
-		notify: notify, slots: pool.NewSlots(cfg.MaxSessions), table: make([]holding, 1),
+		notify: notify, slots: pool.NewSlots(cfg.MaxSessions), places: pool.NewPlaces(cfg.MaxSessions), table: make([]holding, 1),
 		users: make(map[string]uint32), aliases: make(map[string][]uint32), vrfs: make(map[uint32]struct{}), serials: make(map[uint32]uint32), addrs: make(map[place]uint32),
 		wanted: make(map[place]uint32), pools: make(map[string]*pool.Pool),
 		peers: make(map[netip.Addr]peerCount), lacs: make(map[lacName]int),
@@ -194,7 +195,11 @@ func (d *directory) claim(slot uint32, c *session.Claim, now time.Time) (r sessi
 	case p == nil:
 		return session.ClaimResult{Outcome: session.NoSuchPool}, true
 	}
-	a, ok := p.Take(c.User, now)
+	user := c.User
+	if c.Unchecked {
+		user = ""
+	}
+	a, ok := p.Take(user, now)
 	if !ok {
 		return session.ClaimResult{Outcome: session.PoolEmpty}, true
 	}

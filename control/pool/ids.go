@@ -46,7 +46,14 @@ func NewIDs(random func() uint16, fixedBits int, fixed uint16) *IDs {
 }
 
 // Take returns an id, or false when all are taken or at rest.
-func (s *IDs) Take(now time.Time) (uint16, bool) {
+func (s *IDs) Take(now time.Time) (uint16, bool) { return s.TakeWhere(now, nil) }
+
+// preferTries is how many ids are drawn for one that is preferred.
+const preferTries = 40
+
+// TakeWhere is Take that prefers an id for which good, if not nil, is true. No id is
+// asked about after that one.
+func (s *IDs) TakeWhere(now time.Time, good func(id uint16) bool) (uint16, bool) {
 	s.wake(now)
 	space := 1 << 16 >> bits.OnesCount16(s.mask)
 	if s.fixed == 0 {
@@ -54,6 +61,12 @@ func (s *IDs) Take(now time.Time) (uint16, bool) {
 	}
 	if s.count >= space {
 		return 0, false
+	}
+	for try := 0; good != nil && try < preferTries; try++ {
+		if id := s.draw(); id != 0 && !s.has(id) && good(id) {
+			s.add(id)
+			return id, true
+		}
 	}
 	id := s.draw()
 	// Chance finds a free id soon unless the space is nearly full; then the next

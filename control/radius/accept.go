@@ -29,7 +29,8 @@ func decodeReply(t *policy.Table, q *session.AuthRequest, b []byte) (res *sessio
 	if err != nil {
 		return &session.AuthResult{Ref: q.Ref, Verdict: session.Reject, Cause: err.Error(), Message: d.message.String()}, ignored
 	}
-	return &d.res, ignored
+	held := d.res // the result is kept, and shall not keep the request with it
+	return &held, ignored
 }
 
 func (d *reply) decode(t *policy.Table, b []byte) (ignored []string, err error) {

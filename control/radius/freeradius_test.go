@@ -24,6 +24,7 @@ import (
 type freeradius struct {
 	auth, acct uint16
 	log        string // directory
+	process    *os.Process
 }
 
 const (
@@ -48,7 +49,7 @@ func startFreeRADIUS(t *testing.T, change func(name, text string) string) *freer
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"radiusd.conf", "clients.conf", "users", "access_reject", "dictionary"} {
+	for _, name := range []string{"radiusd.conf", "clients.conf", "users", "policy", "access_reject", "dictionary"} {
 		b, err := os.ReadFile(filepath.Join(packaged, name))
 		if err != nil {
 			t.Fatal(err)
@@ -91,6 +92,7 @@ func (f *freeradius) run(t *testing.T, raddb string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	f.process = cmd.Process
 	ready, ended := make(chan bool, 1), make(chan struct{})
 	var lines []string
 	go func() {

@@ -90,7 +90,7 @@ func (c *Change) Empty() bool {
 }
 
 // apply returns what a profile becomes by c.
-func (c *Change) apply(p *Profile) Profile {
+func (c *Change) apply(p *granted) granted {
 	next := *p
 	next.Services = c.Services(p.Services)
 	set(&next.SessionTimeout, c.SessionTimeout)
@@ -136,7 +136,7 @@ type Changed struct {
 type changing struct {
 	change *Change
 	by     string
-	before *AuthResult
+	before *grant
 	phase  changePhase
 	err    error // why it is taken back; nil when Settle wants it
 }

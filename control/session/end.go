@@ -27,6 +27,12 @@ type End struct {
 	Patience time.Duration
 }
 
+// ending is the End of a session that is closing, and since when.
+type ending struct {
+	End
+	at time.Time
+}
+
 // PPP Disconnect Cause codes and directions (RFC 3145 section 2.1).
 const (
 	discAdministrative = 1

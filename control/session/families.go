@@ -25,11 +25,16 @@ func (s *Session) refresh(now time.Time, out *Out) {
 		s.program(now, out)
 	case s.install == installed && !s.updating && (s.changing == nil || s.changing.phase == applied):
 		s.updating = true
+		s.measure()
 		s.reprogram(out)
 	default:
 		s.stale = true // until what is under way is answered
 	}
 }
+
+// IsRefreshing reports whether the forwarding path has yet to follow a change of the
+// families.
+func (s *Session) IsRefreshing() bool { return s.updating || s.stale }
 
 // updated takes the answer to a replacement that refresh asked for.
 func (s *Session) updated(now time.Time, p *Programmed, out *Out) {
@@ -71,7 +76,7 @@ func (s *Session) joined(now time.Time, out *Out) {
 	if s.six.ready() && !s.told6 {
 		s.told6 = true
 		if s.accounted {
-			s.interimAt = now
+			s.interimAt = s.moment(now)
 		}
 	}
 }

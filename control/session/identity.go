@@ -76,9 +76,9 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 	s.asking = false
 	switch {
 	case r.Verdict == Accept && s.verified:
-		s.admit(now, r, out)
+		s.admit(now, newGrant(r), out)
 	case r.Verdict == Accept:
-		s.auth = r
+		s.auth = newGrant(r)
 		s.verified = true
 		s.asking = true // until the claim is answered
 		out.Claim = append(out.Claim, s.claim(&r.Profile))
@@ -107,17 +107,14 @@ func (s *Session) rejected(now time.Time, r *AuthResult, out *Out) {
 	case s.verified:
 		s.admit(now, s.auth, out)
 	default:
-		s.auth, s.verified, s.asking = in, true, true
+		s.auth, s.verified, s.asking = newGrant(in), true, true
 		out.Claim = append(out.Claim, s.claim(&in.Profile))
 	}
 }
 
 // admit tells the link that the peer is who it says, and what IPCP is to offer.
-func (s *Session) admit(now time.Time, r *AuthResult, out *Out) {
-	v := ppp.AuthVerdict{OK: true, Message: r.Message, IPv4: s.offer(), IPv6: s.offer6()}
-	if s.method == AuthMSCHAPv2 {
-		v.Message = r.MSCHAPSuccess
-	}
+func (s *Session) admit(now time.Time, g *grant, out *Out) {
+	v := ppp.AuthVerdict{OK: true, Message: g.takeMessage(s.method), IPv4: s.offer(), IPv6: s.offer6()}
 	if s.state < stateNCP {
 		s.state = stateNCP
 	}
@@ -140,7 +137,7 @@ func (s *Session) claim(p *Profile) Claim {
 	}
 	if p.Local && p.Services != nil && p.Services.Garden != "" {
 		// Nobody has checked who this is: it must not take the place of who is up.
-		c.Duplicates = AllowDuplicates
+		c.Duplicates, c.Unchecked = AllowDuplicates, true
 	}
 	c.NoAddress = p.IPv6 != nil && p.IPv6.Only
 	c.Optional = p.Pool == "" && s.wants6()
@@ -180,7 +177,7 @@ func (s *Session) offer() ppp.IPv4 {
 	p := &s.auth.Profile
 	return ppp.IPv4{
 		Local: s.cfg.LocalAddress, Peer: s.address,
-		DNS: either(p.DNS, s.cfg.DNS), NBNS: either(p.NBNS, s.cfg.NBNS),
+		DNS: either(p.names().DNS, s.cfg.DNS), NBNS: either(p.names().NBNS, s.cfg.NBNS),
 	}
 }
 

@@ -75,7 +75,10 @@ type Claim struct {
 	// Alias is the name that the authenticator gives to the user, if another.
 	Alias      string
 	Duplicates DuplicatePolicy
-	VRF        uint32
+	// Unchecked: the name was only claimed. The address that is kept for it is not
+	// for this session, and this session's will not be kept.
+	Unchecked bool
+	VRF       uint32
 	// Address is the one address that will do; when it is not valid any
 	// address of the named pool does, the user's last one if it is free.
 	Address netip.Addr

@@ -36,7 +36,7 @@ func (s *Session) inAccount(c Counters) Counters {
 // accountSince is when the account began.
 func (s *Session) accountSince() time.Time {
 	if s.segment == nil {
-		return s.upSince
+		return s.time(s.upSince)
 	}
 	return s.segment.since
 }
@@ -57,7 +57,7 @@ func (s *Session) openAccount(now time.Time, out *Out) {
 // closeAccount sends the Stop; c is what the session has counted in all.
 func (s *Session) closeAccount(at time.Time, c Counters, cause TerminateCause, out *Out) {
 	s.accounted = false
-	s.interimAt = time.Time{}
+	s.interimAt = 0
 	r := s.account(AcctStop, at)
 	r.Counters, r.Cause = s.inAccount(c), cause
 	if s.end != nil && len(s.end.Class) > 0 {

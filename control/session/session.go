@@ -66,11 +66,11 @@ type Session struct {
 	// link is nil before the call is up.
 	link *ppp.Link
 	held [][]byte // PPP frames that overtook the ICCN
+	six  *six     // nil before IPV6CP has opened
 
 	state   state
 	install install
 	ipv4    bool // IPCP is open
-	six     *six // nil before IPV6CP has opened
 	// updating: a record for other families than before is being installed; stale:
 	// one more is to follow.
 	updating, stale bool
@@ -89,24 +89,24 @@ type Session struct {
 
 	user    string // as the peer said it
 	address netip.Addr
-	auth    *AuthResult  // what was granted; nil before
+	auth    *grant       // what was granted; nil before
 	next    *AuthRequest // waits for the answer to an earlier one
 	call    callParams
 
-	opened, upSince time.Time
-	// The session's own timers; zero when not set. setupBy serves until the
-	// session is up, retryAt while a removal failed.
-	setupBy, expireAt, idleAt, interimAt, retryAt time.Time
-	hurryAt                                       time.Time // the end waits no longer
+	opened  time.Time
+	upSince moment
+	// The session's own timers. setupBy serves until the session is up, retryAt
+	// while a removal failed.
+	setupBy, expireAt, idleAt, interimAt, retryAt moment
+	hurryAt                                       moment // the end waits no longer
 
 	// UpPackets and PeerSeen when last looked at.
 	seenUp   uint64
 	seenPeer time.Duration
-	base     Counters // of earlier installs of the same session
+	base     *Counters // of earlier installs of the same session; nil: nothing
 	segment  *segment
 	changing *changing // a change of what was granted, under way
-	end      *End      // set once the session is closing
-	ended    time.Time
+	end      *ending   // set once the session is closing
 }
 
 // callParams are the parts of the call's set-up that outlive it.
@@ -123,7 +123,7 @@ type callParams struct {
 func New(cfg *Config, s Setup, random func([]byte), now time.Time) *Session {
 	return &Session{
 		cfg: cfg, setup: s, random: random, opened: now,
-		setupBy: now.Add(cfg.setupTimeout()),
+		setupBy: moment(cfg.setupTimeout()) + 1,
 		framing: Framing{Length: cfg.DataLength, Sequence: cfg.DataSequence, DSCP: cfg.OuterDSCP, ECN: cfg.ECN},
 	}
 }
@@ -320,13 +320,18 @@ func (s *Session) program(now time.Time, out *Out) {
 	if s.state >= stateClosing || s.install != absent {
 		return // after a removal that is under way, Programmed comes back here
 	}
-	s.mtu = s.cfg.innerMTU(s.setup.Tunnel.Peer.Addr(), s.framing, s.link.Negotiated().MRU)
-	if s.upSince.IsZero() {
-		s.upSince = now
+	s.measure()
+	if s.upSince == 0 {
+		s.upSince = s.moment(now)
 	}
 	s.install = installing
 	s.seenUp, s.seenPeer = 0, 0
 	out.Program = append(out.Program, ProgramOp{Record: s.Record()})
+}
+
+// measure takes over what LCP has agreed on, which may be new since last time.
+func (s *Session) measure() {
+	s.mtu = s.cfg.innerMTU(s.setup.Tunnel.Peer.Addr(), s.framing, s.link.Negotiated().MRU)
 }
 
 // Record is what the forwarding path has to know.
@@ -336,7 +341,7 @@ func (s *Session) Record() Record {
 		Local: s.setup.Tunnel.Local, Peer: s.setup.Tunnel.Peer,
 		PeerTunnelID: s.setup.Tunnel.PeerID, PeerSessionID: s.setup.PeerSessionID,
 		VRF: s.cfg.VRF, Framing: s.framing, NextNs: s.ns, MTU: s.mtu,
-		User: s.accountingUser(), AcctSessionID: s.acctSessionID(), UpSince: s.upSince,
+		User: s.accountingUser(), AcctSessionID: s.acctSessionID(), UpSince: s.time(s.upSince),
 	}
 	if s.auth != nil {
 		r.Services = s.auth.Profile.Services
@@ -364,7 +369,7 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 	}
 	// A path that gave the session up in favour of the other one says what it had
 	// counted.
-	s.base = s.base.Add(p.Final)
+	s.count(p.Final)
 	if s.state >= stateClosing {
 		return // it is being removed again already
 	}
@@ -395,7 +400,7 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 		return
 	}
 	s.started, s.told6 = true, s.six.ready()
-	s.setupBy = time.Time{}
+	s.setupBy = 0
 	s.startTimers(now)
 	if s.mayAccount() {
 		s.openAccount(now, out)
@@ -414,12 +419,12 @@ func (s *Session) removed(now time.Time, p *Programmed, out *Out) {
 	if p.Err != nil {
 		// The slot and the address must not go to anybody else while the path
 		// may still use them, so the removal is asked for until it works.
-		s.retryAt = now.Add(removeRetry)
+		s.retryAt = s.moment(now.Add(removeRetry))
 		out.Events = append(out.Events, Event{Kind: ProgramFailed, Err: p.Err})
 		return
 	}
 	s.install = absent
-	s.base = s.base.Add(p.Final)
+	s.count(p.Final)
 	switch {
 	case s.state >= stateClosing:
 		if s.link == nil { // else LinkDown is still to come
@@ -434,4 +439,22 @@ func (s *Session) remove(out *Out) {
 	s.interrupt(out)
 	s.install, s.updating, s.stale = removing, false, false
 	out.Program = append(out.Program, ProgramOp{Remove: true, Record: s.Record()})
+}
+
+// count adds what the session counted before the forwarding path was changed. It is
+// kept apart, since most sessions have nothing of the kind until they end.
+func (s *Session) count(c Counters) {
+	if c == (Counters{}) {
+		return
+	}
+	sum := s.counted().Add(c)
+	s.base = &sum
+}
+
+// counted is the sum of what was given to count.
+func (s *Session) counted() Counters {
+	if s.base == nil {
+		return Counters{}
+	}
+	return *s.base
 }

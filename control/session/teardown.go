@@ -21,8 +21,8 @@ func (s *Session) Drop(now time.Time, e End, out *Out) {
 		switch {
 		case e.Quick:
 			s.hurry(out)
-		case e.Patience > 0 && s.link != nil && s.hurryAt.IsZero():
-			s.hurryAt = now.Add(e.Patience)
+		case e.Patience > 0 && s.link != nil && s.hurryAt == 0:
+			s.hurryAt = s.moment(now.Add(e.Patience))
 		}
 		return
 	}
@@ -68,7 +68,7 @@ func (s *Session) close(now time.Time, e End, out *Out) {
 		s.link = nil
 		s.withdraw(out)
 	case e.Patience > 0:
-		s.hurryAt = now.Add(e.Patience)
+		s.hurryAt = s.moment(now.Add(e.Patience))
 	}
 }
 
@@ -88,10 +88,9 @@ func (s *Session) linkDown(now time.Time, e *ppp.Event, out *Out) {
 func (s *Session) begin(now time.Time, e End, out *Out) {
 	s.interrupt(out)
 	s.state = stateClosing
-	s.end = &e
-	s.ended = now
+	s.end = &ending{e, now}
 	s.held = nil
-	s.setupBy, s.expireAt, s.idleAt, s.interimAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	s.setupBy, s.expireAt, s.idleAt, s.interimAt = 0, 0, 0, 0
 }
 
 // withdraw takes the session out of the forwarding path.
@@ -110,20 +109,20 @@ func (s *Session) finish(out *Out) {
 		return
 	}
 	s.state = stateDone
-	s.retryAt, s.hurryAt = time.Time{}, time.Time{}
+	s.retryAt, s.hurryAt = 0, 0
 	if s.accounted {
 		// The account is closed as of when the session ended, however long the
 		// forwarding path took to let go.
-		s.closeAccount(s.ended, s.base, s.end.Cause, out)
+		s.closeAccount(s.end.at, s.counted(), s.end.Cause, out)
 	}
 	if s.started {
-		s.audit(s.auth.Profile.Services.intercept(), netip.AddrPort{}, "", s.ended, out)
+		s.audit(s.auth.Profile.Services.intercept(), netip.AddrPort{}, "", s.end.at, out)
 	}
 	if !s.callGone {
 		s.callGone = true
 		out.HangUp = append(out.HangUp, s.end.Result)
 	}
-	out.Events = append(out.Events, Event{Kind: Down, End: *s.end, WasUp: s.started})
+	out.Events = append(out.Events, Event{Kind: Down, End: s.end.End, WasUp: s.started})
 	out.Done = true
 }
 

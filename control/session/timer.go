@@ -16,37 +16,57 @@ func (s *Session) Deadline() time.Time {
 			d = t
 		}
 	}
-	for _, t := range [...]time.Time{s.setupBy, s.expireAt, s.idleAt, s.interimAt, s.retryAt, s.hurryAt} {
-		if !t.IsZero() && (d.IsZero() || t.Before(d)) {
-			d = t
+	var first moment
+	for _, m := range [...]moment{s.setupBy, s.expireAt, s.idleAt, s.interimAt, s.retryAt, s.hurryAt} {
+		if m != 0 && (first == 0 || m < first) {
+			first = m
 		}
+	}
+	if t := s.time(first); first != 0 && (d.IsZero() || t.Before(d)) {
+		d = t
 	}
 	return d
 }
+
+// moment is a time since the session was opened, in nanoseconds, and one more; 0 is
+// none. A session has many, most of them none.
+type moment int64
+
+func (s *Session) moment(t time.Time) moment { return max(moment(t.Sub(s.opened))+1, 1) }
+
+// time is the zero time for none.
+func (s *Session) time(m moment) time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return s.opened.Add(time.Duration(m - 1))
+}
+
+func (s *Session) due(m moment, now time.Time) bool { return m != 0 && m <= s.moment(now) }
 
 func due(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
 
 // Timer does what is due at now.
 func (s *Session) Timer(now time.Time, r Reader, out *Out) {
-	if due(s.retryAt, now) {
-		s.retryAt = time.Time{}
+	if s.due(s.retryAt, now) {
+		s.retryAt = 0
 		s.remove(out)
 	}
-	if due(s.hurryAt, now) {
-		s.hurryAt = time.Time{}
+	if s.due(s.hurryAt, now) {
+		s.hurryAt = 0
 		s.hurry(out)
 	}
-	if due(s.setupBy, now) {
+	if s.due(s.setupBy, now) {
 		e := administrative(CauseServiceUnavailable, "set-up timed out")
 		s.close(now, e, out)
 	}
-	if due(s.expireAt, now) {
+	if s.due(s.expireAt, now) {
 		s.close(now, administrative(CauseSessionTimeout, "session timeout"), out)
 	}
-	if due(s.idleAt, now) {
+	if s.due(s.idleAt, now) {
 		s.checkIdle(now, r, out)
 	}
-	if due(s.interimAt, now) {
+	if s.due(s.interimAt, now) {
 		s.interim(now, r, out)
 	}
 	s.speak(now, out)
@@ -61,24 +81,24 @@ func (s *Session) Timer(now time.Time, r Reader, out *Out) {
 func (s *Session) startTimers(now time.Time) {
 	s.armSessionTimeout()
 	if d := s.idleTimeout(); d > 0 {
-		s.idleAt = now.Add(d)
+		s.idleAt = s.moment(now.Add(d))
 	}
 }
 
 // armSessionTimeout counts from the network up, also when the limit came later.
 func (s *Session) armSessionTimeout() {
-	s.expireAt = time.Time{}
+	s.expireAt = 0
 	if d := orDefault(s.auth.Profile.SessionTimeout, s.cfg.SessionTimeout); d > 0 {
-		s.expireAt = s.upSince.Add(d)
+		s.expireAt = s.upSince + moment(d)
 	}
 }
 
 // rearmIdle looks at once: by a shorter limit the session may have been idle for
 // long enough.
 func (s *Session) rearmIdle(now time.Time) {
-	s.idleAt = time.Time{}
+	s.idleAt = 0
 	if s.idleTimeout() > 0 {
-		s.idleAt = now
+		s.idleAt = s.moment(now)
 	}
 }
 
@@ -86,7 +106,7 @@ func (s *Session) rearmIdle(now time.Time) {
 func (s *Session) interim(now time.Time, r Reader, out *Out) {
 	if x := s.changing; s.updating || x != nil && x.phase != applied {
 		// Counters may be moving from one forwarding path to the other.
-		s.interimAt = now.Add(interimRetry)
+		s.interimAt = s.moment(now.Add(interimRetry))
 		return
 	}
 	s.interimAt = s.nextInterim(now)
@@ -110,36 +130,36 @@ func orDefault(d, def time.Duration) time.Duration {
 // it looks again when that could be so.
 func (s *Session) checkIdle(now time.Time, r Reader, out *Out) {
 	last := s.traffic(r).LastSeen
-	if last.Before(s.upSince) {
-		last = s.upSince
+	if up := s.time(s.upSince); last.Before(up) {
+		last = up
 	}
-	s.idleAt = last.Add(s.idleTimeout())
-	if due(s.idleAt, now) {
+	s.idleAt = s.moment(last.Add(s.idleTimeout()))
+	if s.due(s.idleAt, now) {
 		s.close(now, administrative(CauseIdleTimeout, "idle timeout"), out)
 	}
 }
 
 // nextInterim is an interval ahead, less a random tenth: sessions that came up
 // together must not report together for ever.
-func (s *Session) nextInterim(now time.Time) time.Time {
+func (s *Session) nextInterim(now time.Time) moment {
 	d := s.cfg.InterimInterval
 	if p := s.auth.Profile.InterimInterval; p > 0 {
 		d = max(p, minInterim)
 	}
 	if d <= 0 {
-		return time.Time{}
+		return 0
 	}
 	var b [2]byte
 	s.random(b[:])
-	return now.Add(d - d/10*time.Duration(binary.BigEndian.Uint16(b[:]))/65536)
+	return s.moment(now.Add(d - d/10*time.Duration(binary.BigEndian.Uint16(b[:]))/65536))
 }
 
 // traffic is the session's counters over all its installs.
 func (s *Session) traffic(r Reader) Counters {
 	if s.install != installed {
-		return s.base
+		return s.counted()
 	}
-	return s.base.Add(r.Counters(s.setup.Slot))
+	return s.counted().Add(r.Counters(s.setup.Slot))
 }
 
 // noteTraffic tells the link when the subscriber's packets passed since last
@@ -170,7 +190,7 @@ func (s *Session) View(r Reader) View {
 		Counters: s.traffic(r), Framing: s.framing, MTU: s.mtu, FastPath: s.install == installed,
 	}
 	if s.started {
-		v.UpSince = s.upSince
+		v.UpSince = s.time(s.upSince)
 	}
 	if s.auth != nil {
 		p := &s.auth.Profile

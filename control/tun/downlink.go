@@ -218,7 +218,7 @@ func (d *downlink) ordered(e *entry) bool {
 // message. It returns the room for an IP packet of n bytes, which protocol is PPP's
 // number for; nil, when it can't be sent.
 func (d *downlink) header(e *entry, protocol uint16, tos byte, n int) []byte {
-	room := d.send.Reserve(e.local, e.peer, tos, e.overhead+n)
+	room := d.send.Reserve(e.local, e.peer, tos, int(e.overhead)+n)
 	if room == nil {
 		return nil
 	}
@@ -227,7 +227,7 @@ func (d *downlink) header(e *entry, protocol uint16, tos byte, n int) []byte {
 		ns = e.next()
 	}
 	f := e.framing
-	head := l2tp.AppendDataHeader(room[:0], e.peerTunnel, e.peerSession, f.Length, f.Sequence, ns, e.ppp+n)
+	head := l2tp.AppendDataHeader(room[:0], e.peerTunnel, e.peerSession, f.Length, f.Sequence, ns, int(e.ppp)+n)
 	l2tp.AppendPPP(head, protocol, f.AddressControl, f.ShortProtocol)
 	return room[e.overhead:]
 }

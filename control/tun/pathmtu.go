@@ -41,7 +41,7 @@ type pathMTU struct {
 // in one piece, at most the session's own MTU.
 func (m *pathMTUs) inner(e *entry, protocol uint16, now time.Time) int {
 	if m == nil {
-		return e.mtu
+		return int(e.mtu)
 	}
 	peer := e.peer.Addr()
 	p, ok := m.known[peer]
@@ -60,7 +60,7 @@ func (m *pathMTUs) inner(e *entry, protocol uint16, now time.Time) int {
 	if peer.Is6() {
 		headers = outerHeaders6
 	}
-	return min(e.mtu, p.mtu-headers-e.framing.Overhead(protocol))
+	return min(int(e.mtu), p.mtu-headers-e.framing.Overhead(protocol))
 }
 
 // newPathMTUs returns one that asks the kernel, and what closes it. A socket of each

@@ -14,23 +14,32 @@ import (
 // entry is one session as the packet paths need it. All but the two sequence
 // numbers and the counters is fixed once it is in the table.
 type entry struct {
-	ref         session.Ref
-	local, peer netip.AddrPort
+	ref session.Ref
+	*ends
 	peerTunnel  uint16
 	peerSession uint16
 	address     uint32 // 0: none
 	routes      []prefix4
 	prefixes6   []netip.Prefix
 	framing     l2tp.Framing
-	overhead    int // bytes before the IP packet, of any version, in a data message,
-	ppp         int // and how many of them are PPP's
-	mtu         int
+	overhead    uint8 // bytes before the IP packet, of any version, in a data message,
+	ppp         uint8 // and how many of them are PPP's
+	mtu         uint16
 	mss         uint16
 	outer       session.Framing // for its TOS
 	// What packets must pass, nil for nothing.
 	filterUp, filterDown *filter
 	firstNs              uint16 // where its sequence begins
 	*liveCounter                // outlives the entry, see table.counters
+}
+
+// ends are those of a tunnel. Its sessions share them, once they are in the table.
+type ends struct{ local, peer netip.AddrPort }
+
+// endsInUse are ends, and how many entries have them.
+type endsInUse struct {
+	ends
+	entries int
 }
 
 // liveCounter is what a session has counted, and its data sequence numbers, which
@@ -133,6 +142,8 @@ type table struct {
 	// messages to the peer.
 	byPeer map[peerKey]*entry
 	prefixes6
+	// ends are those of all entries.
+	ends map[ends]*endsInUse
 	// lengths counts the routes of each prefix length: a lookup tries only
 	// those that occur, the longest first.
 	lengths [33]int
@@ -155,6 +166,7 @@ func newTable(maxSlot uint32, places func(slot uint32) session.Sequence) *table 
 		byRoute:   map[prefix4]*entry{},
 		byPeer:    map[peerKey]*entry{},
 		prefixes6: newPrefixes6(),
+		ends:      map[ends]*endsInUse{},
 		bySlot:    make([]atomic.Pointer[liveCounter], maxSlot+1),
 	}
 }
@@ -181,6 +193,7 @@ func (t *table) install(e *entry, slot uint32) (old *entry) {
 		t.unlink(k, old)
 	}
 	t.byID[k] = e
+	t.share(e)
 	if e.framing.Sequence && e.sequence == nil {
 		e.sequence = newSequence(t.places(slot), e.firstNs)
 	}
@@ -220,6 +233,7 @@ func (t *table) remove(ref session.Ref) *entry {
 // unlink removes every way to reach e, but not what others have taken over.
 func (t *table) unlink(k uint32, e *entry) {
 	t.prefixes6.unlink(e)
+	t.release(e)
 	delete(t.byID, k)
 	if t.byAddress[e.address] == e {
 		delete(t.byAddress, e.address)
@@ -232,6 +246,25 @@ func (t *table) unlink(k uint32, e *entry) {
 			delete(t.byRoute, p)
 			t.lengths[p.bits]--
 		}
+	}
+}
+
+// share has e share its ends with the tunnel's other sessions.
+func (t *table) share(e *entry) {
+	x := t.ends[*e.ends]
+	if x == nil {
+		x = &endsInUse{ends: *e.ends}
+		t.ends[x.ends] = x
+	}
+	x.entries++
+	e.ends = &x.ends
+}
+
+// release undoes share; e keeps what it has for those who still use it.
+func (t *table) release(e *entry) {
+	x := t.ends[*e.ends]
+	if x.entries--; x.entries == 0 {
+		delete(t.ends, x.ends)
 	}
 }
 
@@ -270,8 +303,7 @@ func (t *table) counters(slot uint32) session.Counters {
 func newEntry(r *session.Record) *entry {
 	e := &entry{
 		ref:         r.Ref,
-		local:       r.Local,
-		peer:        r.Peer,
+		ends:        &ends{r.Local, r.Peer},
 		peerTunnel:  r.PeerTunnelID,
 		peerSession: r.PeerSessionID,
 		framing: l2tp.Framing{
@@ -280,15 +312,15 @@ func newEntry(r *session.Record) *entry {
 			AddressControl: r.Framing.AddressControl,
 			ShortProtocol:  r.Framing.CompressProtocol,
 		},
-		mtu:         int(r.MTU),
+		mtu:         r.MTU,
 		mss:         r.ClampMSS,
 		outer:       r.Framing,
 		firstNs:     r.NextNs,
 		liveCounter: &liveCounter{},
 	}
 	e.prefixes6 = prefixes6Of(r.Prefixes6)
-	e.overhead = e.framing.Overhead(l2tp.ProtocolIPv4)
-	e.ppp = e.overhead - len(l2tp.AppendDataHeader(nil, 0, 0, r.Framing.Length, r.Framing.Sequence, 0, 0))
+	e.overhead = uint8(e.framing.Overhead(l2tp.ProtocolIPv4))
+	e.ppp = e.overhead - uint8(len(l2tp.AppendDataHeader(nil, 0, 0, r.Framing.Length, r.Framing.Sequence, 0, 0)))
 	if r.Address.Is4() {
 		e.address = number(r.Address)
 	}

@@ -23,10 +23,10 @@ func TestMapsAreReadable(t *testing.T) {
 	r.ctlJSON(&s, "show", "session")
 
 	// A session is found by its ids and by its address, and its policy is one to read.
-	wantEntry(t, dump(t, bpftool, r.pins(), "lns_calls"), map[string]any{
-		"key.tunnel_id": s[0].TID, "key.session_id": s[0].SessionID, "value": 1})
-	wantEntry(t, dump(t, bpftool, r.pins(), "lns_hosts"), map[string]any{
-		"key.addr": numbers(s[0].Address), "key.vrf": 0, "value": 1})
+	wantEntry(t, dump(t, bpftool, r.pins(), "lns_uplinks"), map[string]any{
+		"value.tunnel_id": s[0].TID, "value.session_id": s[0].SessionID, "value.slot": 1, "value.packets": 0})
+	wantEntry(t, dump(t, bpftool, r.pins(), "lns_downlinks"), map[string]any{
+		"value.address": numbers(s[0].Address), "value.slot": 1, "value.packets": 0})
 	wantEntry(t, dump(t, bpftool, r.pins(), "lns_sessions"), map[string]any{
 		"key": 1, "value.state": "LNS_OPEN", "value.address": numbers(s[0].Address),
 		"value.tunnel_id": s[0].TID, "value.session_id": s[0].SessionID,

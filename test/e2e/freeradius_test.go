@@ -30,7 +30,7 @@ func (r *rig) freeradius(users string) string {
 			r.t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"radiusd.conf", "clients.conf", "users", "access_reject", "dictionary"} {
+	for _, name := range []string{"radiusd.conf", "clients.conf", "users", "policy", "access_reject", "dictionary"} {
 		b, err := os.ReadFile(filepath.Join(freeradiusFiles, name))
 		if err != nil {
 			r.t.Fatal(err)

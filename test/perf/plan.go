@@ -221,13 +221,14 @@ func (p *Plan) kernelTargets(open *closers) (list []*target, err error) {
 func (p *Plan) group(r *rig, numbers []int, open *closers) (list []*target, err error) {
 	most := numbers[len(numbers)-1]
 	p.say("installing %d sessions", most)
-	sessions := MakeSessions(most)
+	size := min(max(most, referenceEntries), maps.MaxSessions)
+	sessions := MakeSessions(most, size)
 	b, err := newBaseline(r, sessions)
 	if err != nil {
 		return nil, err
 	}
 	open.add(b.close)
-	f, err := newFastPath(r, min(max(most, referenceEntries), maps.MaxSessions), sessions)
+	f, err := newFastPath(r, size, sessions)
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,11 @@ package perf
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"time"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/lnsd/lnsd/control/pool"
 )
 
 // Session is what the packets of one subscriber carry. Ids are in host order.
@@ -14,21 +17,28 @@ type Session struct {
 	Address                     [4]byte
 }
 
-// sessionsPerTunnel keeps made-up ids below 2^16 in both halves.
+// sessionsPerTunnel leaves a choice of ids.
 const sessionsPerTunnel = 32768
 
 // firstAddress is 100.64.0.0: a /10, room for four million subscribers.
 const firstAddress = 100<<24 | 64<<16
 
-// MakeSessions makes n sessions with ids and addresses of their own. The LAC's ids
-// are those of the LNS plus one, so that one taken for the other is noticed.
-func MakeSessions(n int) []Session {
+// MakeSessions makes n sessions with addresses of their own, and ids drawn as lnsd draws
+// them for a data plane of so many slots. The LAC's ids are those of the LNS plus one,
+// so that one taken for the other is noticed.
+func MakeSessions(n, slots int) []Session {
 	list := make([]Session, n)
+	random := rand.New(rand.NewPCG(3, 4))
+	places := pool.NewPlaces(uint32(slots))
+	var ids *pool.IDs
 	for i := range list {
 		s := &list[i]
 		s.TunnelID = uint16(1 + i/sessionsPerTunnel)
-		s.SessionID = uint16(1 + i%sessionsPerTunnel)
-		s.PeerTunnelID, s.PeerSessionID = s.TunnelID+1, s.SessionID+1
+		if i%sessionsPerTunnel == 0 {
+			ids = pool.NewIDs(func() uint16 { return uint16(random.Uint32()) }, 0, 0)
+		}
+		s.SessionID, _ = ids.TakeWhere(time.Time{}, func(id uint16) bool { return places.Claim(s.TunnelID, id) })
+		s.PeerTunnelID, s.PeerSessionID = s.TunnelID+1, max(s.SessionID+1, 1)
 		binary.BigEndian.PutUint32(s.Address[:], uint32(firstAddress+1+i))
 	}
 	return list

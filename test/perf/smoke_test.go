@@ -46,7 +46,7 @@ func TestYardstick(t *testing.T) {
 
 func kernelTargets(t *testing.T, r *rig, sessions int, open *closers) []*target {
 	t.Helper()
-	all := MakeSessions(sessions)
+	all := MakeSessions(sessions, sessions)
 	table, err := newTable(all)
 	if err != nil {
 		t.Fatal(err)

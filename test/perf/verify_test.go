@@ -16,7 +16,7 @@ func testStream(d Direction, tunnelled bool) *stream {
 	}
 	return &stream{
 		direction: d, tunnelled: tunnelled, size: 80, from: side(1), to: side(2),
-		table: &table{sessions: MakeSessions(5)},
+		table: &table{sessions: MakeSessions(5, 5)},
 	}
 }
 
@@ -110,7 +110,7 @@ func TestVerificationKnowsTheSession(t *testing.T) {
 func TestSessionsDiffer(t *testing.T) {
 	calls, hosts := make(map[string]bool), make(map[[4]byte]bool)
 	const n = 100_000
-	for _, s := range MakeSessions(n) {
+	for _, s := range MakeSessions(n, n) {
 		calls[fmt.Sprint(s.TunnelID, s.SessionID)] = true
 		hosts[s.Address] = true
 		if s.TunnelID == 0 || s.SessionID == 0 {

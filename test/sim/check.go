@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lnsd/lnsd/control/engine"
@@ -29,9 +30,10 @@ func (w *World) Check() {
 			r, ok := w.Forward.records[x.Ref()]
 			if !ok {
 				w.T.Errorf("%v is up and not installed", x.Ref())
-			} else if want := x.Record(); r.Address != want.Address || r.Slot != want.Slot {
-				w.T.Errorf("%v is installed as %v in slot %d, want %v, %d",
-					x.Ref(), r.Address, r.Slot, want.Address, want.Slot)
+			} else if want := x.Record(); r.Slot != want.Slot || !x.IsRefreshing() && !x.IsChanging() &&
+				(r.Address != want.Address || !slices.Equal(r.Prefixes6, want.Prefixes6)) {
+				w.T.Errorf("%v is installed as %v and %v in slot %d, want %v, %v, %d",
+					x.Ref(), r.Address, r.Prefixes6, r.Slot, want.Address, want.Prefixes6, want.Slot)
 			} else if !x.IsChanging() && !sameServices(r.Services, want.Services) {
 				w.T.Errorf("%v is served with %+v, want %+v", x.Ref(), r.Services, want.Services)
 			}

@@ -47,10 +47,16 @@ type Client struct {
 	Connected, Up, LinkDown, Down bool
 	Address                       netip.Addr
 	DNS                           [2]netip.Addr
-	Cause                         ppp.Cause
-	Message                       string      // of LinkDown
-	CDN                           l2tp.Result // of the call
-	Remote                        bool        // the LNS hung up
+	Up6                           bool
+	ID6                           [8]byte
+	// Prefix6 is what the last router advertisement announced, Withdrawn whether
+	// that was to end its use.
+	Prefix6   netip.Prefix
+	Withdrawn bool
+	Cause     ppp.Cause
+	Message   string      // of LinkDown
+	CDN       l2tp.Result // of the call
+	Remote    bool        // the LNS hung up
 	// Mute makes the client ignore everything.
 	Mute bool
 }
@@ -107,6 +113,7 @@ func (l *LAC) receive(b []byte) {
 		return
 	}
 	if c := t.clients[h.SessionID]; c != nil && !c.Mute {
+		c.linkPacket(body)
 		c.Link.Receive(l.w.Now, body, &c.out)
 		c.pump()
 	}
@@ -238,7 +245,12 @@ func (c *Client) event(e *ppp.Event) {
 		c.Up, c.Address, c.DNS = true, e.IPv4.Local, e.IPv4.DNS
 	case ppp.IPv4Down:
 		c.Up = false
+	case ppp.IPv6Up:
+		c.Up6, c.ID6 = true, e.IPv6[0]
+	case ppp.IPv6Down:
+		c.Up6 = false
 	case ppp.LinkDown:
+		c.Up6 = false
 		c.Up, c.LinkDown, c.Cause, c.Message = false, true, e.Cause, e.Message
 		if c.Link.Phase() == "dead" && !c.Down {
 			// The LAC sees the subscriber's line go, a moment later.

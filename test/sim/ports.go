@@ -234,6 +234,8 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 func (f *Forward) replace(old, r *session.Record) (final session.Counters) {
 	same := *r
 	same.Services, same.AcctSessionID, same.NextNs = old.Services, old.AcctSessionID, old.NextNs
+	// LCP may have been negotiated anew.
+	same.LocalMagic, same.MTU, same.ClampMSS, same.Framing = old.LocalMagic, old.MTU, old.ClampMSS, old.Framing
 	same.Address, same.Routes, same.Prefixes6 = old.Address, old.Routes, old.Prefixes6
 	if !reflect.DeepEqual(&same, old) {
 		f.w.T.Errorf("%v changes from %+v to %+v", r.Ref, old, r)

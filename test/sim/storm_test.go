@@ -8,6 +8,7 @@ import (
 
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/ppp"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -50,6 +51,9 @@ func runStorm(t *testing.T, seed uint64, n Network) {
 	adjust := func(c *engine.Config) {
 		stormPolicy(c)
 		c.Policy.Session.AccountGarden = seed%2 == 0
+		c.Policy.Session.IPv6 = Config6()
+		c.Policy.Session.PPP.IPv6CP, c.Policy.Session.PPP.IPv6CPPassive = true, true
+		c.Prefixes = (&World{T: t}).Pools6(6)
 	}
 	s := &storm{World: New(t, seed, Options{Network: n, Pool: "10.0.0.0/25", Adjust: adjust})}
 	s.deals.times = make(map[session.Ref]int)
@@ -58,6 +62,13 @@ func runStorm(t *testing.T, seed uint64, n Network) {
 	for i := range 20 {
 		s.Auth.Profiles[fmt.Sprintf("static%d", i)] = session.Profile{
 			Address: netip.AddrFrom4([4]byte{172, 16, 0, byte(i)}), SessionTimeout: 90 * time.Second}
+		// Some have prefixes of their own, also within the pools.
+		base := [16]byte{0x20, 1, 0x0d, 0xb8, 0, 1, 0, byte(2 * i)}
+		if i%3 == 0 {
+			base[5] = 9
+		}
+		s.Auth.Profiles[fmt.Sprintf("six%d", i)] = session.Profile{IPv6: &session.Profile6{
+			Only: i%2 == 0, Prefixes: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom16(base), 64)}}}
 	}
 	for i := range 6 {
 		l := s.LAC(fmt.Sprintf("198.51.100.%d:%d", i+1, 1701+i), fmt.Sprintf("lac%d", i), Secret)
@@ -104,6 +115,8 @@ func (s *storm) act() {
 		}
 	case r < 81:
 		s.kill()
+	case r < 84:
+		s.flap()
 	case r < 86:
 		if c := pick(s, s.clients); c != nil {
 			s.Forward.Pass(c.Address, 1+s.rng.Uint64N(10), s.rng.Uint64N(10))
@@ -133,11 +146,33 @@ func (s *storm) dial() {
 	if s.rng.IntN(4) == 0 {
 		user = fmt.Sprintf("static%d", s.rng.IntN(20))
 	}
+	if s.rng.IntN(4) == 0 {
+		user = fmt.Sprintf("six%d", s.rng.IntN(20))
+	}
 	password := "pw-" + user
 	if s.rng.IntN(20) == 0 {
 		password = "wrong"
 	}
-	s.clients = append(s.clients, t.Dial(user, password))
+	dial := t.Dial
+	if s.rng.IntN(2) == 0 {
+		dial = t.DialDual
+	}
+	s.clients = append(s.clients, dial(user, password))
+}
+
+// flap ends one network protocol of a subscriber for a while.
+func (s *storm) flap() {
+	c := pick(s, s.clients)
+	if c == nil || !c.Up && !c.Up6 {
+		return
+	}
+	p := []ppp.Protocol{ppp.ProtoIPCP, ppp.ProtoIPV6CP}[s.rng.IntN(2)]
+	c.CloseNCP(p)
+	s.After(time.Duration(s.rng.IntN(5000))*time.Millisecond, func() {
+		if p != ppp.ProtoIPCP || c.Address.Is4() {
+			c.OpenNCP(p)
+		}
+	})
 }
 
 // kill takes a LAC's power away. Another one takes its place later, at the same

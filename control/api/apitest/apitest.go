@@ -35,6 +35,8 @@ type Backend struct {
 	Config        string
 	Default       session.Rate
 	ClientList    []api.RadiusClient
+	Lists         []api.AccessList
+	GardenList    []api.Garden
 	ChangeErr     error
 	Notes         []string
 	Err           error
@@ -46,8 +48,9 @@ type Backend struct {
 }
 
 var (
-	_ api.Backend         = (*Backend)(nil)
-	_ api.ServicesBackend = (*Backend)(nil)
+	_ api.Backend             = (*Backend)(nil)
+	_ api.ServicesBackend     = (*Backend)(nil)
+	_ api.RestrictionsBackend = (*Backend)(nil)
 )
 
 // Calls returns the commands given so far.
@@ -63,6 +66,12 @@ func (b *Backend) call(format string, args ...any) error {
 	b.calls = append(b.calls, fmt.Sprintf(format, args...))
 	return b.Err
 }
+
+// AccessLists returns Lists.
+func (b *Backend) AccessLists() []api.AccessList { return b.Lists }
+
+// Gardens returns GardenList.
+func (b *Backend) Gardens() []api.Garden { return b.GardenList }
 
 // Status returns StatusValue.
 func (b *Backend) Status(context.Context) (api.Status, error) { return b.StatusValue, b.Err }
@@ -236,7 +245,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 }
 
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
-	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b))...)
+	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {

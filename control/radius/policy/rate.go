@@ -43,7 +43,7 @@ func ParseRate(s string, unit Unit) (uint64, error) {
 	}
 	if n := len(number); n > 0 {
 		if m := suffix(number[n-1]); m != 0 {
-			number, unit = number[:n-1], m
+			number, unit = strings.TrimSpace(number[:n-1]), m
 		}
 	}
 	// ParseFloat would also take "1e9", "0x1p3", "Inf" and "1_000".
