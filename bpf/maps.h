@@ -225,7 +225,7 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct lns_shaper);
-} lns_shapers_up SEC(".maps");
+} lns_shape_up SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -233,7 +233,7 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct lns_shaper);
-} lns_shapers_down SEC(".maps");
+} lns_shape_down SEC(".maps");
 
 /*
  * Flows of all throttled sessions, by hash: a stamp, and the share in the lower

@@ -79,8 +79,8 @@ static __always_inline __u64 idle_level(__u32 shape)
 
 static __always_inline struct lns_shaper *shaper_of(__u32 slot, int up)
 {
-	return up ? bpf_map_lookup_elem(&lns_shapers_up, &slot) :
-		    bpf_map_lookup_elem(&lns_shapers_down, &slot);
+	return up ? bpf_map_lookup_elem(&lns_shape_up, &slot) :
+		    bpf_map_lookup_elem(&lns_shape_down, &slot);
 }
 
 /* The credit at now, most at most. None is left where the clock of another CPU is

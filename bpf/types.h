@@ -169,8 +169,8 @@ enum lns_flag {
 	LNS_DONT_FRAGMENT = 1 << 5, /* set DF in the outer IPv4 header */
 	LNS_ROUTED = 1 << 6,       /* lns_routes has prefixes of this session */
 	LNS_ECHO = 1 << 7,         /* answer LCP Echo-Requests with magic */
-	LNS_THROTTLE_UP = 1 << 8,  /* limited by lns_shapers, from the subscriber */
-	LNS_THROTTLE_DOWN = 1 << 9, /* and to it */
+	LNS_THROTTLE_UP = 1 << 8,  /* limited by lns_shape_up, from the subscriber */
+	LNS_THROTTLE_DOWN = 1 << 9, /* by lns_shape_down, to it */
 	LNS_FILTER_UP = 1 << 10,   /* must pass an access list */
 	LNS_FILTER_DOWN = 1 << 11,
 	LNS_INTERCEPT = 1 << 12,   /* copies of all packets go to the daemon */

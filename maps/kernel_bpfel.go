@@ -495,8 +495,8 @@ const (
 	kernelMapLnsRuleHits    = "lns_rule_hits"
 	kernelMapLnsSequences   = "lns_sequences"
 	kernelMapLnsSessions    = "lns_sessions"
-	kernelMapLnsShapersDown = "lns_shapers_down"
-	kernelMapLnsShapersUp   = "lns_shapers_up"
+	kernelMapLnsShapeDown   = "lns_shape_down"
+	kernelMapLnsShapeUp     = "lns_shape_up"
 	kernelMapLnsTunnels     = "lns_tunnels"
 	kernelMapLnsUplinks     = "lns_uplinks"
 	kernelProgLnsXdp        = "lns_xdp"
@@ -557,43 +557,43 @@ type kernelProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelMapSpecs struct {
-	LnsBlocks      *ebpf.MapSpec `ebpf:"lns_blocks"`
-	LnsCalls       *ebpf.MapSpec `ebpf:"lns_calls"`
-	LnsCounters    *ebpf.MapSpec `ebpf:"lns_counters"`
-	LnsCounters6   *ebpf.MapSpec `ebpf:"lns_counters6"`
-	LnsDevices     *ebpf.MapSpec `ebpf:"lns_devices"`
-	LnsDoors       *ebpf.MapSpec `ebpf:"lns_doors"`
-	LnsDownlinks   *ebpf.MapSpec `ebpf:"lns_downlinks"`
-	LnsEgress      *ebpf.MapSpec `ebpf:"lns_egress"`
-	LnsFilters     *ebpf.MapSpec `ebpf:"lns_filters"`
-	LnsFlows       *ebpf.MapSpec `ebpf:"lns_flows"`
-	LnsHints       *ebpf.MapSpec `ebpf:"lns_hints"`
-	LnsHops        *ebpf.MapSpec `ebpf:"lns_hops"`
-	LnsHosts       *ebpf.MapSpec `ebpf:"lns_hosts"`
-	LnsIngress     *ebpf.MapSpec `ebpf:"lns_ingress"`
-	LnsLacs        *ebpf.MapSpec `ebpf:"lns_lacs"`
-	LnsLacs6       *ebpf.MapSpec `ebpf:"lns_lacs6"`
-	LnsLines       *ebpf.MapSpec `ebpf:"lns_lines"`
-	LnsLists       *ebpf.MapSpec `ebpf:"lns_lists"`
-	LnsLive        *ebpf.MapSpec `ebpf:"lns_live"`
-	LnsLocals      *ebpf.MapSpec `ebpf:"lns_locals"`
-	LnsLocals6     *ebpf.MapSpec `ebpf:"lns_locals6"`
-	LnsNets6       *ebpf.MapSpec `ebpf:"lns_nets6"`
-	LnsOuter6      *ebpf.MapSpec `ebpf:"lns_outer6"`
-	LnsPaces       *ebpf.MapSpec `ebpf:"lns_paces"`
-	LnsQuestions   *ebpf.MapSpec `ebpf:"lns_questions"`
-	LnsRates       *ebpf.MapSpec `ebpf:"lns_rates"`
-	LnsRates6      *ebpf.MapSpec `ebpf:"lns_rates6"`
-	LnsReasons     *ebpf.MapSpec `ebpf:"lns_reasons"`
-	LnsRoutes      *ebpf.MapSpec `ebpf:"lns_routes"`
-	LnsRoutes6     *ebpf.MapSpec `ebpf:"lns_routes6"`
-	LnsRuleHits    *ebpf.MapSpec `ebpf:"lns_rule_hits"`
-	LnsSequences   *ebpf.MapSpec `ebpf:"lns_sequences"`
-	LnsSessions    *ebpf.MapSpec `ebpf:"lns_sessions"`
-	LnsShapersDown *ebpf.MapSpec `ebpf:"lns_shapers_down"`
-	LnsShapersUp   *ebpf.MapSpec `ebpf:"lns_shapers_up"`
-	LnsTunnels     *ebpf.MapSpec `ebpf:"lns_tunnels"`
-	LnsUplinks     *ebpf.MapSpec `ebpf:"lns_uplinks"`
+	LnsBlocks    *ebpf.MapSpec `ebpf:"lns_blocks"`
+	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
+	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
+	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
+	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
+	LnsDoors     *ebpf.MapSpec `ebpf:"lns_doors"`
+	LnsDownlinks *ebpf.MapSpec `ebpf:"lns_downlinks"`
+	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
+	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
+	LnsFlows     *ebpf.MapSpec `ebpf:"lns_flows"`
+	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
+	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
+	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
+	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
+	LnsLacs      *ebpf.MapSpec `ebpf:"lns_lacs"`
+	LnsLacs6     *ebpf.MapSpec `ebpf:"lns_lacs6"`
+	LnsLines     *ebpf.MapSpec `ebpf:"lns_lines"`
+	LnsLists     *ebpf.MapSpec `ebpf:"lns_lists"`
+	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
+	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
+	LnsLocals6   *ebpf.MapSpec `ebpf:"lns_locals6"`
+	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
+	LnsOuter6    *ebpf.MapSpec `ebpf:"lns_outer6"`
+	LnsPaces     *ebpf.MapSpec `ebpf:"lns_paces"`
+	LnsQuestions *ebpf.MapSpec `ebpf:"lns_questions"`
+	LnsRates     *ebpf.MapSpec `ebpf:"lns_rates"`
+	LnsRates6    *ebpf.MapSpec `ebpf:"lns_rates6"`
+	LnsReasons   *ebpf.MapSpec `ebpf:"lns_reasons"`
+	LnsRoutes    *ebpf.MapSpec `ebpf:"lns_routes"`
+	LnsRoutes6   *ebpf.MapSpec `ebpf:"lns_routes6"`
+	LnsRuleHits  *ebpf.MapSpec `ebpf:"lns_rule_hits"`
+	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
+	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
+	LnsShapeDown *ebpf.MapSpec `ebpf:"lns_shape_down"`
+	LnsShapeUp   *ebpf.MapSpec `ebpf:"lns_shape_up"`
+	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
+	LnsUplinks   *ebpf.MapSpec `ebpf:"lns_uplinks"`
 }
 
 // kernelVariableSpecs contains global variables before they are loaded into the kernel.
@@ -628,43 +628,43 @@ func (o *kernelObjects) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelMaps struct {
-	LnsBlocks      *ebpf.Map `ebpf:"lns_blocks"`
-	LnsCalls       *ebpf.Map `ebpf:"lns_calls"`
-	LnsCounters    *ebpf.Map `ebpf:"lns_counters"`
-	LnsCounters6   *ebpf.Map `ebpf:"lns_counters6"`
-	LnsDevices     *ebpf.Map `ebpf:"lns_devices"`
-	LnsDoors       *ebpf.Map `ebpf:"lns_doors"`
-	LnsDownlinks   *ebpf.Map `ebpf:"lns_downlinks"`
-	LnsEgress      *ebpf.Map `ebpf:"lns_egress"`
-	LnsFilters     *ebpf.Map `ebpf:"lns_filters"`
-	LnsFlows       *ebpf.Map `ebpf:"lns_flows"`
-	LnsHints       *ebpf.Map `ebpf:"lns_hints"`
-	LnsHops        *ebpf.Map `ebpf:"lns_hops"`
-	LnsHosts       *ebpf.Map `ebpf:"lns_hosts"`
-	LnsIngress     *ebpf.Map `ebpf:"lns_ingress"`
-	LnsLacs        *ebpf.Map `ebpf:"lns_lacs"`
-	LnsLacs6       *ebpf.Map `ebpf:"lns_lacs6"`
-	LnsLines       *ebpf.Map `ebpf:"lns_lines"`
-	LnsLists       *ebpf.Map `ebpf:"lns_lists"`
-	LnsLive        *ebpf.Map `ebpf:"lns_live"`
-	LnsLocals      *ebpf.Map `ebpf:"lns_locals"`
-	LnsLocals6     *ebpf.Map `ebpf:"lns_locals6"`
-	LnsNets6       *ebpf.Map `ebpf:"lns_nets6"`
-	LnsOuter6      *ebpf.Map `ebpf:"lns_outer6"`
-	LnsPaces       *ebpf.Map `ebpf:"lns_paces"`
-	LnsQuestions   *ebpf.Map `ebpf:"lns_questions"`
-	LnsRates       *ebpf.Map `ebpf:"lns_rates"`
-	LnsRates6      *ebpf.Map `ebpf:"lns_rates6"`
-	LnsReasons     *ebpf.Map `ebpf:"lns_reasons"`
-	LnsRoutes      *ebpf.Map `ebpf:"lns_routes"`
-	LnsRoutes6     *ebpf.Map `ebpf:"lns_routes6"`
-	LnsRuleHits    *ebpf.Map `ebpf:"lns_rule_hits"`
-	LnsSequences   *ebpf.Map `ebpf:"lns_sequences"`
-	LnsSessions    *ebpf.Map `ebpf:"lns_sessions"`
-	LnsShapersDown *ebpf.Map `ebpf:"lns_shapers_down"`
-	LnsShapersUp   *ebpf.Map `ebpf:"lns_shapers_up"`
-	LnsTunnels     *ebpf.Map `ebpf:"lns_tunnels"`
-	LnsUplinks     *ebpf.Map `ebpf:"lns_uplinks"`
+	LnsBlocks    *ebpf.Map `ebpf:"lns_blocks"`
+	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
+	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
+	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
+	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
+	LnsDoors     *ebpf.Map `ebpf:"lns_doors"`
+	LnsDownlinks *ebpf.Map `ebpf:"lns_downlinks"`
+	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
+	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
+	LnsFlows     *ebpf.Map `ebpf:"lns_flows"`
+	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
+	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
+	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
+	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
+	LnsLacs      *ebpf.Map `ebpf:"lns_lacs"`
+	LnsLacs6     *ebpf.Map `ebpf:"lns_lacs6"`
+	LnsLines     *ebpf.Map `ebpf:"lns_lines"`
+	LnsLists     *ebpf.Map `ebpf:"lns_lists"`
+	LnsLive      *ebpf.Map `ebpf:"lns_live"`
+	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
+	LnsLocals6   *ebpf.Map `ebpf:"lns_locals6"`
+	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
+	LnsOuter6    *ebpf.Map `ebpf:"lns_outer6"`
+	LnsPaces     *ebpf.Map `ebpf:"lns_paces"`
+	LnsQuestions *ebpf.Map `ebpf:"lns_questions"`
+	LnsRates     *ebpf.Map `ebpf:"lns_rates"`
+	LnsRates6    *ebpf.Map `ebpf:"lns_rates6"`
+	LnsReasons   *ebpf.Map `ebpf:"lns_reasons"`
+	LnsRoutes    *ebpf.Map `ebpf:"lns_routes"`
+	LnsRoutes6   *ebpf.Map `ebpf:"lns_routes6"`
+	LnsRuleHits  *ebpf.Map `ebpf:"lns_rule_hits"`
+	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
+	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
+	LnsShapeDown *ebpf.Map `ebpf:"lns_shape_down"`
+	LnsShapeUp   *ebpf.Map `ebpf:"lns_shape_up"`
+	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
+	LnsUplinks   *ebpf.Map `ebpf:"lns_uplinks"`
 }
 
 func (m *kernelMaps) Close() error {
@@ -702,8 +702,8 @@ func (m *kernelMaps) Close() error {
 		m.LnsRuleHits,
 		m.LnsSequences,
 		m.LnsSessions,
-		m.LnsShapersDown,
-		m.LnsShapersUp,
+		m.LnsShapeDown,
+		m.LnsShapeUp,
 		m.LnsTunnels,
 		m.LnsUplinks,
 	)

@@ -164,10 +164,10 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsUplinks:   CallPlaces(cfg.Sessions),
 		kernelMapLnsDownlinks: hostPlaces(cfg.Sessions),
 
-		kernelMapLnsShapersUp:   cfg.Sessions + 1,
-		kernelMapLnsShapersDown: cfg.Sessions + 1,
-		kernelMapLnsPaces:       cfg.Sessions + 1,
-		kernelMapLnsFlows:       cfg.flows(),
+		kernelMapLnsShapeUp:   cfg.Sessions + 1,
+		kernelMapLnsShapeDown: cfg.Sessions + 1,
+		kernelMapLnsPaces:     cfg.Sessions + 1,
+		kernelMapLnsFlows:     cfg.flows(),
 
 		kernelMapLnsSequences: cfg.Sessions + 1,
 	}

@@ -93,7 +93,7 @@ func (cfg Config) limits(spec *ebpf.CollectionSpec) error {
 
 // mapShapers maps what the daemon shares with the program into memory.
 func (m *Maps) mapShapers() (err error) {
-	for i, array := range [...]*ebpf.Map{m.objs.LnsShapersUp, m.objs.LnsShapersDown} {
+	for i, array := range [...]*ebpf.Map{m.objs.LnsShapeUp, m.objs.LnsShapeDown} {
 		if m.shapers[i], err = newMapped[kernelLnsShaper](array); err != nil {
 			return err
 		}
