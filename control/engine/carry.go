@@ -15,6 +15,9 @@ import (
 func (s *Shard) carry(c *call) {
 	o := &s.sout
 	for {
+		if o.Any() {
+			s.noteCall(c)
+		}
 		for _, b := range o.Send {
 			s.send.Send(c.tun.local, c.tun.peer, b)
 		}

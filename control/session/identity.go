@@ -235,7 +235,8 @@ func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 		}
 	}
 	if s.segment != nil {
-		r.Base = s.segment.base
+		base := s.segment.base
+		r.Base = &base
 	}
 	if s.told6 {
 		r.IPv6 = s.six.network

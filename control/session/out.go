@@ -46,6 +46,11 @@ type Out struct {
 	arena []byte // backs Send
 }
 
+// Any reports whether anything is wanted that may go with a change of the session.
+func (o *Out) Any() bool {
+	return len(o.Send)+len(o.Program)+len(o.Account)+len(o.Events)+len(o.Changed)+len(o.HangUp) > 0
+}
+
 // Reset empties o and keeps its memory.
 func (o *Out) Reset() {
 	clear(o.Authenticate)
