@@ -277,6 +277,17 @@ func (m *Maps) Session(slot uint32) (Session, bool) {
 	return s, true
 }
 
+// Trace returns what a slot that holds no session still tells of the last one it held,
+// until the next is installed: its ids and all that it has counted.
+func (m *Maps) Trace(slot uint32) (Policy, Usage, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if slot == 0 || slot > m.cfg.Sessions || m.isOpen(slot) || m.sessions.values[slot].TunnelId == 0 {
+		return Policy{}, Usage{}, false
+	}
+	return m.sessions.values[slot], m.readUsage(slot), true
+}
+
 func (m *Maps) isOpen(slot uint32) bool {
 	return m.sessions.values[slot].State == kernelLnsStateLNS_OPEN
 }

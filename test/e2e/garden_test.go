@@ -139,11 +139,12 @@ func (r *rig) garden() shownGarden {
 }
 
 // A subscriber whom RADIUS refuses comes up in the garden: names are resolved by one
-// server, web pages lead to the portal, and nothing else gets through. Let out, it has
-// normal service in XDP, and an account, in the same session.
+// server, web pages lead to the portal, and nothing else gets through. Let out by
+// a CoA-Request, it has normal service in XDP, and an account, in the same session.
 func TestWalledGarden(t *testing.T) {
 	r := newLab(t)
-	r.writeConfig(options{config: gardenConfig + r.freeradius("DEFAULT\tAuth-Type := Reject\n\tReply-Message = \"unpaid\"")})
+	r.writeConfig(options{config: gardenConfig + r.freeradius("DEFAULT\tAuth-Type := Reject\n\tReply-Message = \"unpaid\"") +
+		fmt.Sprintf("dae_client billing address %s secret %q\n", netlab.LACAddr, daeSecret)})
 	r.startLNSD()
 	r.reflect()
 	r.answering(53)
@@ -179,7 +180,10 @@ func TestWalledGarden(t *testing.T) {
 		}
 	}
 
-	r.ctl("no", "garden", session.User)
+	out := r.radclient(r.lab.LAC, "coa", daeSecret, "User-Name = "+session.User, `Cisco-AVPair = "garden=no"`)
+	if !strings.Contains(out, "Received CoA-ACK") {
+		t.Fatalf("radclient printed:\n%s", out)
+	}
 	before = r.counters()
 	if err := r.ask(echo, 20*time.Second); err != nil {
 		t.Errorf("out of the garden: %v", err)
