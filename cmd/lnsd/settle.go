@@ -52,7 +52,7 @@ func (d *daemon) settle() error {
 	if err != nil {
 		d.log.Warn("leftovers in the data plane", zap.Error(err))
 	}
-	if err := d.accounting.recover(left, func(id string) bool { return restored.Accounts[id] }, now); err != nil {
+	if err := d.accounting.recover(left, d.fast.Trace, func(id string) bool { return restored.Accounts[id] }, now); err != nil {
 		return err
 	}
 	d.gardens.Settle()
