@@ -142,7 +142,7 @@ func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys, limits [2]Lim
 		m.shares.values[slot] = kernelLnsShare6{}
 	}
 	m.lines.values[slot] = kernelLnsLine{}
-	m.shapers.values[slot] = kernelLnsShaping{}
+	m.clearShapers(slot)
 	m.setLimits(slot, limits)
 	if err := m.seat(slot, &p); err != nil {
 		return err
