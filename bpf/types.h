@@ -361,16 +361,16 @@ _Static_assert(sizeof(struct lns_shaping) == 128, "lns_shaping");
 /* Flags of a rule. */
 enum lns_rule_flag {
 	LNS_RULE_PERMIT = 1 << 0,    /* else deny */
-	LNS_RULE_PROTOCOL = 1 << 1,  /* asks for the protocol */
-	LNS_RULE_FRAGMENTS = 1 << 2, /* asks for fragments but the first */
-	LNS_RULE_DEEP = 1 << 3,      /* asks for ports or TCP flags */
-	LNS_RULE_NOT_SOURCE = 1 << 4, /* for source ports out of the range */
-	LNS_RULE_NOT_DESTINATION = 1 << 5,
+	LNS_RULE_FRAGMENTS = 1 << 1, /* asks for fragments but the first */
+	LNS_RULE_DEEP = 1 << 2,      /* asks for ports or TCP flags */
+	LNS_RULE_NOT_SOURCE = 1 << 3, /* for source ports out of the range */
+	LNS_RULE_NOT_DESTINATION = 1 << 4,
 };
 
-/* What a rule asks of the payload, whichever the family. Ports in host order. TCP
- * flags: one of any_set set or of any_clear clear, if there are any, and all of
- * all_set set and of all_clear clear. */
+/* What a rule asks of the payload, whichever the family. Ports in host order, 0 to
+ * 65535 for any. The protocol agrees where its mask has bits. TCP flags: one of any_set
+ * set or of any_clear clear, all bits in both for any, and all of all_set set and of
+ * all_clear clear. */
 struct lns_rule {
 	__u16 source_low;
 	__u16 source_high;
@@ -378,11 +378,12 @@ struct lns_rule {
 	__u16 destination_high;
 	enum lns_rule_flag flags; /* any of them */
 	__u8 protocol;
+	__u8 protocol_mask;
 	__u8 any_set;
 	__u8 any_clear;
 	__u8 all_set;
 	__u8 all_clear;
-	__u8 pad[7];
+	__u8 pad[6];
 };
 _Static_assert(sizeof(struct lns_rule) == 24, "lns_rule");
 

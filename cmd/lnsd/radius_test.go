@@ -39,6 +39,7 @@ set default_realm example.net
 set radius_down last_good
 set radius_down_garden lost
 garden lost
+garden lost
 set radius_nas_port_type xdsl
 radius_server w1 group wholesale address 2001:db8::1 secret other weight 3
 radius_server w2 group wholesale address 2001:db8::2 acct_port 0 priority 2 status_server yes message_authenticator yes

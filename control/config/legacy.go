@@ -50,7 +50,6 @@ func legacySettings() map[string]legacySetting {
 		"pid_file":                    note(restartsUp),
 		"ppp_keepalive":               {"is not used: echoes are sent only in silence", on},
 		"random_device":               note(notNeeded + ": the kernel's generator is used"),
-		"save_state":                  {notHere, off},
 		"scheduler_fifo":              {"is not used: CPUSchedulingPolicy of the service does this", off},
 		"send_garp":                   {notHere, off},
 		"setuid":                      note("is not used: User of the service does this"),

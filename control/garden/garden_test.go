@@ -65,6 +65,7 @@ func newLab(t *testing.T) *lab {
 	l := &lab{T: t}
 	l.cfg = Config{
 		Device: "tun0",
+		Own:    []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
 		Gardens: []Garden{
 			{Name: "unpaid", DNS: []netip.Addr{netip.MustParseAddr("192.0.2.53")}, Portal: "http://pay.example/?from=%u", Allow: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/28")}},
 			{Name: "abuse"},
