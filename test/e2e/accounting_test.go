@@ -58,6 +58,15 @@ func TestAccountingOutlivesKillAndOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	stops := r.bills(sessions)
+	r.until(20*time.Second, func() error { // those that were sent before come again
+		stops = r.bills(sessions)
+		for user := range byOperator {
+			if stops[user]["Acct-Delay-Time"] == "0" {
+				return fmt.Errorf("the Stop of %s was not repeated", user)
+			}
+		}
+		return nil
+	})
 	report := r.interrupt(p)
 	for _, s := range report.Each {
 		stop := stops[s.User]
