@@ -117,35 +117,40 @@ __noinline __u64 find_payload6(struct xdp_md *ctx, __u32 at)
 	return read_payload(ctx, protocol, at, left, offset);
 }
 
-static __always_inline int port_matches(__u16 port, __u16 low, __u16 high, int not)
+/* 1 if port is out of the range, else 0. */
+static __always_inline __u64 outside(__u64 port, __u64 low, __u64 high)
 {
-	return (port >= low && port <= high) != not;
+	return ((port - low) | (high - port)) >> 63;
 }
 
-/* Whether a rule whose addresses match does so as a whole. A later fragment has no
- * ports: what permits some ports permits it, since it is of no use without the
- * first, and what denies some does not count. */
-static __always_inline int payload_matches(const struct lns_rule *r, __u64 payload)
-{
-	__u8 tcp = payload_tcp_flags(payload);
-	__u32 flags = r->flags;
+/* 1 if the bits at flag are set, else 0. */
+#define bit_of(flags, flag) (((flags) / (flag)) & 1)
 
-	if (flags & LNS_RULE_PROTOCOL && r->protocol != payload_protocol(payload))
-		return 0;
-	if (payload & PAYLOAD_LATER)
-		return flags & LNS_RULE_PERMIT || !(flags & LNS_RULE_DEEP);
-	if (flags & LNS_RULE_FRAGMENTS)
-		return 0;
-	if (!(flags & LNS_RULE_DEEP))
-		return 1;
-	if (!port_matches(payload_source(payload), r->source_low, r->source_high,
-			  !!(flags & LNS_RULE_NOT_SOURCE)) ||
-	    !port_matches(payload_destination(payload), r->destination_low, r->destination_high,
-			  !!(flags & LNS_RULE_NOT_DESTINATION)))
-		return 0;
-	if ((r->any_set | r->any_clear) && !(tcp & r->any_set) && !(~tcp & r->any_clear))
-		return 0;
-	return (tcp & r->all_set) == r->all_set && !(tcp & r->all_clear);
+/*
+ * 0 if a rule whose addresses match does so as a whole. A later fragment has no ports:
+ * what permits some ports permits it, since it is of no use without the first, and what
+ * denies some does not count.
+ *
+ * Without a branch: the verifier follows each of them through each of the rules, and
+ * the processor guesses wrong.
+ */
+static __always_inline __u64 mismatch(const struct lns_rule *r, __u64 payload)
+{
+	__u64 flags = r->flags, tcp = payload_tcp_flags(payload);
+	__u64 later = payload / PAYLOAD_LATER & 1;
+	__u64 any = (tcp & r->any_set) | (~tcp & r->any_clear);
+	__u64 head, tail;
+
+	head = outside(payload_source(payload), r->source_low, r->source_high) ^
+	       bit_of(flags, LNS_RULE_NOT_SOURCE);
+	head |= outside(payload_destination(payload), r->destination_low, r->destination_high) ^
+		bit_of(flags, LNS_RULE_NOT_DESTINATION);
+	head |= (any - 1) >> 63; /* 1 for none */
+	head |= ((tcp & r->all_set) ^ r->all_set) | (tcp & r->all_clear);
+	head |= bit_of(flags, LNS_RULE_FRAGMENTS);
+	tail = bit_of(flags, LNS_RULE_DEEP) & ~bit_of(flags, LNS_RULE_PERMIT);
+	return ((r->protocol ^ payload_protocol(payload)) & r->protocol_mask) |
+	       (head & (later - 1)) | (tail & (0 - later));
 }
 
 /* Counts a decision of the list that version names: rule is that of IPv4, or beyond
@@ -175,9 +180,9 @@ __noinline int permits4(struct xdp_md *ctx, __u32 version, __u32 at, __u64 paylo
 	count = payload & PAYLOAD_UNREADABLE ? 0 : list->count4;
 	for (; i < LNS_RULES && i < count; i++) {
 		r = &list->rules4[i];
-		if (((source ^ addr_word(r->source)) & addr_word(r->source_mask)) ||
-		    ((destination ^ addr_word(r->destination)) & addr_word(r->destination_mask)) ||
-		    !payload_matches(&r->rest, payload))
+		if (((source ^ addr_word(r->source)) & addr_word(r->source_mask)) |
+		    ((destination ^ addr_word(r->destination)) & addr_word(r->destination_mask)) |
+		    mismatch(&r->rest, payload))
 			continue;
 		permit = r->rest.flags & LNS_RULE_PERMIT;
 		count_rule(version, i);
@@ -204,11 +209,11 @@ __noinline int permits6(struct xdp_md *ctx, __u32 version, __u32 at, __u64 paylo
 	count = payload & PAYLOAD_UNREADABLE ? 0 : list->count6;
 	for (; i < LNS_RULES && i < count; i++) {
 		r = &list->rules6[i];
-		if (((source[0] ^ net_word(r->source)) & net_word(r->source_mask)) ||
-		    ((source[1] ^ net_word(r->source + 8)) & net_word(r->source_mask + 8)) ||
-		    ((destination[0] ^ net_word(r->destination)) & net_word(r->destination_mask)) ||
-		    ((destination[1] ^ net_word(r->destination + 8)) & net_word(r->destination_mask + 8)) ||
-		    !payload_matches(&r->rest, payload))
+		if (((source[0] ^ net_word(r->source)) & net_word(r->source_mask)) |
+		    ((source[1] ^ net_word(r->source + 8)) & net_word(r->source_mask + 8)) |
+		    ((destination[0] ^ net_word(r->destination)) & net_word(r->destination_mask)) |
+		    ((destination[1] ^ net_word(r->destination + 8)) & net_word(r->destination_mask + 8)) |
+		    mismatch(&r->rest, payload))
 			continue;
 		permit = r->rest.flags & LNS_RULE_PERMIT;
 		count_rule(version, LNS_RULES + 1 + i);

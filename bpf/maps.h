@@ -10,9 +10,9 @@
  * keys away before it gives the places to another session.
  *
  * Memory of a session, all allocated at load: lns_sessions 64, lns_uplinks and
- * lns_downlinks 72 each, lns_counters 128, lns_shapers 128, lns_lines 16,
+ * lns_downlinks 72 each, lns_counters 128, lns_shapers 80, lns_lines 16,
  * lns_sequences 8, lns_calls and lns_hosts 16 each (their buckets, rounded up to a
- * power of two; an element is another 64 bytes): 520 bytes. IPv6, where it is on,
+ * power of two; an element is another 64 bytes): 472 bytes. IPv6, where it is on,
  * takes 72 + 16 bytes in lns_nets6 and 32 in lns_counters6. A routed prefix takes some
  * 100 bytes more, when it is installed.
  */

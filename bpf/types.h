@@ -328,7 +328,7 @@ _Static_assert(sizeof(struct lns_sequence) == 8, "lns_sequence");
 #define LNS_TICKS_MOST (1ULL << 44)
 
 /*
- * One direction of a throttled session: a cache line. The first two words are the
+ * One direction of a throttled session. The first two words are the
  * daemon's, the others the program's, so that a change of rate forgets nothing.
  */
 struct lns_shaper {
@@ -337,16 +337,15 @@ struct lns_shaper {
 	__u64 full;  /* the tick at which what has passed will be made up for */
 	__u64 dropped_packets;
 	__u64 dropped_bytes;
-	__u64 pad[3];
 };
-_Static_assert(sizeof(struct lns_shaper) == 64, "lns_shaper");
+_Static_assert(sizeof(struct lns_shaper) == 40, "lns_shaper");
 
 /* Value of lns_shapers. */
 struct lns_shaping {
 	struct lns_shaper up;
 	struct lns_shaper down;
 };
-_Static_assert(sizeof(struct lns_shaping) == 128, "lns_shaping");
+_Static_assert(sizeof(struct lns_shaping) == 80, "lns_shaping");
 
 /* Access lists: their number, the rules of one for each family, and the counters
  * that go with it: one a rule, and one for what no rule matched. */
@@ -361,16 +360,16 @@ _Static_assert(sizeof(struct lns_shaping) == 128, "lns_shaping");
 /* Flags of a rule. */
 enum lns_rule_flag {
 	LNS_RULE_PERMIT = 1 << 0,    /* else deny */
-	LNS_RULE_PROTOCOL = 1 << 1,  /* asks for the protocol */
-	LNS_RULE_FRAGMENTS = 1 << 2, /* asks for fragments but the first */
-	LNS_RULE_DEEP = 1 << 3,      /* asks for ports or TCP flags */
-	LNS_RULE_NOT_SOURCE = 1 << 4, /* for source ports out of the range */
-	LNS_RULE_NOT_DESTINATION = 1 << 5,
+	LNS_RULE_FRAGMENTS = 1 << 1, /* asks for fragments but the first */
+	LNS_RULE_DEEP = 1 << 2,      /* asks for ports or TCP flags */
+	LNS_RULE_NOT_SOURCE = 1 << 3, /* for source ports out of the range */
+	LNS_RULE_NOT_DESTINATION = 1 << 4,
 };
 
-/* What a rule asks of the payload, whichever the family. Ports in host order. TCP
- * flags: one of any_set set or of any_clear clear, if there are any, and all of
- * all_set set and of all_clear clear. */
+/* What a rule asks of the payload, whichever the family. Ports in host order, 0 to
+ * 65535 for any. The protocol agrees where its mask has bits. TCP flags: one of any_set
+ * set or of any_clear clear, all bits in both for any, and all of all_set set and of
+ * all_clear clear. */
 struct lns_rule {
 	__u16 source_low;
 	__u16 source_high;
@@ -378,11 +377,12 @@ struct lns_rule {
 	__u16 destination_high;
 	enum lns_rule_flag flags; /* any of them */
 	__u8 protocol;
+	__u8 protocol_mask;
 	__u8 any_set;
 	__u8 any_clear;
 	__u8 all_set;
 	__u8 all_clear;
-	__u8 pad[7];
+	__u8 pad[6];
 };
 _Static_assert(sizeof(struct lns_rule) == 24, "lns_rule");
 

@@ -365,6 +365,12 @@ func (r *Rule) rest() kernelLnsRule {
 		SourceHigh: 65535, DestinationHigh: 65535,
 		AnySet: r.AnySet, AnyClear: r.AnyClear, AllSet: r.AllSet, AllClear: r.AllClear,
 	}
+	if r.AnySet|r.AnyClear == 0 {
+		k.AnySet, k.AnyClear = 0xFF, 0xFF
+	}
+	if r.Protocol < AnyProtocol {
+		k.Protocol, k.ProtocolMask = uint8(r.Protocol), 0xFF
+	}
 	flag := func(on bool, f kernelLnsRuleFlag) {
 		if on {
 			k.Flags |= f
@@ -372,12 +378,10 @@ func (r *Rule) rest() kernelLnsRule {
 	}
 	flag(r.Permit, kernelLnsRuleFlagLNS_RULE_PERMIT)
 	flag(r.Fragments, kernelLnsRuleFlagLNS_RULE_FRAGMENTS)
-	flag(r.Protocol < AnyProtocol, kernelLnsRuleFlagLNS_RULE_PROTOCOL)
 	flag(r.SourcePorts.Not, kernelLnsRuleFlagLNS_RULE_NOT_SOURCE)
 	flag(r.DestinationPorts.Not, kernelLnsRuleFlagLNS_RULE_NOT_DESTINATION)
 	flag(r.SourcePorts.Given || r.DestinationPorts.Given || r.AnySet|r.AnyClear|r.AllSet|r.AllClear != 0,
 		kernelLnsRuleFlagLNS_RULE_DEEP)
-	k.Protocol = uint8(r.Protocol)
 	if r.SourcePorts.Given {
 		k.SourceLow, k.SourceHigh = r.SourcePorts.Low, r.SourcePorts.High
 	}

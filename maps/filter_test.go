@@ -113,9 +113,8 @@ func gardened(w *world, t *testing.T) {
 	w.install(t, s)
 }
 
-func TestGarden(t *testing.T) {
-	w := newWorld(t)
-	runCases(t, w, reached{}, []testCase{
+func gardenCases() []testCase {
+	return []testCase{
 		{name: "what it sends is left to the kernel", in: uplinkFrame(inner), reason: "punt_garden", with: gardened},
 		{name: "and what is sent to it", dev: "core0", in: downlinkFrame(toSubscriber(90)), reason: "punt_garden", with: gardened},
 		{name: "IPv6 too", in: uplink6Frame(udp6(sub6, server6, 10)), reason: "punt_garden", with: gardened},
@@ -124,7 +123,12 @@ func TestGarden(t *testing.T) {
 			reason: "drop_source", slot: dropped(7, "up", CauseSource), with: gardened},
 		{name: "another subscriber reaches it through the kernel", in: uplinkFrame(toAnother(header{}, 100)), reason: "punt_garden",
 			with: facing(func(s *Session) { s.Policy.Flags |= FlagGarden })},
-	})
+	}
+}
+
+func TestGarden(t *testing.T) {
+	w := newWorld(t)
+	runCases(t, w, reached{}, gardenCases())
 }
 
 // TestServicesChangeInPlace: filters and the garden come and go while the session

@@ -323,11 +323,12 @@ type kernelLnsRule struct {
 	DestinationHigh uint16
 	Flags           kernelLnsRuleFlag
 	Protocol        uint8
+	ProtocolMask    uint8
 	AnySet          uint8
 	AnyClear        uint8
 	AllSet          uint8
 	AllClear        uint8
-	Pad             [7]uint8
+	Pad             [6]uint8
 }
 
 type kernelLnsRule4 struct {
@@ -352,11 +353,10 @@ type kernelLnsRuleFlag uint32
 
 const (
 	kernelLnsRuleFlagLNS_RULE_PERMIT          kernelLnsRuleFlag = 1
-	kernelLnsRuleFlagLNS_RULE_PROTOCOL        kernelLnsRuleFlag = 2
-	kernelLnsRuleFlagLNS_RULE_FRAGMENTS       kernelLnsRuleFlag = 4
-	kernelLnsRuleFlagLNS_RULE_DEEP            kernelLnsRuleFlag = 8
-	kernelLnsRuleFlagLNS_RULE_NOT_SOURCE      kernelLnsRuleFlag = 16
-	kernelLnsRuleFlagLNS_RULE_NOT_DESTINATION kernelLnsRuleFlag = 32
+	kernelLnsRuleFlagLNS_RULE_FRAGMENTS       kernelLnsRuleFlag = 2
+	kernelLnsRuleFlagLNS_RULE_DEEP            kernelLnsRuleFlag = 4
+	kernelLnsRuleFlagLNS_RULE_NOT_SOURCE      kernelLnsRuleFlag = 8
+	kernelLnsRuleFlagLNS_RULE_NOT_DESTINATION kernelLnsRuleFlag = 16
 )
 
 type kernelLnsSequence struct {
@@ -397,7 +397,6 @@ type kernelLnsShaper struct {
 	Full           uint64
 	DroppedPackets uint64
 	DroppedBytes   uint64
-	Pad            [3]uint64
 }
 
 type kernelLnsShaping struct {

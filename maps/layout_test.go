@@ -20,6 +20,9 @@ func kernelSpec(t *testing.T) *ebpf.CollectionSpec {
 // TestSizes: the generated types are as large as the C sources assert.
 func TestSizes(t *testing.T) {
 	for name, sizes := range map[string][2]uintptr{
+		"lns_rule4":   {unsafe.Sizeof(kernelLnsRule4{}), 40},
+		"lns_rule6":   {unsafe.Sizeof(kernelLnsRule6{}), 88},
+		"lns_list":    {unsafe.Sizeof(kernelLnsList{}), 8232},
 		"lns_call":    {unsafe.Sizeof(kernelLnsCall{}), 4},
 		"lns_host":    {unsafe.Sizeof(kernelLnsHost{}), 8},
 		"lns_prefix":  {unsafe.Sizeof(kernelLnsPrefix{}), 12},

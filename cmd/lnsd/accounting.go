@@ -32,10 +32,10 @@ type accounting struct {
 	started   atomic.Bool
 }
 
-// openAccounting reads what earlier processes could not deliver. epoch is the number
-// of this start for the accounting ids: now, unless an earlier start had it.
-func openAccounting(c *config.Config, now time.Time, log *zap.Logger) (a *accounting, epoch uint32, err error) {
-	a, epoch = &accounting{log: log}, uint32(now.Unix())
+// openAccounting reads what earlier processes could not deliver. The number of this
+// start for the accounting ids is the one that is given, unless an earlier start had it.
+func openAccounting(c *config.Config, now time.Time, given uint32, log *zap.Logger) (a *accounting, epoch uint32, err error) {
+	a, epoch = &accounting{log: log}, given
 	if c.Accounting.Dir != "" {
 		a.usage = usage.New(usage.Config{
 			Dir: c.Accounting.Dir, HostName: c.Hostname, Endpoint: bindAddress(c),
@@ -114,7 +114,11 @@ func closing(last *session.AcctRecord, left *dataplane.Left, alive, now time.Tim
 	if left != nil && left.TunnelID == last.TunnelID && left.SessionID == last.SessionID &&
 		left.PeerTunnelID == last.Call.PeerTunnelID && left.PeerSession == last.Call.PeerSessionID && left.Address == last.Address {
 		stop.At = now
-		stop.Counters = last.Counters.Most(left.Counters.Beyond(last.Base))
+		counted := left.Counters
+		if last.Base != nil {
+			counted = counted.Beyond(*last.Base)
+		}
+		stop.Counters = last.Counters.Most(counted)
 	}
 	stop.Duration = max(stop.At.Sub(began), last.Duration)
 	return &stop

@@ -107,3 +107,11 @@ func (s *subscribers) close(ctx context.Context) error {
 	}
 	return s.radius.Close(ctx)
 }
+
+// leave ends the client without a word about the sessions, which go on.
+func (s *subscribers) leave(ctx context.Context) error {
+	if s.radius == nil {
+		return nil
+	}
+	return s.radius.Close(ctx)
+}

@@ -97,9 +97,12 @@ func (b *backend) Leases(ctx context.Context, pool string, yield func([]session.
 func (b *backend) Counters(context.Context) ([]session.Count, error) {
 	var out []session.Count
 	for _, counts := range []func() []session.Count{
-		b.d.engine.Counts, b.d.subscribers.counts, b.d.accounting.counts, b.d.socket.Counts, b.d.slow.Counts, b.d.fast.Counts, b.d.grants.counts,
+		b.d.engine.Counts, b.d.subscribers.counts, b.d.accounting.counts, b.d.journalCounts, b.d.socket.Counts, b.d.slow.Counts, b.d.fast.Counts, b.d.grants.counts,
 	} {
 		out = append(out, counts()...)
+	}
+	if b.d.dae != nil {
+		out = append(out, b.d.dae.Counts()...)
 	}
 	return out, nil
 }

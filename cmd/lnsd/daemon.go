@@ -16,7 +16,9 @@ import (
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/events"
 	"github.com/lnsd/lnsd/control/garden"
+	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/pool"
+	"github.com/lnsd/lnsd/control/radius/dae"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/status"
 	"github.com/lnsd/lnsd/control/tun"
@@ -32,7 +34,11 @@ type daemon struct {
 	log     *zap.Logger
 	started time.Time
 
-	inboxes     *engine.Inboxes
+	inboxes *engine.Inboxes
+	// journal is nil where the end of the daemon is the end of the sessions; found
+	// is what an earlier daemon has left in it.
+	journal     *journal.Journal
+	found       *session.Durable
 	accounting  *accounting
 	subscribers *subscribers
 	socket      *udp.Pair
@@ -41,6 +47,7 @@ type daemon struct {
 	gardens     *garden.Gardens
 	grants      *grants
 	engine      *engine.Engine
+	dae         *dae.Server // nil where nobody may change sessions by RADIUS
 	events      *events.Log
 	changes     *status.Changes // nil: no status files
 	statusDir   string
@@ -49,6 +56,8 @@ type daemon struct {
 	remote      *remote // nil: managed from this host only
 
 	ipv6 bool // subscribers' IPv6 is carried
+	// keep: the daemon ends and the sessions go on.
+	keep bool
 
 	closers []func() error // in the order of opening
 }
@@ -63,8 +72,11 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 			d = nil
 		}
 	}()
-	var epoch uint32
-	if d.accounting, epoch, err = openAccounting(c, d.started, log.Named("accounting")); err != nil {
+	epoch, err := d.openJournal(c)
+	if err != nil {
+		return d, err
+	}
+	if d.accounting, epoch, err = openAccounting(c, d.started, epoch, log.Named("accounting")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.accounting.close)
@@ -107,14 +119,21 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		return d, err
 	}
 
-	d.gardens = garden.New(gardenConfig(c, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
-	d.closers = append(d.closers, func() error { return d.gardens.Close(false) })
+	d.gardens = garden.New(gardenConfig(c, slow, d.slow.Name()), d.inboxes.Programmed, log.Named("garden"))
+	d.closers = append(d.closers, func() error { return d.gardens.Close(d.keep) })
 	d.grants = newGrants(c, d.gardens, log.Named("grants"))
 
 	if d.engine, err = d.openEngine(c, epoch); err != nil {
 		return d, err
 	}
 	d.engine.Drain(c.Engine.Drain)
+
+	if d.dae, err = openDAE(c, d.engine, log.Named("dae")); err != nil {
+		return d, err
+	}
+	if d.dae != nil {
+		d.closers = append(d.closers, d.dae.Close)
+	}
 	if err = d.settle(); err != nil {
 		return d, err
 	}
@@ -146,13 +165,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		// Numbered data sessions share their Ns with the slow path's packets.
 		senders[i] = d.slow.Sequenced(d.socket.NewControlSender())
 	}
-	return engine.New(engine.Config{
-		Policy:      enginePolicy(c, d.ipv6),
-		Pools:       pools,
-		Prefixes:    prefixes,
-		MaxSessions: uint32(c.Limits.Sessions),
-		Epoch:       epoch,
-	}, d.inboxes, engine.Ports{
+	ports := engine.Ports{
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.accounting,
 		Observer:      d.observer(),
@@ -160,7 +173,17 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Services:      d.grants,
 		Gate:          d.fast,
 		Send:          senders,
-	}, d.log.Named("engine"))
+	}
+	if d.journal != nil {
+		ports.Journal, ports.Volatile = d.journal, d.slow.Counters
+	}
+	return engine.New(engine.Config{
+		Policy:      enginePolicy(c, d.ipv6),
+		Pools:       pools,
+		Prefixes:    prefixes,
+		MaxSessions: uint32(c.Limits.Sessions),
+		Epoch:       epoch,
+	}, d.inboxes, ports, d.log.Named("engine"))
 }
 
 // authDone takes the answers to logins, of which there are none before the engine.
@@ -254,6 +277,11 @@ const accountingGrace = 5 * time.Second
 func (d *daemon) closeSubscribers() error {
 	ctx, cancel := context.WithTimeout(context.Background(), accountingGrace)
 	defer cancel()
+	if d.keep {
+		// The next daemon delivers; it must not wait for a server.
+		cancel()
+		return d.subscribers.leave(ctx)
+	}
 	d.accounting.drain(ctx)
 	return d.subscribers.close(ctx)
 }

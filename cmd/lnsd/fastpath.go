@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 
 	"go.uber.org/zap"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/dataplane"
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/maps"
 )
@@ -116,7 +118,23 @@ func cleanup(f flags) error {
 	if err != nil {
 		return err
 	}
-	return maps.Unpin(c.XDP.PinPath)
+	return errors.Join(maps.Unpin(c.XDP.PinPath), forgetJournal(c))
+}
+
+// forgetJournal makes the next daemon begin without sessions.
+func forgetJournal(c *config.Config) error {
+	dir := c.JournalDir()
+	if dir == "" {
+		return nil
+	}
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	j, _, err := journal.Open(journal.Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	return errors.Join(j.Empty(), j.Close())
 }
 
 // volume is the traffic that both paths have forwarded since the start. Bytes are

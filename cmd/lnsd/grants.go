@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/control/tun"
 )
 
 // grants knows which services can be had: access lists and gardens that are defined
@@ -54,16 +56,13 @@ func (g *grants) Check(s *session.Services) error {
 	known := g.known.Load()
 	for _, name := range []string{s.FilterUp, s.FilterDown} {
 		if name != "" && !known.names[name] {
-			return fmt.Errorf("%w: no access list %s", session.ErrNoService, name)
+			return fmt.Errorf("no access list %s", name)
 		}
 	}
 	if s.Garden == "" {
 		return nil
 	}
-	if err := g.gardens.Check(s.Garden); err != nil {
-		return fmt.Errorf("%w: %w", session.ErrNoService, err)
-	}
-	return nil
+	return g.gardens.Check(s.Garden)
 }
 
 // admit adapts the answer to a login to what there is. An access list that is not
@@ -122,10 +121,16 @@ func (g *grants) counts() []session.Count {
 }
 
 // gardenConfig translates what the configuration says of walled gardens.
-func gardenConfig(c *config.Config, device string) garden.Config {
-	return garden.Config{
+func gardenConfig(c *config.Config, slow tun.Config, device string) garden.Config {
+	g := garden.Config{
 		Gardens: gardens(c), Device: device, PortalPort: c.Gardens.PortalPort, Build: c.Files.BuildGarden,
 	}
+	for _, own := range []netip.Addr{slow.Address, slow.Address6} {
+		if own.IsValid() && !own.IsUnspecified() {
+			g.Own = append(g.Own, own)
+		}
+	}
+	return g
 }
 
 func gardens(c *config.Config) []garden.Garden {

@@ -84,6 +84,11 @@ func (l *live) reload(context.Context) ([]string, error) {
 		notes = append(notes, err.Error())
 	}
 	l.d.grants.reload(c)
+	more, err := l.d.reloadDAE(c)
+	if err != nil {
+		return nil, err
+	}
+	notes = append(notes, more...)
 	l.d.engine.Drain(c.Engine.Drain)
 	l.level.SetLevel(logLevel(int(c.Log.Level) + l.flags.verbose))
 

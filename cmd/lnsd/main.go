@@ -53,8 +53,8 @@ func command() *cobra.Command {
 		Short: "L2TP network server",
 		Long: "lnsd terminates L2TPv2 tunnels and the PPP sessions in them and forwards their packets by XDP.\n\n" +
 			"It stays in the foreground. SIGHUP reads the configuration and the users again and reopens\n" +
-			"the log; SIGTERM and SIGINT stop the daemon; SIGQUIT disconnects every session and tunnel\n" +
-			"first, so that no peer believes that they are still open.",
+			"the log; SIGTERM and SIGINT stop the daemon, whose sessions go on until the next one takes\n" +
+			"them over; SIGQUIT disconnects every session and tunnel first.",
 		Version:       version,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
@@ -80,7 +80,7 @@ func command() *cobra.Command {
 	cmd.Flags().BoolVarP(&f.status, "status-files", "S", false,
 		"keep status files, in "+defaultStatusDir+" unless status_dir names another directory")
 	cmd.Flags().BoolVar(&f.check, "check", false, "check the configuration, say what is wrong with it, and exit")
-	cmd.Flags().BoolVar(&f.cleanup, "cleanup", false, "remove the pinned maps and programs of a daemon that is gone, and exit")
+	cmd.Flags().BoolVar(&f.cleanup, "cleanup", false, "remove what a daemon that is gone has left for the next one, and exit")
 	return cmd
 }
 

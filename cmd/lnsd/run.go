@@ -79,9 +79,11 @@ func (s stopper) stop(reason string) {
 	}
 }
 
-// serve runs all parts until a signal, an operator or a broken part ends it. The
-// sessions are disconnected then, whatever the reason: a daemon that starts anew does
-// not resume them, and LACs and accounting must not believe that they live on.
+// serve runs all parts until a signal, an operator or a broken part ends it. SIGQUIT
+// and the operator disconnect every session. Otherwise they go on: the next daemon
+// takes them over, and until then the data plane forwards their packets. Where nothing
+// is kept for it they are disconnected too: LACs and accounting must not believe that
+// they live on.
 func (d *daemon) serve(current *live, stop stopper) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -106,25 +108,32 @@ func (d *daemon) serve(current *live, stop stopper) error {
 				d.hangup(ctx, current)
 				continue
 			}
-			d.log.Info("stopping", zap.String("reason", sig.String()))
+			d.keep = d.journal != nil && sig != syscall.SIGQUIT
+			d.log.Info("stopping", zap.String("reason", sig.String()), zap.Bool("sessions_go_on", d.keep))
 			ended = true
 		case reason := <-stop.ask:
 			d.log.Info("stopping", zap.String("reason", reason))
 			ended = true
 		case broken = <-parts.failed:
+			d.keep = d.journal != nil
 			d.log.Error("stopping: a part has failed", zap.Error(broken))
 			ended = true
 		}
 	}
 	notify(d.log, sd.SdNotifyStopping)
-	d.disconnect()
-	d.fast.Forget()
+	if !d.keep {
+		d.disconnect()
+	}
 	for _, s := range parts.servers {
 		s.close()
 	}
 	cancel()
 	parts.wait()
-	return broken
+	if d.keep {
+		d.leave()
+		return broken
+	}
+	return errors.Join(broken, d.finish())
 }
 
 // hangup answers SIGHUP: configuration and users are read again.

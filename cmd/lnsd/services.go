@@ -17,6 +17,3 @@ func (b *backend) ChangeServices(ctx context.Context, x session.Selector, c *ses
 
 // DefaultRate is what a session is throttled to when no rate is given.
 func (b *backend) DefaultRate() session.Rate { return session.Rate{} }
-
-// RadiusClients are those that may change sessions by RADIUS.
-func (b *backend) RadiusClients() []api.RadiusClient { return nil }

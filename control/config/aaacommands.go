@@ -346,4 +346,7 @@ func (b *builder) checkAAA() {
 	if a.Down.Action == DownGarden && a.Down.Garden == "" {
 		b.fail(b.where("radius_down"), "set radius_down_garden", "radius_down garden needs the name of a garden")
 	}
+	if g := a.Down.Garden; g != "" && !slices.ContainsFunc(b.c.Gardens.List, func(x Garden) bool { return x.Name == g }) {
+		b.fail(b.where("radius_down_garden"), "define it by a garden command", "there is no garden %s", printable(g))
+	}
 }

@@ -11,6 +11,7 @@ func (b *builder) finish() {
 	b.c.AccessLists = b.accessLists()
 	b.checkRADIUS()
 	b.checkAAA()
+	b.checkDAE()
 	b.checkTunnels()
 	b.checkTimes()
 	if l := b.c.Limits; l.SessionsPerTunnel > l.Sessions {

@@ -9,6 +9,7 @@ package config
 
 import (
 	"net/netip"
+	"path"
 	"time"
 
 	"github.com/lnsd/lnsd/control/acl"
@@ -29,6 +30,7 @@ type Config struct {
 	DNS        DNS
 	RADIUS     RADIUS
 	AAA        AAA
+	DAE        DAE
 	Accounting Accounting
 	Pools      []Pool
 	// AccessLists are in the order of the file, those of either family.
@@ -253,6 +255,10 @@ type Management struct {
 type Engine struct {
 	// Shards is the number of goroutines that own tunnels; 0 is one per CPU.
 	Shards int
+	// SaveState keeps tunnels and sessions when the daemon stops; Journal is where,
+	// see Config.JournalDir.
+	SaveState bool
+	Journal   string
 	// Drain refuses new tunnels and calls while those that are up live on.
 	Drain bool
 }
@@ -282,6 +288,18 @@ func (c *Config) Gateway() netip.Addr {
 		}
 	}
 	return netip.Addr{}
+}
+
+// JournalDir is the directory of what is kept over a restart, empty for nothing.
+func (c *Config) JournalDir() string {
+	switch {
+	case !c.Engine.SaveState:
+		return ""
+	case c.Engine.Journal != "":
+		return c.Engine.Journal
+	default:
+		return path.Join(path.Dir(c.Management.Socket), "journal")
+	}
 }
 
 // maxMRU keeps the MRU below that of Ethernet with PPPoE (RFC 2516 section 7), as

@@ -8,7 +8,7 @@ import (
 
 // Change is one difference between two configurations.
 type Change struct {
-	// Name is that of a setting, or "pool", "lac" or, for the commands about RADIUS,
+	// Name is that of a setting, or "pool", "lac", "dae_client" or, for the commands about RADIUS,
 	// "radius".
 	Name  string
 	Apply Apply
@@ -45,6 +45,13 @@ func Diff(from, to *Config) []Change {
 	to.AAA.render(&after, false)
 	if before.String() != after.String() {
 		out = append(out, Change{"radius", Restart})
+	}
+	before.Reset()
+	after.Reset()
+	from.DAE.render(&before, false)
+	to.DAE.render(&after, false)
+	if before.String() != after.String() {
+		out = append(out, Change{"dae_client", Live})
 	}
 	return out
 }

@@ -40,7 +40,7 @@ func TestRefusals(t *testing.T) {
 		{"set hostname 'my host", `f:1:14: the quote ' is not closed`},
 		{"l2tp_mtu 1500", `f:1:1: l2tp_mtu is a setting, not a command (did you mean "set l2tp_mtu VALUE"?)`},
 		{"sett l2tp_mtu 1500", `f:1:1: unknown command (did you mean set?)`},
-		{"\t frobnicate", `f:1:3: unknown command (commands are set, pool, pool6, lac, radius_server, realm, rate_profile, radius_map, filter_id, garden, ip, ipv6)`},
+		{"\t frobnicate", `f:1:3: unknown command (commands are set, pool, pool6, lac, radius_server, realm, rate_profile, radius_map, filter_id, dae_client, garden, ip, ipv6)`},
 
 		{"pool a remove 10.0.0.0/8", `f:1:8: must be add here (usage: pool NAME add PREFIX)`},
 		{"pool a add 10.0.0.1/8", `f:1:12: PREFIX has bits set beyond its length: 10.0.0.0/8 is meant, or 10.0.0.1/32`},
@@ -86,6 +86,12 @@ func TestRefusals(t *testing.T) {
 		{"set l2tp_retry_cap 4", `f:1:20: l2tp_retry_cap must be a number from 8 to 600 (seconds)`},
 		{"set l2tp_retry_interval 30", `f:1:25: l2tp_retry_interval must not be above l2tp_retry_cap`},
 		{"set idle_echo_timeout 5", `f:1:23: idle_echo_timeout must not be below echo_timeout: sessions would end before the first echo`},
+
+		{"dae_client b address 192.0.2.1", `f:1:12: dae_client b has no secret (give it a secret)`},
+		{"dae_client b secret s", `f:1:12: dae_client b has no address`},
+		{"dae_client b adress 192.0.2.1", "f:1:12: dae_client b has no address\nf:1:14: unknown key (did you mean address?)"},
+		{"dae_client b address 192.0.2.1,192.0.2 secret s", "f:1:12: dae_client b has no address\nf:1:22: address must be a comma-separated list; each item must be an IPv4 address or prefix, such as 192.0.2.0/24"},
+		{"set radius_dae_window 0", `f:1:23: radius_dae_window must be a number from 1 to 3600 (seconds)`},
 
 		{"lac x mtu 1500\nset debug 9\n", "f:1:5: lac x has neither address nor hostname\nf:2:11: debug must be a whole number from 0 to 5"},
 	} {

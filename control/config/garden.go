@@ -175,6 +175,10 @@ func (b *builder) checkGardens() {
 	if len(g.List) > maxGardens {
 		b.fail(Pos{File: b.pos.File}, "", "there are more than %d gardens", maxGardens)
 	}
+	if slices.ContainsFunc(g.List, func(x Garden) bool { return x.Portal != "" }) &&
+		!b.c.L2TP.BindAddress.IsValid() && !b.c.SlowPath.Address.IsValid() {
+		b.warn(Pos{File: b.pos.File}, "a garden's portal needs an address of ours: set bind_address or iftun_address")
+	}
 	b.needGarden("reject_garden", g.Reject)
 	b.needGarden("radius_down_garden", b.c.AAA.Down.Garden)
 }

@@ -95,7 +95,7 @@ func dropFile(ws []Warning, path string) []Warning {
 }
 
 func (c *Config) holdsSecrets() bool {
-	if c.L2TP.Secret != "" || c.RADIUS.Secret != "" || c.AAA.holdsSecrets() {
+	if c.L2TP.Secret != "" || c.RADIUS.Secret != "" || c.AAA.holdsSecrets() || len(c.DAE.Clients) > 0 {
 		return true
 	}
 	for i := range c.LACs {

@@ -38,6 +38,7 @@ func (c *Config) render(hide bool) string {
 		}
 	}
 	c.AAA.render(&w, hide)
+	c.DAE.render(&w, hide)
 	for i := range c.LACs {
 		c.LACs[i].render(&w, hide)
 	}

@@ -64,7 +64,7 @@ func aliasRow(of string, s Setting) Setting { s.Alias = of; return s }
 func Settings() []Setting {
 	var all []Setting
 	for _, group := range [][]Setting{
-		l2tpSettings(), pppSettings(), dnsSettings(), ipv6Settings(), radiusSettings(), aaaSettings(),
+		l2tpSettings(), pppSettings(), dnsSettings(), ipv6Settings(), radiusSettings(), aaaSettings(), daeSettings(),
 		accountingSettings(), sessionSettings(), gardenSettings(), limitSettings(), systemSettings(),
 	} {
 		all = append(all, group...)

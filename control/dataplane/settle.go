@@ -48,6 +48,7 @@ func (p *Plane) Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort)
 			continue
 		}
 		p.worker.installed[r.Slot].Store(true)
+		p.worker.installs.Add(1)
 	}
 	return left, errors.Join(errs...)
 }

@@ -18,6 +18,10 @@ type call struct {
 	s    *session.Session
 	call *l2tp.Call
 	tun  *tunnel
+	// saved is what the journal has; noted: it is to be looked at; over: forgotten.
+	saved       saved
+	noted, over bool
+	counted     uint32 // by this process, when last looked at
 	// placed says that the ids have their place in the data plane.
 	placed bool
 	// deal is the order that the session's change under way belongs to.
@@ -99,6 +103,7 @@ func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
 	t.sessions++
 	s.calls[keyOf(ref.TunnelID, id)] = x
 	s.counts.add(sessionsOpened)
+	s.noteCall(x)
 	s.timers.set(x, x.s.Deadline())
 	t.t.AcceptCall(s.now, c, id, &s.tout)
 }
@@ -182,6 +187,7 @@ func (s *Shard) notice(n *notice) {
 func (s *Shard) forget(c *call) {
 	ref := c.s.Ref()
 	s.timers.remove(c)
+	s.noteGone(c)
 	delete(s.calls, keyOf(ref.TunnelID, ref.SessionID))
 	s.dir.close(c.s.Slot(), s.now)
 	if c.placed {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,6 +15,9 @@ import (
 func (s *Shard) carry(c *call) {
 	o := &s.sout
 	for {
+		if o.Any() {
+			s.noteCall(c)
+		}
 		for _, b := range o.Send {
 			s.send.Send(c.tun.local, c.tun.peer, b)
 		}
@@ -138,7 +142,7 @@ func (s *Shard) note(c *call, e *session.Event) {
 		s.counts.add(sessionsUp)
 		r := c.s.Record()
 		s.log.Info("session up", append(s.sessionFields(c),
-			zap.Stringer("address", r.Address), zap.Stringers("prefixes6", r.Prefixes6), zap.Uint16("mtu", r.MTU), zap.String("acct", r.AcctSessionID))...)
+			addressField(r.Address), zap.Stringers("prefixes6", r.Prefixes6), zap.Uint16("mtu", r.MTU), zap.String("acct", r.AcctSessionID))...)
 	case session.AuthFailed:
 		s.counts.add(authRejected)
 		s.warn(gateAuth, "authentication failed", append(s.sessionFields(c), zap.String("cause", e.Detail))...)
@@ -193,4 +197,12 @@ func (s *Shard) sessionFields(c *call) []zap.Field {
 	return append(fields, zap.Uint16("tunnel", ref.TunnelID), zap.Uint16("session", ref.SessionID),
 		zap.Uint32("slot", c.s.Slot()), zap.String("user", c.s.User()),
 		zap.String("lac", c.tun.name))
+}
+
+// addressField names a subscriber's IPv4 address, which it need not have.
+func addressField(a netip.Addr) zap.Field {
+	if !a.IsValid() {
+		return zap.Skip()
+	}
+	return zap.Stringer("address", a)
 }

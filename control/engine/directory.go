@@ -195,7 +195,11 @@ func (d *directory) claim(slot uint32, c *session.Claim, now time.Time) (r sessi
 	case p == nil:
 		return session.ClaimResult{Outcome: session.NoSuchPool}, true
 	}
-	a, ok := p.Take(c.User, now)
+	user := c.User
+	if c.Unchecked {
+		user = ""
+	}
+	a, ok := p.Take(user, now)
 	if !ok {
 		return session.ClaimResult{Outcome: session.PoolEmpty}, true
 	}

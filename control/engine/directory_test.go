@@ -176,3 +176,25 @@ func TestUnusableAddresses(t *testing.T) {
 		}
 	}
 }
+
+// Who only claims a name gets none of what is kept for it.
+func TestUncheckedNameGetsNoKeptAddress(t *testing.T) {
+	d, _ := newDirectory(Config{MaxSessions: 10, Pools: []*pool.Pool{testPool(t, "p", "10.0.0.0/24")}}, nil)
+	take := func(unchecked bool) (uint32, netip.Addr) {
+		slot, _, _ := d.open(0)
+		r, ok := d.claim(slot, &session.Claim{User: "alice", Pool: "p", Duplicates: session.AllowDuplicates, Unchecked: unchecked}, time.Time{})
+		if !ok || r.Outcome != session.Granted {
+			t.Fatalf("claim %+v", r)
+		}
+		return slot, r.Address
+	}
+	slot, hers := take(false)
+	d.close(slot, time.Time{})
+	_, other := take(true)
+	if other == hers {
+		t.Errorf("a stranger has the address %v that is kept for the user", other)
+	}
+	if _, again := take(false); again != hers {
+		t.Errorf("the user comes back to %v, not to %v", again, hers)
+	}
+}

@@ -65,6 +65,13 @@ type Auditor interface {
 	Intercepted(session.Interception)
 }
 
+// Journal keeps what another process needs to go on where this one ends.
+type Journal interface {
+	// Write keeps changes, whatever becomes of this process. It must not block for
+	// long: the shards' messages wait for it. d is not kept. Any shard may call it.
+	Write(d *session.Durable)
+}
+
 // Observer hears of what becomes of tunnels and sessions, in the order in which it
 // happens to each. It must not block.
 type Observer interface {
@@ -82,6 +89,11 @@ type Ports struct {
 	Auditor       Auditor
 	Observer      Observer
 	Send          []Sender
+	// Journal is nil where the end of the process is the end of the sessions.
+	Journal Journal
+	// Volatile returns the part of a slot's counters that ends with this process; nil
+	// where there is none.
+	Volatile func(slot uint32) session.Counters
 }
 
 // anyService takes every change as it comes; the forwarding path may still refuse.

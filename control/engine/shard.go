@@ -45,6 +45,8 @@ type Shard struct {
 	backlog []*session.AcctRecord
 	retryAt time.Time
 
+	journal journal
+
 	shutdown bool
 	counts   counts
 	gates    [gates]gate
@@ -158,6 +160,7 @@ func (s *Shard) expire() {
 				s.timers.set(x, d)
 			}
 		case *call:
+			s.noteVolatile(x)
 			if d := x.s.Deadline(); !d.IsZero() && !s.now.Before(d) {
 				x.s.Timer(s.now, s.e.ports.Forwarder, &s.sout)
 				s.carry(x)
@@ -178,6 +181,7 @@ const flushEvery = 128
 
 // flush hands over what was collected.
 func (s *Shard) flush() {
+	s.save()
 	for ops := s.ops; len(ops) > 0; {
 		n := min(len(ops), applyBatch)
 		s.e.ports.Forwarder.Apply(ops[:n])

@@ -39,7 +39,10 @@ type tunnel struct {
 	// closed.
 	account *tunnelAccount
 	cause   session.TerminateCause
-	gone    bool // no word is exchanged any more
+	// saved: the journal has the tunnel, as of mark; noted: it is to be looked at.
+	saved, noted bool
+	mark         l2tp.Mark
+	gone         bool // no word is exchanged any more
 }
 
 // newcomer tells one peer's attempts to open tunnels apart before it knows our
@@ -203,6 +206,7 @@ func (s *Shard) pump(t *tunnel) {
 		}
 	}
 	o.Reset()
+	s.noteTunnel(t)
 	if t.gone { // or was so already, and only its sessions had to end
 		s.timers.remove(t)
 		s.bury(t)
@@ -336,6 +340,7 @@ func (s *Shard) bury(t *tunnel) {
 		return
 	}
 	delete(s.tunnels, t.id())
+	s.noteTunnelGone(t)
 	s.e.ports.Gate.TunnelGone(t.id())
 	s.forgetNewcomer(t)
 	s.ids.Free(t.id(), s.now)

@@ -122,11 +122,13 @@ func sendTo(a netip.Addr) exprs {
 	}
 }
 
-// sendHere gives it a port of this host.
-func sendHere(port uint16) exprs {
-	const specified = 2 // NF_NAT_RANGE_PROTO_SPECIFIED
+// sendToPort gives a connection another destination address and port.
+func sendToPort(a netip.AddrPort) exprs {
+	const second = 2 // register
 	return exprs{
-		&expr.Immediate{Register: register, Data: binary.BigEndian.AppendUint16(nil, port)},
-		&expr.Redir{RegisterProtoMin: register, RegisterProtoMax: register, Flags: specified},
+		&expr.Immediate{Register: register, Data: a.Addr().AsSlice()},
+		&expr.Immediate{Register: second, Data: binary.BigEndian.AppendUint16(nil, a.Port())},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(familyOf(a.Addr().Is4())),
+			RegAddrMin: register, RegAddrMax: register, RegProtoMin: second, RegProtoMax: second},
 	}
 }

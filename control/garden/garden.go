@@ -42,6 +42,9 @@ type Config struct {
 	Gardens []Garden
 	// Device is the slow path's TUN device, which subscribers' packets come from.
 	Device string
+	// Own are addresses of this host that web pages are redirected to, one of each
+	// family that is to be.
+	Own []netip.Addr
 	// PortalPort is the TCP port that pages are redirected on; 0 takes a free one.
 	PortalPort uint16
 	// Build is a program that completes the rules, or a file for the nft program;

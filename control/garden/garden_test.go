@@ -65,6 +65,7 @@ func newLab(t *testing.T) *lab {
 	l := &lab{T: t}
 	l.cfg = Config{
 		Device: "tun0",
+		Own:    []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
 		Gardens: []Garden{
 			{Name: "unpaid", DNS: []netip.Addr{netip.MustParseAddr("192.0.2.53")}, Portal: "http://pay.example/?from=%u", Allow: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/28")}},
 			{Name: "abuse"},
@@ -338,6 +339,15 @@ func TestBuild(t *testing.T) {
 	g = New(l.cfg, nil, zap.NewNop())
 	if rules := l.nft("list", "chain", "inet", "lnsd", "user_nat_abuse"); !strings.Contains(rules, "2525") {
 		t.Errorf("the script was not run:\n%s", rules)
+	}
+	g.Close(false)
+	l.cfg.Build = "../../packaging/build-garden"
+	g = New(l.cfg, nil, zap.NewNop())
+	if v := g.List(); v[0].Error != "" {
+		t.Errorf("the packaged example: %s", v[0].Error)
+	}
+	if rules := l.nft("list", "chain", "inet", "lnsd", "user_nat_unpaid"); !strings.Contains(rules, "dnat ip to 192.0.2.1") {
+		t.Errorf("the packaged example was not read:\n%s", rules)
 	}
 	g.Close(false)
 	l.cfg.Build = write("broken", "add nonsense\n", 0o644)

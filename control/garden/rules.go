@@ -1,6 +1,8 @@
 package garden
 
 import (
+	"net/netip"
+
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 )
@@ -71,6 +73,7 @@ type ruler struct {
 	conn   *nftables.Conn
 	device string
 	portal uint16 // port, 0 for none
+	own    []netip.Addr
 	sets   map[string]*nftables.Set
 }
 
@@ -157,8 +160,12 @@ func (r *ruler) nat(g *Garden) {
 			r.add(chain, version(familyOf(server.Is4())), port(protocol, 53), exprs{count(dnsCounter(g.Name))}, sendTo(server))
 		}
 	}
-	if g.Portal != "" && r.portal != 0 {
-		r.add(chain, port(protoTCP, 80), exprs{count(portalCounter(g.Name))}, sendHere(r.portal))
+	if g.Portal == "" || r.portal == 0 {
+		return
+	}
+	for _, a := range r.own {
+		r.add(chain, version(familyOf(a.Is4())), port(protoTCP, 80), exprs{count(portalCounter(g.Name))},
+			sendToPort(netip.AddrPortFrom(a, r.portal)))
 	}
 }
 

@@ -209,7 +209,7 @@ func (g *Gardens) makeTable() error {
 		return err
 	}
 	conn.AddTable(table())
-	r := &ruler{conn: conn, device: g.cfg.Device, portal: g.portal.port(), sets: map[string]*nftables.Set{}}
+	r := &ruler{conn: conn, device: g.cfg.Device, portal: g.portal.port(), own: g.cfg.Own, sets: map[string]*nftables.Set{}}
 	r.base()
 	for i := range g.cfg.Gardens {
 		garden := &g.cfg.Gardens[i]

@@ -92,6 +92,7 @@ func (q *requests) subscriber(rec *session.AcctRecord, user string) {
 		a.values = append(p.AppendTo(a.values), " 0.0.0.0 1"...)
 		a.add(rfc2865.FramedRoute_Type, start)
 	}
+	q.network6(rec.IPv6)
 	// Unchanged, all of them, in their order (RFC 2865 section 5.25).
 	for _, c := range rec.Class {
 		a.raw(rfc2865.Class_Type, c)
@@ -119,6 +120,9 @@ func (q *requests) usage(rec *session.AcctRecord) {
 	a.number(rfc2869.AcctOutputGigawords_Type, uint32(c.DownBytes>>32))
 	a.number(rfc2866.AcctInputPackets_Type, uint32(c.UpPackets))
 	a.number(rfc2866.AcctOutputPackets_Type, uint32(c.DownPackets))
+	if rec.IPv6 != nil {
+		q.usage6(c)
+	}
 	if rec.Kind == session.AcctLinkStop {
 		a.number(rfc2867.AcctTunnelPacketsLost_Type, uint32(c.UpDropped+c.DownDropped)) // RFC 2867 section 4.2
 	}

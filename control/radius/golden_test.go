@@ -103,6 +103,7 @@ func TestGoldenAccessRequest(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := testConfig(1).withDefaults()
+			cfg.RequestCUI = c.name == "access-line"
 			c.q.Ref, c.q.User = testRef, "alice@example.net"
 			b, err := testRequests(&cfg).access(newServer(cfg.Servers[0], 1812), 17, &request{auth: &c.q})
 			if err != nil {
@@ -160,8 +161,18 @@ func TestGoldenAccountingRequest(t *testing.T) {
 		}
 		return r
 	}
+	dual := stop
+	dual.IPv6 = &session.Network6{
+		InterfaceID: [8]byte{2, 0, 0x5E, 7: 1},
+		Prefixes:    []netip.Prefix{netip.MustParsePrefix("2001:db8:1::/64")},
+		Addresses:   []netip.Addr{netip.MustParseAddr("2001:db8:1::99")},
+		Delegated:   []netip.Prefix{netip.MustParsePrefix("2001:db8:100::/56"), netip.MustParsePrefix("2001:db8:200::1/44")},
+		Routes:      []netip.Prefix{netip.MustParsePrefix("2001:db8:300::/48")},
+	}
+	dual.Counters.UpPackets6, dual.Counters.UpBytes6 = 3, 5<<32+1
+	dual.Counters.DownPackets6, dual.Counters.DownBytes6 = 4, 6<<32+2
 	for name, r := range map[string]session.AcctRecord{
-		"acct-local": local,
+		"acct-local": local, "acct-dual": dual,
 		"acct-start": rec(session.AcctStart), "acct-interim": interim, "acct-stop": stop,
 		"acct-tunnel-start":  tunnel(session.AcctTunnelStart, 0),
 		"acct-tunnel-stop":   tunnel(session.AcctTunnelStop, session.CauseLostService),

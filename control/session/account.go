@@ -92,8 +92,8 @@ type AcctRecord struct {
 	Duration time.Duration
 	Counters Counters
 	// Base is what the session had counted when this account began, none of which
-	// is in Counters.
-	Base Counters
+	// is in Counters; nil for nothing.
+	Base *Counters
 	// Cause is set in what ends or rejects only.
 	Cause TerminateCause
 	// Throttled tells a session with a limited rate.

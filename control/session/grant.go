@@ -67,3 +67,13 @@ func (g *grant) takeMessage(m AuthMethod) string {
 	}
 	return w.message
 }
+
+// profile is what newGrant was made from, but for what a session does not keep.
+func (g *grant) profile() Profile {
+	p, n := &g.Profile, g.Profile.names()
+	return Profile{
+		SessionTimeout: p.SessionTimeout, IdleTimeout: p.IdleTimeout, InterimInterval: p.InterimInterval,
+		IPv6: p.IPv6, Services: p.Services, Class: p.Class, CUI: p.CUI, User: p.User,
+		Routes: p.Routes, Pairs: p.Pairs, Local: p.Local, DNS: n.DNS, NBNS: n.NBNS,
+	}
+}

@@ -137,7 +137,7 @@ func (s *Session) claim(p *Profile) Claim {
 	}
 	if p.Local && p.Services != nil && p.Services.Garden != "" {
 		// Nobody has checked who this is: it must not take the place of who is up.
-		c.Duplicates = AllowDuplicates
+		c.Duplicates, c.Unchecked = AllowDuplicates, true
 	}
 	c.NoAddress = p.IPv6 != nil && p.IPv6.Only
 	c.Optional = p.Pool == "" && s.wants6()
@@ -235,7 +235,8 @@ func (s *Session) account(kind AcctKind, at time.Time) *AcctRecord {
 		}
 	}
 	if s.segment != nil {
-		r.Base = s.segment.base
+		base := s.segment.base
+		r.Base = &base
 	}
 	if s.told6 {
 		r.IPv6 = s.six.network

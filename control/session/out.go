@@ -46,6 +46,11 @@ type Out struct {
 	arena []byte // backs Send
 }
 
+// Any reports whether anything is wanted that may go with a change of the session.
+func (o *Out) Any() bool {
+	return len(o.Send)+len(o.Program)+len(o.Account)+len(o.Events)+len(o.Changed)+len(o.HangUp) > 0
+}
+
 // Reset empties o and keeps its memory.
 func (o *Out) Reset() {
 	clear(o.Authenticate)
@@ -75,7 +80,10 @@ type Claim struct {
 	// Alias is the name that the authenticator gives to the user, if another.
 	Alias      string
 	Duplicates DuplicatePolicy
-	VRF        uint32
+	// Unchecked: the name was only claimed. The address that is kept for it is not
+	// for this session, and this session's will not be kept.
+	Unchecked bool
+	VRF       uint32
 	// Address is the one address that will do; when it is not valid any
 	// address of the named pool does, the user's last one if it is free.
 	Address netip.Addr

@@ -25,6 +25,9 @@ func (s *Session) acctSessionID() string {
 	return s.setup.AcctSessionID + "-" + strconv.Itoa(s.segment.number)
 }
 
+// AccountID is the accounting id of the account that is open, or was last.
+func (s *Session) AccountID() string { return s.acctSessionID() }
+
 // inAccount is the part of the counters that belongs to the account.
 func (s *Session) inAccount(c Counters) Counters {
 	if s.segment == nil {

@@ -32,7 +32,10 @@ func appendRecord(b []byte, r *session.AcctRecord) []byte {
 	b = appendCall(b, &r.Call)
 	b = wire.AppendInt(b, int64(r.Duration))
 	b = appendCounters(b, &r.Counters)
-	b = appendCounters(b, &r.Base)
+	b = wire.AppendBool(b, r.Base != nil)
+	if r.Base != nil {
+		b = appendCounters(b, r.Base)
+	}
 	b = wire.AppendUint(b, uint64(r.Cause))
 	b = wire.AppendBool(b, r.Throttled)
 	return wire.AppendString(b, r.Tunnel)
@@ -113,7 +116,11 @@ func parseRecord(b []byte) (*session.AcctRecord, error) {
 	rec.Local = r.Bool()
 	rec.Call = readCall(r)
 	rec.Duration = time.Duration(r.Int())
-	rec.Counters, rec.Base = readCounters(r), readCounters(r)
+	rec.Counters = readCounters(r)
+	if r.Bool() {
+		base := readCounters(r)
+		rec.Base = &base
+	}
 	rec.Cause = session.TerminateCause(r.U8())
 	rec.Throttled = r.Bool()
 	rec.Tunnel = r.String()

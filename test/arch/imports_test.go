@@ -57,6 +57,7 @@ var rules = map[string]rule{
 	"control/wire":      {forbidStd: impure},
 	"control/recordlog": {},
 	"control/spool":     adapter([]string{"control/wire", "control/recordlog"}),
+	"control/journal":   adapter([]string{"control/recordlog"}, "github.com/fxamacker/cbor/v2"),
 	"control/usage":     adapter(nil),
 	"control/config":    adapter([]string{"control/acl"}),
 	"control/api":       adapter(nil, "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys/unix"),

@@ -221,3 +221,48 @@ func TestThreeKindsOfSubscribers(t *testing.T) {
 		t.Errorf("pools %+v", pools)
 	}
 }
+
+// What RADIUS grants is what the subscriber gets, and what the account names; it does
+// not matter that the packaged configuration has no pool of prefixes.
+func TestIPv6FromRADIUS(t *testing.T) {
+	r := newLab(t)
+	r.wire6()
+	config := r.freeradius(strings.ReplaceAll("user1 Cleartext-Password := \""+userPassword+"\"; Framed-Interface-Id = 0:5e00:0:7,; "+
+		"Framed-IPv6-Prefix = 2001:db8:1001::/64,; Framed-IPv6-Address = 2001:db8:1002::7,; Delegated-IPv6-Prefix = 2001:db8:1003::/56,; "+
+		"Delegated-IPv6-Prefix += 2001:db8:1004::/48,; Framed-IPv6-Route = \"2001:db8:1005::/56 :: 1\",; DNS-Server-IPv6-Address = 2001:db8::5300", "; ", "\n\t"))
+	r.writeConfig(options{config: config})
+	r.startLNSD()
+	r.reflect6()
+	p := r.lacsim("--ipv6", "--ipv6-need", "prefix,delegated,address", "--traffic-target6", echoTarget6, "--verify", "--per-session",
+		"--traffic-per-session", "20", "--traffic-time", "1s", "--hold", "3s")
+	r.waitUp(1)
+	shown := r.settled6()
+	report := r.finish(p, time.Minute, true)
+	compare6(t, shown, report)
+	e := report.Each[0]
+	if e.InterfaceID != "00005e0000000007" || e.Address6.String() != "2001:db8:1001::5e00:0:7" || e.Leased6.String() != "2001:db8:1002::7" ||
+		len(e.DNS6) != 1 || e.DNS6[0].String() != "2001:db8::5300" || !netip.MustParsePrefix("2001:db8:1000::/44").Contains(e.Delegated.Addr()) {
+		t.Errorf("the subscriber got %+v", e)
+	}
+	r.waitEmpty()
+	r.until(10*time.Second, func() error {
+		for _, record := range r.accounting() {
+			if record["Acct-Status-Type"] != "Stop" {
+				continue
+			}
+			for name, want := range map[string]string{
+				"Framed-Interface-Id": "0:5e00:0:7", "Framed-IPv6-Prefix": "2001:db8:1001::/64", "Framed-IPv6-Address": "2001:db8:1002::7",
+				"Delegated-IPv6-Prefix": "2001:db8:1004::/48", "Framed-IPv6-Route": "2001:db8:1005::/56 :: 1",
+				"ERX-IPv6-Acct-Input-Packets": fmt.Sprint(e.SentPackets6), "ERX-IPv6-Acct-Input-Octets": fmt.Sprint(e.SentBytes6),
+				"ERX-IPv6-Acct-Output-Packets": fmt.Sprint(e.ReceivedPackets6), "ERX-IPv6-Acct-Output-Octets": fmt.Sprint(e.ReceivedBytes6),
+				"Acct-Input-Packets": fmt.Sprint(e.SentPackets + e.SentPackets6),
+			} {
+				if record[name] != want { // of several the last one
+					t.Errorf("%s is %q in the Stop, want %q", name, record[name], want)
+				}
+			}
+			return nil
+		}
+		return errors.New("no Stop yet")
+	})
+}

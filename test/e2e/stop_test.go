@@ -12,12 +12,12 @@ import (
 	"github.com/lnsd/lnsd/test/lac"
 )
 
-// Whatever signal ends the daemon, it ends with status 0, has told its peers, and
-// leaves nothing on the host.
+// Whatever signal ends a daemon that is to keep nothing, it ends with status 0, has told
+// its peers, and leaves nothing on the host.
 func TestStop(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
 		t.Run(signal.String(), func(t *testing.T) {
-			r := newRig(t, options{})
+			r := newRig(t, options{config: "set save_state no"})
 			p := r.lacsim("--tunnels", "2", "--sessions", "10", "--hold", "forever")
 			r.waitUp(10)
 			if err := r.lnsd.Stop(signal, 10*time.Second); err != nil {
@@ -61,7 +61,7 @@ func TestShutdownByOperator(t *testing.T) {
 // A daemon that was killed leaves its pins and its socket. The next one starts all the
 // same and serves new sessions with and without them; and --cleanup removes them.
 func TestKilledAndStartedAgain(t *testing.T) {
-	r := newRig(t, options{})
+	r := newRig(t, options{config: "set save_state no"})
 	r.reflect()
 	p := r.lacsim("--sessions", "5", "--hold", "forever", "--teardown", "none")
 	r.waitUp(5)
@@ -150,7 +150,7 @@ func TestNotifiesServiceManager(t *testing.T) {
 // Two daemons live side by side in namespaces of their own; the end of one does not
 // touch the other.
 func TestTwoInstances(t *testing.T) {
-	one, two := newRig(t, options{}), newRig(t, options{})
+	one, two := newRig(t, options{config: "set save_state no"}), newRig(t, options{})
 	for _, r := range []*rig{one, two} {
 		r.reflect()
 		r.lacsim("--sessions", "5", "--traffic-target", echoTarget, "--traffic", "200", "--hold", "forever")

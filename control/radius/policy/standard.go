@@ -55,8 +55,16 @@ const (
 
 // standard are the attributes whose meaning nobody configures.
 func standard() map[Attribute]handler {
-	m := map[Attribute]handler{}
-	for t, h := range map[radius.Type]handler{
+	m := vendors()
+	for t, h := range ietf() {
+		m[Attribute{Type: byte(t)}] = h
+	}
+	return m
+}
+
+// ietf are those of the RFCs.
+func ietf() map[radius.Type]handler {
+	return map[radius.Type]handler{
 		rfc2865.FramedIPAddress_Type:         framedAddress,
 		rfc2865.FramedIPNetmask_Type:         framedNetmask,
 		rfc2865.FramedRoute_Type:             framedRoutes,
@@ -85,10 +93,12 @@ func standard() map[Attribute]handler {
 		rfc6911.DelegatedIPv6PrefixPool_Type: text6(func(p *session.Profile6) *string { return &p.PDPool }),
 		rfc6911.FramedIPv6Address_Type:       address6(func(p *session.Profile6) *[]netip.Addr { return &p.Addresses }),
 		rfc6911.DNSServerIPv6Address_Type:    address6(func(p *session.Profile6) *[]netip.Addr { return &p.DNS }),
-	} {
-		m[Attribute{Type: byte(t)}] = h
 	}
-	for a, h := range map[Attribute]handler{
+}
+
+// vendors are those of vendors that mean the same everywhere.
+func vendors() map[Attribute]handler {
+	return map[Attribute]handler{
 		{Vendor: vendorMicrosoft, Type: 28}: nameServer(func(p *session.Profile) *netip.Addr { return &p.DNS[0] }),
 		{Vendor: vendorMicrosoft, Type: 29}: nameServer(func(p *session.Profile) *netip.Addr { return &p.DNS[1] }),
 		{Vendor: vendorMicrosoft, Type: 30}: nameServer(func(p *session.Profile) *netip.Addr { return &p.NBNS[0] }),
@@ -114,10 +124,7 @@ func standard() map[Attribute]handler {
 		{Vendor: vendorMicrosoft, Type: 16}: nothing,
 		{Vendor: vendorMicrosoft, Type: 17}: nothing,
 		{Vendor: vendorMicrosoft, Type: 26}: nothing,
-	} {
-		m[a] = h
 	}
-	return m
 }
 
 func nothing(d *decoder, _ []byte) error {
