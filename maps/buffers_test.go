@@ -23,6 +23,11 @@ func TestLargeFrames(t *testing.T) {
 	if again, err := w.m.forBuffers(); again != p || err != nil {
 		t.Errorf("another program: %v", err)
 	}
+	// Whatever this kernel would do with them afterwards.
+	if p, err = w.m.loadBuffers(kernelLnsBuffersLNS_BUFFERS_SENT); err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
 	usual := w.m.objs.LnsXdp
 	w.m.objs.LnsXdp = p
 	defer func() { w.m.objs.LnsXdp = usual }()
