@@ -71,8 +71,8 @@ static __always_inline void decrement_ttl(struct iphdr *ip)
 	}
 
 /* Sums len bytes from byte at on, which are not all in the first buffer, as
- * sum_bytes does. Not static for the verifier's sake (see write_udp_checksum). */
-__noinline long sum_buffers(struct xdp_md *ctx, __u32 at, __u32 len, __u32 seed)
+ * sum_bytes does. */
+static __always_inline __s64 sum_buffers(struct xdp_md *ctx, __u32 at, __u32 len, __u32 seed)
 {
 	__u32 first = 0;
 	struct lns_chunk *chunk = bpf_map_lookup_elem(&lns_chunks, &first);
@@ -109,8 +109,6 @@ static __always_inline __s64 sum_bytes(struct xdp_md *ctx, __u32 at, __u32 len, 
 	__u32 left = len;
 	__s64 sum = seed;
 
-	if (buffers && pos + len > end)
-		return sum_buffers(ctx, at, len, seed);
 	SUM_CHUNKS(LARGE_CHUNK, CHECKSUM_MAX / LARGE_CHUNK)
 	SUM_CHUNKS(MIDDLE_CHUNK, LARGE_CHUNK / MIDDLE_CHUNK)
 	SUM_CHUNKS(SMALL_CHUNK, MIDDLE_CHUNK / SMALL_CHUNK)

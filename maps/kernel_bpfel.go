@@ -109,6 +109,7 @@ const (
 	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
 	kernelLnsFlagLNS_OUTER6        kernelLnsFlag = 1048576
 	kernelLnsFlagLNS_NUMBERED      kernelLnsFlag = 2097152
+	kernelLnsFlagLNS_PACKET_LIMIT  kernelLnsFlag = 8388608
 )
 
 type kernelLnsFlow struct {
@@ -326,7 +327,8 @@ const (
 	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 48
 	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 49
 	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 50
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 51
+	kernelLnsReasonLNS_DROP_PACKETS      kernelLnsReason = 51
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 52
 )
 
 type kernelLnsRule struct {
@@ -405,18 +407,12 @@ type kernelLnsSession struct {
 }
 
 type kernelLnsShaper struct {
-	_              structs.HostLayout
-	Cost           uint64
-	Depth          uint64
-	Full           uint64
-	DroppedPackets uint64
-	DroppedBytes   uint64
-}
-
-type kernelLnsShaping struct {
-	_    structs.HostLayout
-	Up   kernelLnsShaper
-	Down kernelLnsShaper
+	_        structs.HostLayout
+	Cost     uint64
+	Full     uint64
+	Dropped  uint64
+	LastDrop uint32
+	Shape    uint32
 }
 
 type kernelLnsShare6 struct {
@@ -480,47 +476,52 @@ type kernelLnsWhere struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	kernelMapLnsBlocks    = "lns_blocks"
-	kernelMapLnsCalls     = "lns_calls"
-	kernelMapLnsChunks    = "lns_chunks"
-	kernelMapLnsCounters  = "lns_counters"
-	kernelMapLnsCounters6 = "lns_counters6"
-	kernelMapLnsDevices   = "lns_devices"
-	kernelMapLnsDoors     = "lns_doors"
-	kernelMapLnsDownlinks = "lns_downlinks"
-	kernelMapLnsEgress    = "lns_egress"
-	kernelMapLnsFilters   = "lns_filters"
-	kernelMapLnsHints     = "lns_hints"
-	kernelMapLnsHops      = "lns_hops"
-	kernelMapLnsHosts     = "lns_hosts"
-	kernelMapLnsIngress   = "lns_ingress"
-	kernelMapLnsLacs      = "lns_lacs"
-	kernelMapLnsLacs6     = "lns_lacs6"
-	kernelMapLnsLines     = "lns_lines"
-	kernelMapLnsLists     = "lns_lists"
-	kernelMapLnsLive      = "lns_live"
-	kernelMapLnsLocals    = "lns_locals"
-	kernelMapLnsLocals6   = "lns_locals6"
-	kernelMapLnsNets6     = "lns_nets6"
-	kernelMapLnsOuter6    = "lns_outer6"
-	kernelMapLnsQuestions = "lns_questions"
-	kernelMapLnsRates     = "lns_rates"
-	kernelMapLnsRates6    = "lns_rates6"
-	kernelMapLnsReasons   = "lns_reasons"
-	kernelMapLnsRoutes    = "lns_routes"
-	kernelMapLnsRoutes6   = "lns_routes6"
-	kernelMapLnsRuleHits  = "lns_rule_hits"
-	kernelMapLnsSequences = "lns_sequences"
-	kernelMapLnsSessions  = "lns_sessions"
-	kernelMapLnsShapers   = "lns_shapers"
-	kernelMapLnsTunnels   = "lns_tunnels"
-	kernelMapLnsUplinks   = "lns_uplinks"
-	kernelProgLnsXdp      = "lns_xdp"
-	kernelVarBuffers      = "buffers"
-	kernelVarCallPlaces   = "call_places"
-	kernelVarHairpin      = "hairpin"
-	kernelVarOuter6       = "outer6"
-	kernelVarOuterTtl     = "outer_ttl"
+	kernelMapLnsBlocks      = "lns_blocks"
+	kernelMapLnsCalls       = "lns_calls"
+	kernelMapLnsChunks      = "lns_chunks"
+	kernelMapLnsCounters    = "lns_counters"
+	kernelMapLnsCounters6   = "lns_counters6"
+	kernelMapLnsDevices     = "lns_devices"
+	kernelMapLnsDoors       = "lns_doors"
+	kernelMapLnsDownlinks   = "lns_downlinks"
+	kernelMapLnsEgress      = "lns_egress"
+	kernelMapLnsFilters     = "lns_filters"
+	kernelMapLnsFlows       = "lns_flows"
+	kernelMapLnsHints       = "lns_hints"
+	kernelMapLnsHops        = "lns_hops"
+	kernelMapLnsHosts       = "lns_hosts"
+	kernelMapLnsIngress     = "lns_ingress"
+	kernelMapLnsLacs        = "lns_lacs"
+	kernelMapLnsLacs6       = "lns_lacs6"
+	kernelMapLnsLines       = "lns_lines"
+	kernelMapLnsLists       = "lns_lists"
+	kernelMapLnsLive        = "lns_live"
+	kernelMapLnsLocals      = "lns_locals"
+	kernelMapLnsLocals6     = "lns_locals6"
+	kernelMapLnsNets6       = "lns_nets6"
+	kernelMapLnsOuter6      = "lns_outer6"
+	kernelMapLnsPaces       = "lns_paces"
+	kernelMapLnsQuestions   = "lns_questions"
+	kernelMapLnsRates       = "lns_rates"
+	kernelMapLnsRates6      = "lns_rates6"
+	kernelMapLnsReasons     = "lns_reasons"
+	kernelMapLnsRoutes      = "lns_routes"
+	kernelMapLnsRoutes6     = "lns_routes6"
+	kernelMapLnsRuleHits    = "lns_rule_hits"
+	kernelMapLnsSequences   = "lns_sequences"
+	kernelMapLnsSessions    = "lns_sessions"
+	kernelMapLnsShapeDown   = "lns_shape_down"
+	kernelMapLnsShapeUp     = "lns_shape_up"
+	kernelMapLnsTunnels     = "lns_tunnels"
+	kernelMapLnsUplinks     = "lns_uplinks"
+	kernelProgLnsXdp        = "lns_xdp"
+	kernelVarBuffers        = "buffers"
+	kernelVarCallPlaces     = "call_places"
+	kernelVarFlowMask       = "flow_mask"
+	kernelVarHairpin        = "hairpin"
+	kernelVarOuter6         = "outer6"
+	kernelVarOuterTtl       = "outer_ttl"
+	kernelVarPacketInterval = "packet_interval"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -582,6 +583,7 @@ type kernelMapSpecs struct {
 	LnsDownlinks *ebpf.MapSpec `ebpf:"lns_downlinks"`
 	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
 	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
+	LnsFlows     *ebpf.MapSpec `ebpf:"lns_flows"`
 	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
 	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
@@ -595,6 +597,7 @@ type kernelMapSpecs struct {
 	LnsLocals6   *ebpf.MapSpec `ebpf:"lns_locals6"`
 	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
 	LnsOuter6    *ebpf.MapSpec `ebpf:"lns_outer6"`
+	LnsPaces     *ebpf.MapSpec `ebpf:"lns_paces"`
 	LnsQuestions *ebpf.MapSpec `ebpf:"lns_questions"`
 	LnsRates     *ebpf.MapSpec `ebpf:"lns_rates"`
 	LnsRates6    *ebpf.MapSpec `ebpf:"lns_rates6"`
@@ -604,7 +607,8 @@ type kernelMapSpecs struct {
 	LnsRuleHits  *ebpf.MapSpec `ebpf:"lns_rule_hits"`
 	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
-	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
+	LnsShapeDown *ebpf.MapSpec `ebpf:"lns_shape_down"`
+	LnsShapeUp   *ebpf.MapSpec `ebpf:"lns_shape_up"`
 	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
 	LnsUplinks   *ebpf.MapSpec `ebpf:"lns_uplinks"`
 }
@@ -613,11 +617,13 @@ type kernelMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelVariableSpecs struct {
-	Buffers    *ebpf.VariableSpec `ebpf:"buffers"`
-	CallPlaces *ebpf.VariableSpec `ebpf:"call_places"`
-	Hairpin    *ebpf.VariableSpec `ebpf:"hairpin"`
-	Outer6     *ebpf.VariableSpec `ebpf:"outer6"`
-	OuterTtl   *ebpf.VariableSpec `ebpf:"outer_ttl"`
+	Buffers        *ebpf.VariableSpec `ebpf:"buffers"`
+	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
+	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
+	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
+	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
+	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
+	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
 }
 
 // kernelObjects contains all objects after they have been loaded into the kernel.
@@ -650,6 +656,7 @@ type kernelMaps struct {
 	LnsDownlinks *ebpf.Map `ebpf:"lns_downlinks"`
 	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
 	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
+	LnsFlows     *ebpf.Map `ebpf:"lns_flows"`
 	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
 	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
@@ -663,6 +670,7 @@ type kernelMaps struct {
 	LnsLocals6   *ebpf.Map `ebpf:"lns_locals6"`
 	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
 	LnsOuter6    *ebpf.Map `ebpf:"lns_outer6"`
+	LnsPaces     *ebpf.Map `ebpf:"lns_paces"`
 	LnsQuestions *ebpf.Map `ebpf:"lns_questions"`
 	LnsRates     *ebpf.Map `ebpf:"lns_rates"`
 	LnsRates6    *ebpf.Map `ebpf:"lns_rates6"`
@@ -672,7 +680,8 @@ type kernelMaps struct {
 	LnsRuleHits  *ebpf.Map `ebpf:"lns_rule_hits"`
 	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
-	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
+	LnsShapeDown *ebpf.Map `ebpf:"lns_shape_down"`
+	LnsShapeUp   *ebpf.Map `ebpf:"lns_shape_up"`
 	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
 	LnsUplinks   *ebpf.Map `ebpf:"lns_uplinks"`
 }
@@ -689,6 +698,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsDownlinks,
 		m.LnsEgress,
 		m.LnsFilters,
+		m.LnsFlows,
 		m.LnsHints,
 		m.LnsHops,
 		m.LnsHosts,
@@ -702,6 +712,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsLocals6,
 		m.LnsNets6,
 		m.LnsOuter6,
+		m.LnsPaces,
 		m.LnsQuestions,
 		m.LnsRates,
 		m.LnsRates6,
@@ -711,7 +722,8 @@ func (m *kernelMaps) Close() error {
 		m.LnsRuleHits,
 		m.LnsSequences,
 		m.LnsSessions,
-		m.LnsShapers,
+		m.LnsShapeDown,
+		m.LnsShapeUp,
 		m.LnsTunnels,
 		m.LnsUplinks,
 	)
@@ -721,11 +733,13 @@ func (m *kernelMaps) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelVariables struct {
-	Buffers    *ebpf.Variable `ebpf:"buffers"`
-	CallPlaces *ebpf.Variable `ebpf:"call_places"`
-	Hairpin    *ebpf.Variable `ebpf:"hairpin"`
-	Outer6     *ebpf.Variable `ebpf:"outer6"`
-	OuterTtl   *ebpf.Variable `ebpf:"outer_ttl"`
+	Buffers        *ebpf.Variable `ebpf:"buffers"`
+	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
+	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
+	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
+	Outer6         *ebpf.Variable `ebpf:"outer6"`
+	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
+	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`
 }
 
 // kernelPrograms contains all programs after they have been loaded into the kernel.

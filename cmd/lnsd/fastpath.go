@@ -34,6 +34,7 @@ type fastPath interface {
 	Counts() []session.Count
 	// Settle is called once, before anything else.
 	Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort) ([]dataplane.Left, error)
+	Trace(slot uint32) (dataplane.Left, bool)
 	// Forget makes Close leave nothing behind.
 	Forget()
 	Close() error

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -17,7 +18,7 @@ const version = 1
 
 // codec writes and reads values.
 type codec struct {
-	enc cbor.EncMode
+	enc cbor.UserBufferEncMode
 	dec cbor.DecMode
 }
 
@@ -31,7 +32,7 @@ func newCodec() (codec, error) {
 	enc, err := cbor.EncOptions{
 		Sort: cbor.SortNone, ShortestFloat: cbor.ShortestFloatNone, IndefLength: cbor.IndefLengthForbidden,
 		Time: cbor.TimeRFC3339Nano, BinaryMarshaler: cbor.BinaryMarshalerByteString,
-	}.EncMode()
+	}.UserBufferEncMode()
 	if err != nil {
 		return codec{}, err
 	}
@@ -44,11 +45,11 @@ func newCodec() (codec, error) {
 }
 
 func (c codec) marshal(v any) ([]byte, error) {
-	b, err := c.enc.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte{version}, b...), nil
+	var b bytes.Buffer
+	b.Grow(1024) // most are smaller
+	b.WriteByte(version)
+	err := c.enc.MarshalToBuffer(v, &b)
+	return b.Bytes(), err
 }
 
 func (c codec) unmarshal(b []byte, v any) error {

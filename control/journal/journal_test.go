@@ -359,3 +359,22 @@ func BenchmarkMarshal(b *testing.B) {
 		b.SetBytes(int64(len(x)))
 	}
 }
+
+// BenchmarkOpen is what a start with a hundred thousand sessions waits for.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	j, _ := open(b, Config{Dir: dir})
+	for i := range 100_000 {
+		v := &session.Snapshot{AcctSessionID: "0123456789abcdef", User: "user@example.org", Address: netip.MustParseAddr("10.0.0.1"), UpSince: time.Now(), Opened: time.Now()}
+		v.TunnelID, v.SessionID = uint16(i>>10), uint16(i)
+		j.Write(&session.Durable{Sessions: []*session.Snapshot{v}})
+	}
+	j.Close()
+	for b.Loop() {
+		j, d := open(b, Config{Dir: dir})
+		if len(d.Sessions) != 100_000 {
+			b.Fatal(len(d.Sessions))
+		}
+		j.Close()
+	}
+}
