@@ -56,6 +56,8 @@ func (d *daemon) settle() error {
 		return err
 	}
 	d.gardens.Settle()
+	// A start that fails from here on must leave the sessions to the next one.
+	d.keep = len(restored.Tunnels) > 0
 	if len(restored.Tunnels) > 0 || restored.Lost > 0 {
 		d.log.Info("went on with what an earlier process has left", zap.Int("tunnels", len(restored.Tunnels)),
 			zap.Int("sessions", restored.Sessions), zap.Int("lost", restored.Lost), zap.Duration("after", time.Since(d.started)))

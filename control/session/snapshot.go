@@ -21,7 +21,7 @@ type Snapshot struct {
 	Link ppp.Snapshot
 	// Installed is false while no NCP is open.
 	Installed, IPv4 bool
-	IPv6            *IPv6Snapshot
+	IPv6            *IPv6Snapshot `cbor:",omitzero"`
 	Method          AuthMethod
 	User            string
 	Address         netip.Addr
@@ -29,26 +29,26 @@ type Snapshot struct {
 	NextNs          uint16
 	Framing         Framing
 	MTU             uint16
-	VRF             uint32
+	VRF             uint32 `cbor:",omitzero"`
 
 	Opened, UpSince   time.Time
-	ExpireAt, Interim time.Time // zero: never
+	ExpireAt, Interim time.Time `cbor:",omitzero"` // zero: never
 	Accounted         bool
 	// Account, AccountSince and AccountBase describe the account that is open or
 	// was last, in a session that had several; see segment.
-	Account      int
-	AccountSince time.Time
-	AccountBase  Counters
+	Account      int       `cbor:",omitzero"`
+	AccountSince time.Time `cbor:",omitzero"`
+	AccountBase  Counters  `cbor:",omitzero"`
 	// Base is what was counted before the present install, and whatever the present
 	// process counted itself: it ends with it.
-	Base Counters
+	Base Counters `cbor:",omitzero"`
 }
 
 // CallSnapshot is what the call's set-up said.
 type CallSnapshot struct {
 	Called, Calling                           string
 	Serial, TxSpeed, RxSpeed, PhysicalChannel uint32
-	Line                                      *AccessLine
+	Line                                      *AccessLine `cbor:",omitzero"`
 }
 
 // IPv6Snapshot is a session's part of IPv6.
