@@ -44,19 +44,21 @@ func newCodec() (codec, error) {
 	return codec{enc, dec}, err
 }
 
-func (c codec) marshal(v any) ([]byte, error) {
+// marshal writes a value behind its key: most records that are read are out of date,
+// and the key is enough to see that.
+func (c codec) marshal(k key, v any) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(1024) // most are smaller
-	b.WriteByte(version)
+	b.Write(appendKey(b.AvailableBuffer(), k))
 	err := c.enc.MarshalToBuffer(v, &b)
 	return b.Bytes(), err
 }
 
 func (c codec) unmarshal(b []byte, v any) error {
-	if len(b) == 0 || b[0] != version {
+	if len(b) < keySize || b[0] != version {
 		return fmt.Errorf("journal: version %d", first(b))
 	}
-	return c.dec.Unmarshal(b[1:], v)
+	return c.dec.Unmarshal(b[keySize:], v)
 }
 
 func first(b []byte) int {
@@ -99,12 +101,15 @@ func parseCall(b []byte) (c session.CallID, ok bool) {
 	}, true
 }
 
+// keySize is that of a key with the version before it.
+const keySize = 9
+
 func appendKey(b []byte, k key) []byte {
 	return binary.BigEndian.AppendUint64(append(b, version), uint64(k))
 }
 
 func parseKey(b []byte) (key, bool) {
-	if len(b) != 9 || b[0] != version {
+	if len(b) < keySize || b[0] != version {
 		return 0, false
 	}
 	return key(binary.BigEndian.Uint64(b[1:])), true
