@@ -28,6 +28,10 @@
 /* Time to live of the outer packets. Set before load. */
 const volatile __u8 outer_ttl = 64;
 
+/* For devices whose frames come in several buffers, of which the first can be read
+ * directly. Set before load: the program costs others nothing. */
+const volatile enum lns_buffers buffers = LNS_ONE_BUFFER;
+
 /* Whether LACs may speak IPv6. Set before load: without, all that concerns them is
  * left out. */
 const volatile __u8 outer6 = 0;
@@ -467,6 +471,14 @@ struct {
 	__type(key, struct lns_source6);
 	__type(value, struct lns_gates);
 } lns_rates6 SEC(".maps");
+
+/* Memory to sum what is not in a frame's first buffer. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lns_chunk);
+} lns_chunks SEC(".maps");
 
 /* One value, written by the daemon, read per packet that needs it. */
 struct {

@@ -253,6 +253,19 @@ struct lns_path {
 };
 _Static_assert(sizeof(struct lns_path) == 64, "lns_path");
 
+/* How the frames of a device lie in memory. */
+enum lns_buffers {
+	LNS_ONE_BUFFER = 0,
+	LNS_BUFFERS_SENT, /* in several buffers, which are forwarded */
+	LNS_BUFFERS_LEFT, /* and which this kernel does not redirect (before Linux 6.3) */
+};
+
+/* Value of lns_chunks: as much as bpf_csum_diff takes. */
+struct lns_chunk {
+	__u8 bytes[512];
+};
+_Static_assert(sizeof(struct lns_chunk) == 512, "lns_chunk");
+
 /* What becomes of packets from one subscriber to another. */
 enum lns_hairpin {
 	LNS_HAIRPIN_ALLOW = 0, /* sent on from here */

@@ -22,6 +22,14 @@ type kernelBpfDevmapVal struct {
 	}
 }
 
+type kernelLnsBuffers uint32
+
+const (
+	kernelLnsBuffersLNS_ONE_BUFFER   kernelLnsBuffers = 0
+	kernelLnsBuffersLNS_BUFFERS_SENT kernelLnsBuffers = 1
+	kernelLnsBuffersLNS_BUFFERS_LEFT kernelLnsBuffers = 2
+)
+
 type kernelLnsCall struct {
 	_         structs.HostLayout
 	TunnelId  uint16
@@ -38,6 +46,11 @@ const (
 	kernelLnsCauseLNS_CAUSE_POLICY    kernelLnsCause = 4
 	kernelLnsCauseLNS_CAUSES          kernelLnsCause = 5
 )
+
+type kernelLnsChunk struct {
+	_     structs.HostLayout
+	Bytes [512]uint8
+}
 
 type kernelLnsDoor struct {
 	_     structs.HostLayout
@@ -294,27 +307,28 @@ const (
 	kernelLnsReasonLNS_PUNT_HEADROOM     kernelLnsReason = 28
 	kernelLnsReasonLNS_PUNT_LINK_LOCAL   kernelLnsReason = 29
 	kernelLnsReasonLNS_PUNT_GARDEN       kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 32
-	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 33
-	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 34
-	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 35
-	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 36
-	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 37
-	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 38
-	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 39
-	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 40
-	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 41
-	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 42
-	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 43
-	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 44
-	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 45
-	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 46
-	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 47
-	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 48
-	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 49
-	kernelLnsReasonLNS_DROP_PACKETS      kernelLnsReason = 50
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 51
+	kernelLnsReasonLNS_PUNT_BUFFERS      kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 33
+	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 34
+	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 35
+	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 36
+	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 37
+	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 38
+	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 39
+	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 40
+	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 41
+	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 42
+	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 43
+	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 44
+	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 45
+	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 46
+	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 47
+	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 48
+	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 49
+	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 50
+	kernelLnsReasonLNS_DROP_PACKETS      kernelLnsReason = 51
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 52
 )
 
 type kernelLnsRule struct {
@@ -464,6 +478,7 @@ type kernelLnsWhere struct {
 const (
 	kernelMapLnsBlocks      = "lns_blocks"
 	kernelMapLnsCalls       = "lns_calls"
+	kernelMapLnsChunks      = "lns_chunks"
 	kernelMapLnsCounters    = "lns_counters"
 	kernelMapLnsCounters6   = "lns_counters6"
 	kernelMapLnsDevices     = "lns_devices"
@@ -500,6 +515,7 @@ const (
 	kernelMapLnsTunnels     = "lns_tunnels"
 	kernelMapLnsUplinks     = "lns_uplinks"
 	kernelProgLnsXdp        = "lns_xdp"
+	kernelVarBuffers        = "buffers"
 	kernelVarCallPlaces     = "call_places"
 	kernelVarFlowMask       = "flow_mask"
 	kernelVarHairpin        = "hairpin"
@@ -559,6 +575,7 @@ type kernelProgramSpecs struct {
 type kernelMapSpecs struct {
 	LnsBlocks    *ebpf.MapSpec `ebpf:"lns_blocks"`
 	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
+	LnsChunks    *ebpf.MapSpec `ebpf:"lns_chunks"`
 	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
@@ -600,6 +617,7 @@ type kernelMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelVariableSpecs struct {
+	Buffers        *ebpf.VariableSpec `ebpf:"buffers"`
 	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
 	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
 	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
@@ -630,6 +648,7 @@ func (o *kernelObjects) Close() error {
 type kernelMaps struct {
 	LnsBlocks    *ebpf.Map `ebpf:"lns_blocks"`
 	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
+	LnsChunks    *ebpf.Map `ebpf:"lns_chunks"`
 	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
@@ -671,6 +690,7 @@ func (m *kernelMaps) Close() error {
 	return _KernelClose(
 		m.LnsBlocks,
 		m.LnsCalls,
+		m.LnsChunks,
 		m.LnsCounters,
 		m.LnsCounters6,
 		m.LnsDevices,
@@ -713,6 +733,7 @@ func (m *kernelMaps) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelVariables struct {
+	Buffers        *ebpf.Variable `ebpf:"buffers"`
 	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
 	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
 	Hairpin        *ebpf.Variable `ebpf:"hairpin"`

@@ -82,11 +82,13 @@ var (
 // Maps is a loaded program with its maps. Its methods may be called from any
 // goroutine; changes wait for each other.
 type Maps struct {
-	cfg    Config
-	objs   kernelObjects
-	grace  *grace
-	names  []string // of the reasons, by value
-	reused bool
+	cfg  Config
+	objs kernelObjects
+	// buffers is nil until it is needed, see forBuffers.
+	buffers *ebpf.Program
+	grace   *grace
+	names   []string // of the reasons, by value
+	reused  bool
 
 	sessions mapped[kernelLnsSession]
 	usage    mapped[kernelLnsUsage]
@@ -316,6 +318,9 @@ func (m *Maps) Close() error {
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
 		m.numbers.close(), m.shapers[0].close(), m.shapers[1].close(), m.paces.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
 		m.ends.close(), m.paths.up.close(), m.paths.down.close(), m.paths.blocks.close())
+	if m.buffers != nil {
+		errs = append(errs, m.buffers.Close())
+	}
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

@@ -64,6 +64,7 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		IPv6:        d.ipv6,
 		UDPChecksum: c.L2TP.UDPChecksum,
 		LACSources:  lacSources(c),
+		PacketLimit: uint32(c.Sessions.PacketLimit),
 		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},
 
 		DontFragment: c.L2TP.OuterDF,

@@ -91,6 +91,7 @@ func policyConfig(c *config.Config) policy.Config {
 		IgnoreMalformed:    c.AAA.IgnoreMalformed,
 		ZeroTimeoutRejects: c.Sessions.KillTimedOut,
 		Garden:             c.Gardens.Usual(),
+		Throttle:           throttleRate(c),
 	}
 	for _, m := range c.AAA.Maps {
 		p.Rules = append(p.Rules, policy.Rule{

@@ -57,6 +57,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		// Whatever is installed has its network layer up, and so LCP opened.
 		Flags: maps.FlagEcho,
 	}
+	if c.PacketLimit > 0 {
+		p.Flags |= maps.FlagPacketLimit
+	}
 	if r.Framing.ECN {
 		p.Flags |= maps.FlagECN
 	}

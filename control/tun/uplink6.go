@@ -38,6 +38,10 @@ func (u *Uplink) packet6(e *entry, b, ip []byte) (_ reason, handled bool) {
 		e.upDropped.Add(1)
 		return upFiltered, true
 	}
+	if !u.p.admitsUp(e.liveCounter, packet) {
+		e.upDropped.Add(1)
+		return upThrottled, true
+	}
 	if e.outer.ECN && !markIPv6(packet, u.tos) {
 		e.upDropped.Add(1)
 		return upECN, true
