@@ -70,6 +70,32 @@ static __always_inline void decrement_ttl(struct iphdr *ip)
 		left -= (size);                                                \
 	}
 
+/* Sums len bytes from byte at on, which are not all in the first buffer, as
+ * sum_bytes does. */
+static __always_inline __s64 sum_buffers(struct xdp_md *ctx, __u32 at, __u32 len, __u32 seed)
+{
+	__u32 first = 0;
+	struct lns_chunk *chunk = bpf_map_lookup_elem(&lns_chunks, &first);
+	__u32 size = LARGE_CHUNK;
+	__s64 sum = seed;
+
+	if (!chunk)
+		return -1;
+	for (int i = 0; i <= CHECKSUM_MAX / LARGE_CHUNK && len; i++) {
+		if (len < LARGE_CHUNK) {
+			__builtin_memset(chunk, 0, sizeof(*chunk));
+			/* Never nothing, see sum_bytes. */
+			size = (len - 1) % LARGE_CHUNK + 1;
+		}
+		if (bpf_xdp_load_bytes(ctx, at, chunk->bytes, size))
+			return -1;
+		sum = bpf_csum_diff(NULL, 0, (void *)chunk->bytes, LARGE_CHUNK, sum);
+		at += size;
+		len -= size;
+	}
+	return fold((__u32)sum);
+}
+
 /*
  * Sums len bytes, at least one, of the packet from byte at on, starting from the
  * partial sum seed. Returns the folded sum, or a negative number where the bytes

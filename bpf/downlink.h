@@ -236,11 +236,14 @@ static __always_inline void *write_headers(struct xdp_md *ctx, __u32 at, const s
  * header begins, total the packet's length. Negative on failure. */
 static __always_inline int seal(struct xdp_md *ctx, const struct lns_path *s, __u32 at, __u32 total)
 {
-	if (over_ipv6(s->flags))
-		return write_udp_checksum6(ctx, at, total - sizeof(struct ipv6hdr));
-	if (s->flags & LNS_UDP_CHECKSUM)
-		return write_udp_checksum(ctx, at, total - sizeof(struct iphdr));
-	return 0;
+	__u32 v6 = over_ipv6(s->flags);
+	__u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+
+	if (!v6 && !(s->flags & LNS_UDP_CHECKSUM))
+		return 0;
+	if (is_scattered(ctx, at, total))
+		return write_scattered_checksum(ctx, at, total - header, v6);
+	return v6 ? write_udp_checksum6(ctx, at, total - header) : write_udp_checksum(ctx, at, total - header);
 }
 
 /*

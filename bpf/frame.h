@@ -48,9 +48,15 @@ static __always_inline __u32 distance(const void *from, const void *to)
 	return bytes;
 }
 
-static __always_inline __u32 packet_len(const struct xdp_md *ctx)
+/* Bytes of the frame that are in its first buffer. */
+static __always_inline __u32 first_buffer(const struct xdp_md *ctx)
 {
 	return distance(packet_start(ctx), packet_end(ctx));
+}
+
+static __always_inline __u32 packet_len(struct xdp_md *ctx)
+{
+	return buffers ? bpf_xdp_get_buff_len(ctx) : first_buffer(ctx);
 }
 
 /* Compares and copies addresses, which are bytes in maps and words in headers. */

@@ -115,7 +115,12 @@ int lns_xdp(struct xdp_md *ctx)
 			.left = frame_len,
 		},
 	};
-	enum lns_reason reason = enter(&f);
+	enum lns_reason reason = LNS_CONTINUE;
+
+	if (buffers == LNS_BUFFERS_LEFT && frame_len > first_buffer(ctx))
+		reason = LNS_PUNT_BUFFERS;
+	if (!reason)
+		reason = enter(&f);
 
 	if (!reason && f.protocol == ETH_P_IPV6)
 		reason = outer6 && is_ours6(&f) ? uplink_outer6(&f) : downlink6(&f);

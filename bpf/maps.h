@@ -10,9 +10,10 @@
  * keys away before it gives the places to another session.
  *
  * Memory of a session, all allocated at load: lns_sessions 64, lns_uplinks and
- * lns_downlinks 72 each, lns_counters 128, lns_shapers 128, lns_lines 16,
+ * lns_downlinks 72 each, lns_counters 128, lns_shapers 64, lns_lines 16,
  * lns_sequences 8, lns_calls and lns_hosts 16 each (their buckets, rounded up to a
- * power of two; an element is another 64 bytes): 520 bytes. IPv6, where it is on,
+ * power of two; an element is another 64 bytes), lns_flows and lns_paces 8 each: 472
+ * bytes. IPv6, where it is on,
  * takes 72 + 16 bytes in lns_nets6 and 32 in lns_counters6. A routed prefix takes some
  * 100 bytes more, when it is installed.
  */
@@ -27,9 +28,20 @@
 /* Time to live of the outer packets. Set before load. */
 const volatile __u8 outer_ttl = 64;
 
+/* For devices whose frames come in several buffers, of which the first can be read
+ * directly. Set before load: the program costs others nothing. */
+const volatile enum lns_buffers buffers = LNS_ONE_BUFFER;
+
 /* Whether LACs may speak IPv6. Set before load: without, all that concerns them is
  * left out. */
 const volatile __u8 outer6 = 0;
+
+/* The last cell of lns_flows. Set before load. */
+const volatile __u32 flow_mask = 0;
+
+/* Time between two packets to a session with LNS_PACKET_LIMIT, ns; 0 is no limit. Set
+ * before load. */
+const volatile __u64 packet_interval = 0;
 
 /* Packets from one subscriber to another. Set before load. */
 const volatile enum lns_hairpin hairpin = LNS_HAIRPIN_ALLOW;
@@ -207,16 +219,46 @@ struct {
 } lns_sequences SEC(".maps");
 
 /*
- * Rates by slot. The daemon writes what a direction is granted, the program what it
- * has taken; the daemon zeroes both while the slot is in no other map.
+ * Rates by slot, from the subscriber and to it. The daemon writes what a direction
+ * is granted, the program what it has taken; the daemon zeroes both while the slot
+ * is in no other map.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* set at load: sessions + 1 */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, struct lns_shaping);
-} lns_shapers SEC(".maps");
+	__type(value, struct lns_shaper);
+} lns_shape_up SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_shaper);
+} lns_shape_down SEC(".maps");
+
+/*
+ * Flows of all throttled sessions, by hash: a stamp, and the share in the lower
+ * half. Written by XDP alone; what an earlier session has left fades.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: a power of two */
+	__type(key, __u32);
+	__type(value, __u64);
+} lns_flows SEC(".maps");
+
+/* Gates of packets by slot, as in lns_rates. Written by XDP; zeroed by the daemon
+ * while the slot is in no other map. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} lns_paces SEC(".maps");
 
 /*
  * Access lists by the index that sessions know them by, to the list in lns_lists
@@ -429,6 +471,14 @@ struct {
 	__type(key, struct lns_source6);
 	__type(value, struct lns_gates);
 } lns_rates6 SEC(".maps");
+
+/* Memory to sum what is not in a frame's first buffer. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lns_chunk);
+} lns_chunks SEC(".maps");
 
 /* One value, written by the daemon, read per packet that needs it. */
 struct {

@@ -110,4 +110,43 @@ __noinline int write_udp_checksum6(struct xdp_md *ctx, __u32 at, __u32 len)
 	return 0;
 }
 
+/* Whether the len bytes from byte at on are not all in the frame's first buffer. */
+static __always_inline int is_scattered(struct xdp_md *ctx, __u32 at, __u32 len)
+{
+	return buffers && packet_start(ctx) + at + len > packet_end(ctx);
+}
+
+/* write_udp_checksum, or with v6 write_udp_checksum6, of a datagram that is
+ * scattered; the headers are in the first buffer. */
+__noinline int write_scattered_checksum(struct xdp_md *ctx, __u32 at, __u32 len, __u32 v6)
+{
+	__u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	__u64 pseudo = bpf_htons(IPPROTO_UDP) + bpf_htons(len);
+	struct udphdr *udp;
+	__u32 *word;
+	__s64 sum;
+
+	if (len < sizeof(*udp) || len > CHECKSUM_MAX)
+		return -1;
+	at &= FRAME_OFFSET_MASK;
+	word = packet_start(ctx) + at;
+	if ((void *)word + sizeof(struct ipv6hdr) + sizeof(*udp) > packet_end(ctx))
+		return -1;
+	if (v6) {
+#pragma unroll
+		for (int i = 2; i < 10; i++) /* both addresses */
+			pseudo += word[i];
+	} else {
+		pseudo += (__u64)word[3] + word[4];
+	}
+	sum = sum_buffers(ctx, at + header, len, fold(pseudo));
+	if (sum < 0)
+		return -1;
+	udp = packet_start(ctx) + at + header;
+	if ((void *)(udp + 1) > packet_end(ctx))
+		return -1;
+	udp->check = sum == 0xFFFF ? 0xFFFF : ~sum;
+	return 0;
+}
+
 #endif

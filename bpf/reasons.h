@@ -51,6 +51,8 @@ enum lns_reason {
 	LNS_PUNT_LINK_LOCAL,  /* IPv6 of one link: link-local or multicast */
 	LNS_PUNT_GARDEN,      /* from or to a session in a walled garden */
 
+	LNS_PUNT_BUFFERS,     /* frame in several buffers, which this kernel cannot redirect */
+
 	/* Dropped (XDP_DROP). */
 	LNS_DROP_VERSION,   /* L2F or L2TPv3 on our port */
 	LNS_DROP_L2TP,      /* malformed L2TP data header */
@@ -71,6 +73,7 @@ enum lns_reason {
 	LNS_DROP_THROTTLE,     /* beyond the session's rate */
 	LNS_DROP_LATE,         /* data message that a later one has overtaken */
 	LNS_DROP_FILTER,       /* denied by the session's access list */
+	LNS_DROP_PACKETS,      /* more packets to the session than packet_limit */
 
 	LNS_REASONS,
 };

@@ -14,7 +14,8 @@
  * Stages, in this order, each in a header of its own:
  *
  *	filter      drops what an access list denies
- *	throttle    drops, or marks, what is beyond the rate
+ *	throttle    drops, or marks, what is beyond the rate, and first of all what is
+ *	            beyond the number of packets
  *	hook        the operator's own function
  *	intercept,  copy what is left; a capture copies drops as well
  *	capture
@@ -38,7 +39,7 @@
 #include "throttle.h"
 
 #define LNS_SERVICES_UP (LNS_FILTER_UP | LNS_THROTTLE_UP)
-#define LNS_SERVICES_DOWN (LNS_FILTER_DOWN | LNS_THROTTLE_DOWN)
+#define LNS_SERVICES_DOWN (LNS_FILTER_DOWN | LNS_PACKET_LIMIT | LNS_THROTTLE_DOWN)
 
 /* Passes a packet of the session in slot through its services, in the direction
  * that is a constant for the compiler. */
@@ -55,8 +56,10 @@ static __always_inline enum lns_reason serve(struct xdp_md *ctx, __u32 slot, __u
 		return LNS_CONTINUE;
 	if (s->flags & (up ? LNS_FILTER_UP : LNS_FILTER_DOWN))
 		reason = filter(ctx, s, slot, at, up);
+	if (!up && !reason && s->flags & LNS_PACKET_LIMIT)
+		reason = limit_packets(slot);
 	if (!reason && s->flags & (up ? LNS_THROTTLE_UP : LNS_THROTTLE_DOWN))
-		reason = throttle(slot, len, up);
+		reason = throttle(ctx, slot, at, len, up);
 	return reason;
 }
 

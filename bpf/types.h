@@ -169,8 +169,8 @@ enum lns_flag {
 	LNS_DONT_FRAGMENT = 1 << 5, /* set DF in the outer IPv4 header */
 	LNS_ROUTED = 1 << 6,       /* lns_routes has prefixes of this session */
 	LNS_ECHO = 1 << 7,         /* answer LCP Echo-Requests with magic */
-	LNS_THROTTLE_UP = 1 << 8,  /* limited by lns_shapers, from the subscriber */
-	LNS_THROTTLE_DOWN = 1 << 9, /* and to it */
+	LNS_THROTTLE_UP = 1 << 8,  /* limited by lns_shape_up, from the subscriber */
+	LNS_THROTTLE_DOWN = 1 << 9, /* by lns_shape_down, to it */
 	LNS_FILTER_UP = 1 << 10,   /* must pass an access list */
 	LNS_FILTER_DOWN = 1 << 11,
 	LNS_INTERCEPT = 1 << 12,   /* copies of all packets go to the daemon */
@@ -184,6 +184,7 @@ enum lns_flag {
 	LNS_OUTER6 = 1 << 20,      /* the peer speaks IPv6: lns_outer6 has the addresses */
 	LNS_NUMBERED = 1 << 21,    /* lns_sequences counts for LNS_SEQUENCE; else all
 				    * data is punted */
+	LNS_PACKET_LIMIT = 1 << 23, /* packets to it count against packet_interval */
 };
 
 /*
@@ -251,6 +252,19 @@ struct lns_path {
 	__u64 last_seen;
 };
 _Static_assert(sizeof(struct lns_path) == 64, "lns_path");
+
+/* How the frames of a device lie in memory. */
+enum lns_buffers {
+	LNS_ONE_BUFFER = 0,
+	LNS_BUFFERS_SENT, /* in several buffers, which are forwarded */
+	LNS_BUFFERS_LEFT, /* and which this kernel does not redirect (before Linux 6.3) */
+};
+
+/* Value of lns_chunks: as much as bpf_csum_diff takes. */
+struct lns_chunk {
+	__u8 bytes[512];
+};
+_Static_assert(sizeof(struct lns_chunk) == 512, "lns_chunk");
 
 /* What becomes of packets from one subscriber to another. */
 enum lns_hairpin {
@@ -320,33 +334,42 @@ struct lns_sequence {
 };
 _Static_assert(sizeof(struct lns_sequence) == 8, "lns_sequence");
 
-/* Time in lns_shapers runs in ticks: ns shifted left by this, modulo 2^64. */
+/* Time in lns_shaper runs in ticks: ns shifted left by this, modulo 2^64. */
 #define LNS_TICK_SHIFT 10
 
-/* The longest that a shaper can be ahead of the clock, in ticks: some 17 s. What
- * seems to be further ahead is in the past. */
+/* What seems to be further ahead of the clock than this, in ticks, is in the past:
+ * some 17 s, which no shaper can be ahead. */
 #define LNS_TICKS_MOST (1ULL << 44)
 
+/* A stamp is the time in 65,536 ns, modulo 2^32. */
+#define LNS_STAMP_SHIFT 16
+
+/* lns_shaper.shape: the depth in stamps, and two powers of two, of ticks: by how
+ * much the credit falls for a flow's room to halve, and in what time a flow's
+ * share does. LNS_HALF_LEAST is the shortest, half a millisecond. */
+#define LNS_DEPTH_MASK 0xFFFFF
+#define LNS_STEP_SHIFT 20
+#define LNS_STEP_MASK 0x3F
+#define LNS_HALF_SHIFT 26
+#define LNS_HALF_LEAST 29
+
 /*
- * One direction of a throttled session: a cache line. The first two words are the
- * daemon's, the others the program's, so that a change of rate forgets nothing.
+ * One direction of a throttled session. cost and shape are the daemon's, the others
+ * the program's, so that a change of rate forgets nothing. Two of a cache line,
+ * those of neighbours: the directions of a session may run on two CPUs.
  */
 struct lns_shaper {
-	__u64 cost;  /* of a byte, in ticks / 65536 */
-	__u64 depth; /* how far ahead of the clock packets may be, ticks */
-	__u64 full;  /* the tick at which what has passed will be made up for */
-	__u64 dropped_packets;
-	__u64 dropped_bytes;
-	__u64 pad[3];
+	__u64 cost;      /* of a byte, in ticks / 65536 */
+	__u64 full;      /* the tick since when credit has gathered */
+	__u64 dropped;   /* packets */
+	__u32 last_drop; /* stamp, 0 for never */
+	__u32 shape;
 };
-_Static_assert(sizeof(struct lns_shaper) == 64, "lns_shaper");
+_Static_assert(sizeof(struct lns_shaper) == 32, "lns_shaper");
 
-/* Value of lns_shapers. */
-struct lns_shaping {
-	struct lns_shaper up;
-	struct lns_shaper down;
-};
-_Static_assert(sizeof(struct lns_shaping) == 128, "lns_shaping");
+/* What may pass at once under packet_interval, in ns: l2tpns counts in tenths of a
+ * second. */
+#define LNS_PACE_BURST 100000000ULL
 
 /* Access lists: their number, the rules of one for each family, and the counters
  * that go with it: one a rule, and one for what no rule matched. */

@@ -101,12 +101,25 @@ func (m *Maps) takeOver(ifindex int) (link.Link, Mode, error) {
 			}
 			continue
 		}
-		if err := l.Update(m.objs.LnsXdp); err != nil {
+		if err := m.update(l); err != nil {
 			return nil, 0, errors.Join(err, l.Close())
 		}
 		return l, mode, nil
 	}
 	return nil, 0, nil
+}
+
+// update puts this process's program into a link.
+func (m *Maps) update(l link.Link) error {
+	err := l.Update(m.objs.LnsXdp)
+	if err == nil {
+		return nil
+	}
+	p, load := m.forBuffers()
+	if load != nil {
+		return errors.Join(err, load)
+	}
+	return l.Update(p)
 }
 
 // attachNew makes a link, and pins it where the maps are pinned.
@@ -115,6 +128,16 @@ func (m *Maps) attachNew(ifindex int) (l link.Link, mode Mode, why, err error) {
 	mode = Native
 	if !m.cfg.Generic {
 		l, why = link.AttachXDP(opts)
+	}
+	if why != nil {
+		// Drivers take frames of several buffers from a program that can read them.
+		if p, err := m.forBuffers(); err == nil {
+			opts.Program = p
+			if l, err = link.AttachXDP(opts); err == nil {
+				why = nil
+			}
+		}
+		opts.Program = m.objs.LnsXdp
 	}
 	if l == nil {
 		mode, opts.Flags = Generic, link.XDPGenericMode

@@ -9,9 +9,9 @@ type Usage struct {
 	Up, Down Flow
 	// IPv6 is the part of Up and Down that was IPv6.
 	IPv6 Share6
-	// ThrottledUp and ThrottledDown were beyond the session's limits, and are not
+	// ThrottledUp and ThrottledDown are packets that were beyond the session's limits, and are not
 	// among the drops of Up and Down.
-	ThrottledUp, ThrottledDown Throttled
+	ThrottledUp, ThrottledDown uint64
 }
 
 // Share6 is the IPv6 packets and bytes of a session.
@@ -64,8 +64,7 @@ func (m *Maps) readUsage(slot uint32) Usage {
 	out := Usage{Up: readFlow(&u.Up), Down: readFlow(&u.Down)}
 	m.paths.up.count(slot, &out.Up)
 	m.paths.down.count(slot, &out.Down)
-	shapers := &m.shapers.values[slot]
-	out.ThrottledUp, out.ThrottledDown = readThrottled(&shapers.Up), readThrottled(&shapers.Down)
+	out.ThrottledUp, out.ThrottledDown = m.throttled(slot)
 	if int(slot) < len(m.shares.values) {
 		s := &m.shares.values[slot]
 		out.IPv6 = Share6{

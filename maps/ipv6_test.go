@@ -379,3 +379,15 @@ func TestNoRoomFor6(t *testing.T) {
 		t.Errorf("%d entries are held for nothing", n)
 	}
 }
+
+// What a subscriber has for the daemon, discovery and DHCPv6 too, has the rate of the
+// frames of PPP itself; its packets go on.
+func TestLinkPacketsHaveARate(t *testing.T) {
+	w := newWorldWith(t, Config{Sessions: 64, Routes: 16, IPv6: true, Rates: testRates})
+	solicitation := uplink6Frame(udp6(netip.MustParseAddr("fe80::7"), netip.MustParseAddr("ff02::2"), 9))
+	inner := udp6(sub6, server6, 60)
+	runCases6(t, w, []testCase{
+		{name: "a sixth packet of the link", in: solicitation, reason: "drop_ppp_rate", with: spent(5, solicitation)},
+		{name: "packets for others go on", in: uplink6Frame(inner), reason: "sent_up", out: toCore6(inner), slot: counted6(7, "up", len(inner)), with: spent(5, solicitation)},
+	})
+}

@@ -22,6 +22,14 @@ type kernelBpfDevmapVal struct {
 	}
 }
 
+type kernelLnsBuffers uint32
+
+const (
+	kernelLnsBuffersLNS_ONE_BUFFER   kernelLnsBuffers = 0
+	kernelLnsBuffersLNS_BUFFERS_SENT kernelLnsBuffers = 1
+	kernelLnsBuffersLNS_BUFFERS_LEFT kernelLnsBuffers = 2
+)
+
 type kernelLnsCall struct {
 	_         structs.HostLayout
 	TunnelId  uint16
@@ -38,6 +46,11 @@ const (
 	kernelLnsCauseLNS_CAUSE_POLICY    kernelLnsCause = 4
 	kernelLnsCauseLNS_CAUSES          kernelLnsCause = 5
 )
+
+type kernelLnsChunk struct {
+	_     structs.HostLayout
+	Bytes [512]uint8
+}
 
 type kernelLnsDoor struct {
 	_     structs.HostLayout
@@ -96,6 +109,7 @@ const (
 	kernelLnsFlagLNS_ECN           kernelLnsFlag = 524288
 	kernelLnsFlagLNS_OUTER6        kernelLnsFlag = 1048576
 	kernelLnsFlagLNS_NUMBERED      kernelLnsFlag = 2097152
+	kernelLnsFlagLNS_PACKET_LIMIT  kernelLnsFlag = 8388608
 )
 
 type kernelLnsFlow struct {
@@ -293,26 +307,28 @@ const (
 	kernelLnsReasonLNS_PUNT_HEADROOM     kernelLnsReason = 28
 	kernelLnsReasonLNS_PUNT_LINK_LOCAL   kernelLnsReason = 29
 	kernelLnsReasonLNS_PUNT_GARDEN       kernelLnsReason = 30
-	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 31
-	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 32
-	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 33
-	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 34
-	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 35
-	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 36
-	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 37
-	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 38
-	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 39
-	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 40
-	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 41
-	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 42
-	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 43
-	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 44
-	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 45
-	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 46
-	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 47
-	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 48
-	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 49
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 50
+	kernelLnsReasonLNS_PUNT_BUFFERS      kernelLnsReason = 31
+	kernelLnsReasonLNS_DROP_VERSION      kernelLnsReason = 32
+	kernelLnsReasonLNS_DROP_L2TP         kernelLnsReason = 33
+	kernelLnsReasonLNS_DROP_PEER         kernelLnsReason = 34
+	kernelLnsReasonLNS_DROP_SOURCE       kernelLnsReason = 35
+	kernelLnsReasonLNS_DROP_MALFORMED    kernelLnsReason = 36
+	kernelLnsReasonLNS_DROP_OUTPUT       kernelLnsReason = 37
+	kernelLnsReasonLNS_DROP_ECN          kernelLnsReason = 38
+	kernelLnsReasonLNS_DROP_HAIRPIN      kernelLnsReason = 39
+	kernelLnsReasonLNS_DROP_LAC          kernelLnsReason = 40
+	kernelLnsReasonLNS_DROP_CONTROL      kernelLnsReason = 41
+	kernelLnsReasonLNS_DROP_TUNNEL       kernelLnsReason = 42
+	kernelLnsReasonLNS_DROP_SCCRQ_RATE   kernelLnsReason = 43
+	kernelLnsReasonLNS_DROP_CALL_RATE    kernelLnsReason = 44
+	kernelLnsReasonLNS_DROP_CONTROL_RATE kernelLnsReason = 45
+	kernelLnsReasonLNS_DROP_SETUP_RATE   kernelLnsReason = 46
+	kernelLnsReasonLNS_DROP_PPP_RATE     kernelLnsReason = 47
+	kernelLnsReasonLNS_DROP_THROTTLE     kernelLnsReason = 48
+	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 49
+	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 50
+	kernelLnsReasonLNS_DROP_PACKETS      kernelLnsReason = 51
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 52
 )
 
 type kernelLnsRule struct {
@@ -391,19 +407,12 @@ type kernelLnsSession struct {
 }
 
 type kernelLnsShaper struct {
-	_              structs.HostLayout
-	Cost           uint64
-	Depth          uint64
-	Full           uint64
-	DroppedPackets uint64
-	DroppedBytes   uint64
-	Pad            [3]uint64
-}
-
-type kernelLnsShaping struct {
-	_    structs.HostLayout
-	Up   kernelLnsShaper
-	Down kernelLnsShaper
+	_        structs.HostLayout
+	Cost     uint64
+	Full     uint64
+	Dropped  uint64
+	LastDrop uint32
+	Shape    uint32
 }
 
 type kernelLnsShare6 struct {
@@ -467,45 +476,52 @@ type kernelLnsWhere struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	kernelMapLnsBlocks    = "lns_blocks"
-	kernelMapLnsCalls     = "lns_calls"
-	kernelMapLnsCounters  = "lns_counters"
-	kernelMapLnsCounters6 = "lns_counters6"
-	kernelMapLnsDevices   = "lns_devices"
-	kernelMapLnsDoors     = "lns_doors"
-	kernelMapLnsDownlinks = "lns_downlinks"
-	kernelMapLnsEgress    = "lns_egress"
-	kernelMapLnsFilters   = "lns_filters"
-	kernelMapLnsHints     = "lns_hints"
-	kernelMapLnsHops      = "lns_hops"
-	kernelMapLnsHosts     = "lns_hosts"
-	kernelMapLnsIngress   = "lns_ingress"
-	kernelMapLnsLacs      = "lns_lacs"
-	kernelMapLnsLacs6     = "lns_lacs6"
-	kernelMapLnsLines     = "lns_lines"
-	kernelMapLnsLists     = "lns_lists"
-	kernelMapLnsLive      = "lns_live"
-	kernelMapLnsLocals    = "lns_locals"
-	kernelMapLnsLocals6   = "lns_locals6"
-	kernelMapLnsNets6     = "lns_nets6"
-	kernelMapLnsOuter6    = "lns_outer6"
-	kernelMapLnsQuestions = "lns_questions"
-	kernelMapLnsRates     = "lns_rates"
-	kernelMapLnsRates6    = "lns_rates6"
-	kernelMapLnsReasons   = "lns_reasons"
-	kernelMapLnsRoutes    = "lns_routes"
-	kernelMapLnsRoutes6   = "lns_routes6"
-	kernelMapLnsRuleHits  = "lns_rule_hits"
-	kernelMapLnsSequences = "lns_sequences"
-	kernelMapLnsSessions  = "lns_sessions"
-	kernelMapLnsShapers   = "lns_shapers"
-	kernelMapLnsTunnels   = "lns_tunnels"
-	kernelMapLnsUplinks   = "lns_uplinks"
-	kernelProgLnsXdp      = "lns_xdp"
-	kernelVarCallPlaces   = "call_places"
-	kernelVarHairpin      = "hairpin"
-	kernelVarOuter6       = "outer6"
-	kernelVarOuterTtl     = "outer_ttl"
+	kernelMapLnsBlocks      = "lns_blocks"
+	kernelMapLnsCalls       = "lns_calls"
+	kernelMapLnsChunks      = "lns_chunks"
+	kernelMapLnsCounters    = "lns_counters"
+	kernelMapLnsCounters6   = "lns_counters6"
+	kernelMapLnsDevices     = "lns_devices"
+	kernelMapLnsDoors       = "lns_doors"
+	kernelMapLnsDownlinks   = "lns_downlinks"
+	kernelMapLnsEgress      = "lns_egress"
+	kernelMapLnsFilters     = "lns_filters"
+	kernelMapLnsFlows       = "lns_flows"
+	kernelMapLnsHints       = "lns_hints"
+	kernelMapLnsHops        = "lns_hops"
+	kernelMapLnsHosts       = "lns_hosts"
+	kernelMapLnsIngress     = "lns_ingress"
+	kernelMapLnsLacs        = "lns_lacs"
+	kernelMapLnsLacs6       = "lns_lacs6"
+	kernelMapLnsLines       = "lns_lines"
+	kernelMapLnsLists       = "lns_lists"
+	kernelMapLnsLive        = "lns_live"
+	kernelMapLnsLocals      = "lns_locals"
+	kernelMapLnsLocals6     = "lns_locals6"
+	kernelMapLnsNets6       = "lns_nets6"
+	kernelMapLnsOuter6      = "lns_outer6"
+	kernelMapLnsPaces       = "lns_paces"
+	kernelMapLnsQuestions   = "lns_questions"
+	kernelMapLnsRates       = "lns_rates"
+	kernelMapLnsRates6      = "lns_rates6"
+	kernelMapLnsReasons     = "lns_reasons"
+	kernelMapLnsRoutes      = "lns_routes"
+	kernelMapLnsRoutes6     = "lns_routes6"
+	kernelMapLnsRuleHits    = "lns_rule_hits"
+	kernelMapLnsSequences   = "lns_sequences"
+	kernelMapLnsSessions    = "lns_sessions"
+	kernelMapLnsShapeDown   = "lns_shape_down"
+	kernelMapLnsShapeUp     = "lns_shape_up"
+	kernelMapLnsTunnels     = "lns_tunnels"
+	kernelMapLnsUplinks     = "lns_uplinks"
+	kernelProgLnsXdp        = "lns_xdp"
+	kernelVarBuffers        = "buffers"
+	kernelVarCallPlaces     = "call_places"
+	kernelVarFlowMask       = "flow_mask"
+	kernelVarHairpin        = "hairpin"
+	kernelVarOuter6         = "outer6"
+	kernelVarOuterTtl       = "outer_ttl"
+	kernelVarPacketInterval = "packet_interval"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -559,6 +575,7 @@ type kernelProgramSpecs struct {
 type kernelMapSpecs struct {
 	LnsBlocks    *ebpf.MapSpec `ebpf:"lns_blocks"`
 	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
+	LnsChunks    *ebpf.MapSpec `ebpf:"lns_chunks"`
 	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
@@ -566,6 +583,7 @@ type kernelMapSpecs struct {
 	LnsDownlinks *ebpf.MapSpec `ebpf:"lns_downlinks"`
 	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
 	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
+	LnsFlows     *ebpf.MapSpec `ebpf:"lns_flows"`
 	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
 	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
@@ -579,6 +597,7 @@ type kernelMapSpecs struct {
 	LnsLocals6   *ebpf.MapSpec `ebpf:"lns_locals6"`
 	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
 	LnsOuter6    *ebpf.MapSpec `ebpf:"lns_outer6"`
+	LnsPaces     *ebpf.MapSpec `ebpf:"lns_paces"`
 	LnsQuestions *ebpf.MapSpec `ebpf:"lns_questions"`
 	LnsRates     *ebpf.MapSpec `ebpf:"lns_rates"`
 	LnsRates6    *ebpf.MapSpec `ebpf:"lns_rates6"`
@@ -588,7 +607,8 @@ type kernelMapSpecs struct {
 	LnsRuleHits  *ebpf.MapSpec `ebpf:"lns_rule_hits"`
 	LnsSequences *ebpf.MapSpec `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.MapSpec `ebpf:"lns_sessions"`
-	LnsShapers   *ebpf.MapSpec `ebpf:"lns_shapers"`
+	LnsShapeDown *ebpf.MapSpec `ebpf:"lns_shape_down"`
+	LnsShapeUp   *ebpf.MapSpec `ebpf:"lns_shape_up"`
 	LnsTunnels   *ebpf.MapSpec `ebpf:"lns_tunnels"`
 	LnsUplinks   *ebpf.MapSpec `ebpf:"lns_uplinks"`
 }
@@ -597,10 +617,13 @@ type kernelMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelVariableSpecs struct {
-	CallPlaces *ebpf.VariableSpec `ebpf:"call_places"`
-	Hairpin    *ebpf.VariableSpec `ebpf:"hairpin"`
-	Outer6     *ebpf.VariableSpec `ebpf:"outer6"`
-	OuterTtl   *ebpf.VariableSpec `ebpf:"outer_ttl"`
+	Buffers        *ebpf.VariableSpec `ebpf:"buffers"`
+	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
+	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
+	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
+	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
+	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
+	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
 }
 
 // kernelObjects contains all objects after they have been loaded into the kernel.
@@ -625,6 +648,7 @@ func (o *kernelObjects) Close() error {
 type kernelMaps struct {
 	LnsBlocks    *ebpf.Map `ebpf:"lns_blocks"`
 	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
+	LnsChunks    *ebpf.Map `ebpf:"lns_chunks"`
 	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
@@ -632,6 +656,7 @@ type kernelMaps struct {
 	LnsDownlinks *ebpf.Map `ebpf:"lns_downlinks"`
 	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
 	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
+	LnsFlows     *ebpf.Map `ebpf:"lns_flows"`
 	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
 	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
@@ -645,6 +670,7 @@ type kernelMaps struct {
 	LnsLocals6   *ebpf.Map `ebpf:"lns_locals6"`
 	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
 	LnsOuter6    *ebpf.Map `ebpf:"lns_outer6"`
+	LnsPaces     *ebpf.Map `ebpf:"lns_paces"`
 	LnsQuestions *ebpf.Map `ebpf:"lns_questions"`
 	LnsRates     *ebpf.Map `ebpf:"lns_rates"`
 	LnsRates6    *ebpf.Map `ebpf:"lns_rates6"`
@@ -654,7 +680,8 @@ type kernelMaps struct {
 	LnsRuleHits  *ebpf.Map `ebpf:"lns_rule_hits"`
 	LnsSequences *ebpf.Map `ebpf:"lns_sequences"`
 	LnsSessions  *ebpf.Map `ebpf:"lns_sessions"`
-	LnsShapers   *ebpf.Map `ebpf:"lns_shapers"`
+	LnsShapeDown *ebpf.Map `ebpf:"lns_shape_down"`
+	LnsShapeUp   *ebpf.Map `ebpf:"lns_shape_up"`
 	LnsTunnels   *ebpf.Map `ebpf:"lns_tunnels"`
 	LnsUplinks   *ebpf.Map `ebpf:"lns_uplinks"`
 }
@@ -663,6 +690,7 @@ func (m *kernelMaps) Close() error {
 	return _KernelClose(
 		m.LnsBlocks,
 		m.LnsCalls,
+		m.LnsChunks,
 		m.LnsCounters,
 		m.LnsCounters6,
 		m.LnsDevices,
@@ -670,6 +698,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsDownlinks,
 		m.LnsEgress,
 		m.LnsFilters,
+		m.LnsFlows,
 		m.LnsHints,
 		m.LnsHops,
 		m.LnsHosts,
@@ -683,6 +712,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsLocals6,
 		m.LnsNets6,
 		m.LnsOuter6,
+		m.LnsPaces,
 		m.LnsQuestions,
 		m.LnsRates,
 		m.LnsRates6,
@@ -692,7 +722,8 @@ func (m *kernelMaps) Close() error {
 		m.LnsRuleHits,
 		m.LnsSequences,
 		m.LnsSessions,
-		m.LnsShapers,
+		m.LnsShapeDown,
+		m.LnsShapeUp,
 		m.LnsTunnels,
 		m.LnsUplinks,
 	)
@@ -702,10 +733,13 @@ func (m *kernelMaps) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelVariables struct {
-	CallPlaces *ebpf.Variable `ebpf:"call_places"`
-	Hairpin    *ebpf.Variable `ebpf:"hairpin"`
-	Outer6     *ebpf.Variable `ebpf:"outer6"`
-	OuterTtl   *ebpf.Variable `ebpf:"outer_ttl"`
+	Buffers        *ebpf.Variable `ebpf:"buffers"`
+	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
+	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
+	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
+	Outer6         *ebpf.Variable `ebpf:"outer6"`
+	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
+	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`
 }
 
 // kernelPrograms contains all programs after they have been loaded into the kernel.

@@ -38,6 +38,9 @@ type Config struct {
 	OuterTTL uint8
 	// Hairpin is what becomes of packets from one subscriber to another.
 	Hairpin Hairpin
+	// PacketLimit is the most packets to a session in a tenth of a second, for
+	// sessions with FlagPacketLimit; 0 is no limit.
+	PacketLimit uint32
 	// Rates bound what reaches the daemon.
 	Rates Rates
 	// Generic attaches in generic mode even where the driver could do better.
@@ -79,18 +82,21 @@ var (
 // Maps is a loaded program with its maps. Its methods may be called from any
 // goroutine; changes wait for each other.
 type Maps struct {
-	cfg    Config
-	objs   kernelObjects
-	grace  *grace
-	names  []string // of the reasons, by value
-	reused bool
+	cfg  Config
+	objs kernelObjects
+	// buffers is nil until it is needed, see forBuffers.
+	buffers *ebpf.Program
+	grace   *grace
+	names   []string // of the reasons, by value
+	reused  bool
 
 	sessions mapped[kernelLnsSession]
 	usage    mapped[kernelLnsUsage]
 	shares   mapped[kernelLnsShare6]
 	lines    mapped[kernelLnsLine]
 	numbers  mapped[Sequence]
-	shapers  mapped[kernelLnsShaping]
+	shapers  [2]mapped[kernelLnsShaper] // up, down
+	paces    mapped[uint64]
 	current  mapped[uint64] // of lns_filters
 	tunnels  mapped[kernelLnsTunnel]
 	ends     mapped[kernelLnsEnds] // by tunnel
@@ -159,7 +165,11 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 
 		kernelMapLnsUplinks:   CallPlaces(cfg.Sessions),
 		kernelMapLnsDownlinks: hostPlaces(cfg.Sessions),
-		kernelMapLnsShapers:   cfg.Sessions + 1,
+
+		kernelMapLnsShapeUp:   cfg.Sessions + 1,
+		kernelMapLnsShapeDown: cfg.Sessions + 1,
+		kernelMapLnsPaces:     cfg.Sessions + 1,
+		kernelMapLnsFlows:     cfg.flows(),
 
 		kernelMapLnsSequences: cfg.Sessions + 1,
 	}
@@ -189,6 +199,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		if err := spec.Variables[kernelVarOuter6].Set(uint8(1)); err != nil {
 			return err
 		}
+	}
+	if err := cfg.limits(spec); err != nil {
+		return err
 	}
 	if cfg.OuterTTL != 0 {
 		return spec.Variables[kernelVarOuterTtl].Set(cfg.OuterTTL)
@@ -239,7 +252,7 @@ func (m *Maps) begin() (err error) {
 	if m.numbers, err = newMapped[Sequence](m.objs.LnsSequences); err != nil {
 		return err
 	}
-	if m.shapers, err = newMapped[kernelLnsShaping](m.objs.LnsShapers); err != nil {
+	if err = m.mapShapers(); err != nil {
 		return err
 	}
 	if m.current, err = newMapped[uint64](m.objs.LnsFilters); err != nil {
@@ -303,8 +316,11 @@ func (m *Maps) Close() error {
 		}
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
-		m.numbers.close(), m.shapers.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
+		m.numbers.close(), m.shapers[0].close(), m.shapers[1].close(), m.paces.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
 		m.ends.close(), m.paths.up.close(), m.paths.down.close(), m.paths.blocks.close())
+	if m.buffers != nil {
+		errs = append(errs, m.buffers.Close())
+	}
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

@@ -43,11 +43,14 @@ func onLink(a netip.Addr) bool {
 }
 
 // modelUp6 is modelUp with IPv6 in the tunnel.
-func modelUp6(s Session, frame []byte) (out []byte, refuse bool) {
+func modelUp6(s Session, d dress, frame []byte) (out []byte, refuse bool) {
 	p := s.Policy
+	if frame = d.inside(frame); frame == nil {
+		return nil, false
+	}
 	outer, ok := checkedIPv4(frame[14:])
 	if !ok || len(outer) < 28 {
-		return modelUp(p, frame)
+		return modelInside(p, d, frame)
 	}
 	n := int(binary.BigEndian.Uint16(outer[24:]))
 	if n < 8 || n > len(outer)-20 {
@@ -56,11 +59,14 @@ func modelUp6(s Session, frame []byte) (out []byte, refuse bool) {
 	h, ppp, err := l2tp.ParseHeader(outer[28 : 20+n])
 	if err != nil || h.IsControl() || h.TunnelID != p.TunnelId || h.SessionID != p.SessionId ||
 		[4]byte(outer[12:16]) != p.Peer || binary.BigEndian.Uint16(outer[20:]) != p.PeerPort {
-		return modelUp(p, frame)
+		return modelInside(p, d, frame)
 	}
 	protocol, packet, ok := l2tp.ParsePPP(ppp)
 	if !ok || protocol != l2tp.ProtocolIPv6 {
-		return modelUp(p, frame)
+		return modelInside(p, d, frame)
+	}
+	if d.late(&h) {
+		return nil, true
 	}
 	packet, forward := checkedIPv6(packet)
 	if packet == nil {
@@ -85,7 +91,7 @@ func modelUp6(s Session, frame []byte) (out []byte, refuse bool) {
 }
 
 // modelDown6 encapsulates a frame for an address of the session's prefixes.
-func modelDown6(s Session, frame []byte) (out []byte, refuse bool) {
+func modelDown6(s Session, d dress, frame []byte) (out []byte, refuse bool) {
 	packet, ok := checkedIPv6(frame[14:])
 	if !ok || len(packet) > int(s.Policy.Mtu) {
 		return nil, false
@@ -93,7 +99,7 @@ func modelDown6(s Session, frame []byte) (out []byte, refuse bool) {
 	if src, dst := addrs6(packet); onLink(src) || !ofPrefixes(s, dst) {
 		return nil, false
 	}
-	return toPeer(s.Policy, clamped6(packet, s.Policy.ClampMss)), false
+	return d.sent(toPeerAs(s.Policy, uint16(d.send), clamped6(packet, s.Policy.ClampMss)), false)
 }
 
 // clamped6 does what clamped does, by way of an IPv4 packet around the segment.
@@ -128,11 +134,12 @@ func TestSlowPathIsOracle6(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	ours := []netip.Addr{sub6, single, netip.MustParseAddr("2001:db8:d000:42::1")}
 	slot := &w.m.sessions.values[7]
-	const rounds = 10000
+	const rounds = 20_000
 	forwarded := map[string]int{}
 	for i := range rounds {
 		s := session6()
 		s.Policy.Flags = FlagDontFragment | kernelLnsFlag(r.Uint32())&(FlagLength|FlagAddressControl|FlagPFC|FlagUDPChecksum|FlagCopyDSCP|FlagECN)
+		x := w.dressUp(r, &s.Policy.Flags)
 		s.Policy.ClampMss, s.Policy.OuterTos = uint16(r.IntN(3)*500), byte(r.IntN(64)<<2)
 		slot.Flags, slot.ClampMss, slot.OuterTos = s.Policy.Flags|FlagIPv6|FlagRouted6, s.Policy.ClampMss, s.Policy.OuterTos
 		w.m.rewrite(7)
@@ -140,12 +147,12 @@ func TestSlowPathIsOracle6(t *testing.T) {
 		ppp := [][]byte{longPPP6, {0x00, 0x57}, {0xFF, 0x03, 0x57}, {0x57}}[r.IntN(4)]
 		d := l2tpData{r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, max(r.IntN(40)-20, -1), ppp, uint16(r.Uint32())}
 		us := ours[r.IntN(len(ours))]
-		up := mutate(r, marked(fromPeer(d.message(randomInner6(r, us, server6))), byte(r.Uint32())))
-		if againstModel(t, w, "lac0", up, func() ([]byte, bool) { return modelUp6(s, up) }) {
+		up := mutate(r, x.outside(marked(fromPeer(d.message(randomInner6(r, us, server6))), byte(r.Uint32()))))
+		if againstModel(t, w, "lac0", up, func() ([]byte, bool) { return modelUp6(s, x, up) }) {
 			forwarded["up"]++
 		}
 		down := mutate(r, downlink6Frame(randomInner6(r, server6, us)))
-		if againstModel(t, w, "core0", down, func() ([]byte, bool) { return modelDown6(s, down) }) {
+		if againstModel(t, w, "core0", down, func() ([]byte, bool) { return modelDown6(s, x, down) }) {
 			forwarded["down"]++
 		}
 		if t.Failed() {

@@ -8,7 +8,7 @@ import (
 // Constants of the C sources.
 const (
 	callMix   uint32 = 0x9E3779B1 // CALL_MIX
-	spareFrom        = 8          // an eighth more places than sessions
+	spareFrom uint32 = 8          // an eighth more places than sessions
 )
 
 // CallPlaces is how many places ids choose from, with room for sessions.

@@ -93,9 +93,9 @@ func (s snapshot) moved(before snapshot) []string {
 		b := before.usage[slot]
 		list = append(list, flowMoved(fmt.Sprintf("slot %d up", slot), u.Up, b.Up)...)
 		list = append(list, flowMoved(fmt.Sprintf("slot %d down", slot), u.Down, b.Down)...)
-		for dir, now := range map[string][2]Throttled{"up": {u.ThrottledUp, b.ThrottledUp}, "down": {u.ThrottledDown, b.ThrottledDown}} {
+		for dir, now := range map[string][2]uint64{"up": {u.ThrottledUp, b.ThrottledUp}, "down": {u.ThrottledDown, b.ThrottledDown}} {
 			if was := now[1]; now[0] != was {
-				list = append(list, fmt.Sprintf("slot %d throttled %s +%d +%d bytes", slot, dir, now[0].Packets-was.Packets, now[0].Bytes-was.Bytes))
+				list = append(list, fmt.Sprintf("slot %d throttled %s +%d", slot, dir, now[0]-was))
 			}
 		}
 		list = append(list, shareMoved(slot, u.IPv6, b.IPv6)...)

@@ -142,7 +142,7 @@ func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys, limits [2]Lim
 		m.shares.values[slot] = kernelLnsShare6{}
 	}
 	m.lines.values[slot] = kernelLnsLine{}
-	m.shapers.values[slot] = kernelLnsShaping{}
+	m.clearShapers(slot)
 	m.setLimits(slot, limits)
 	if err := m.seat(slot, &p); err != nil {
 		return err
@@ -275,6 +275,17 @@ func (m *Maps) Session(slot uint32) (Session, bool) {
 	}
 	s.Prefixes6 = prefixes6Of(s.Policy.Net6, m.routes[slot].v6)
 	return s, true
+}
+
+// Trace returns what a slot that holds no session still tells of the last one it held,
+// until the next is installed: its ids and all that it has counted.
+func (m *Maps) Trace(slot uint32) (Policy, Usage, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if slot == 0 || slot > m.cfg.Sessions || m.isOpen(slot) || m.sessions.values[slot].TunnelId == 0 {
+		return Policy{}, Usage{}, false
+	}
+	return m.sessions.values[slot], m.readUsage(slot), true
 }
 
 func (m *Maps) isOpen(slot uint32) bool {

@@ -18,7 +18,7 @@ func (w *world) contents(t testing.TB) (calls map[kernelLnsCall]uint32, hosts ma
 		return kernelLnsCall{TunnelId: v.TunnelId, SessionId: v.SessionId}, true
 	})
 	hosts = reachable(t, &p.down, readAll[kernelLnsHost](t, w.m.objs.LnsHosts), func(v *kernelLnsPath) (kernelLnsHost, bool) {
-		return kernelLnsHost{Addr: v.Address}, v.Address != [4]uint8{}
+		return kernelLnsHost{Vrf: w.m.sessions.values[v.Slot].Vrf, Addr: v.Address}, v.Address != [4]uint8{}
 	})
 	return calls, hosts, readAll[prefix](t, w.m.objs.LnsRoutes)
 }

@@ -1,25 +1,30 @@
 package maps
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // Limit bounds one direction of a session.
 type Limit struct {
-	// Bits is the rate in bit/s, counted over inner IP packets; 0 is no limit, and
-	// anything up to MinRate counts as MinRate.
+	// Bits is the rate in bit/s, counted over inner IP packets; 0 is no limit. Rates
+	// beyond MinRate and MaxRate count as those.
 	Bits uint64
-	// Burst is how long a pause at full rate may be made up for at once; at most
-	// MaxBurst.
+	// Burst is the most that passes at once after a pause, as time at the rate: from
+	// MinBurst to MaxBurst, and 0 is as short as can be.
 	Burst time.Duration
 }
 
 // The rates and bursts that are kept exactly.
 const (
-	MinRate  = 1000
-	MaxRate  = 1e15
+	MinRate  = 8000
+	MaxRate  = 1e12
+	MinBurst = 8 * time.Millisecond
 	MaxBurst = 16 * time.Second
 )
 
@@ -29,14 +34,22 @@ const (
 	flagThrottleDown = kernelLnsFlagLNS_THROTTLE_DOWN
 )
 
+// FlagPacketLimit makes packets to the session count against Config.PacketLimit.
+const FlagPacketLimit = kernelLnsFlagLNS_PACKET_LIMIT
+
 // serviceFlags may change while packets pass: each is looked at once a packet.
-const serviceFlags = flagThrottleUp | flagThrottleDown |
+const serviceFlags = flagThrottleUp | flagThrottleDown | FlagPacketLimit |
 	flagFilterUp | flagFilterDown | FlagGarden |
 	kernelLnsFlagLNS_INTERCEPT | kernelLnsFlagLNS_CAPTURE
 
+// What bpf/types.h says of time and of lns_shaper.
 const (
-	tickShift    = 10 // LNS_TICK_SHIFT
-	fractionBits = 16 // of lns_shaper.cost
+	tickShift    = 10
+	stampShift   = 16
+	fractionBits = 16
+	stepShift    = 20
+	halfShift    = 26
+	halfLeast    = 29
 )
 
 // cost is what a byte costs at the rate of l, in ticks / 65536, rounded up.
@@ -48,25 +61,70 @@ func (l Limit) cost() uint64 {
 	return cost
 }
 
-func (l Limit) depth() uint64 {
-	return uint64(min(max(l.Burst, 0), MaxBurst)) << tickShift
+// shape is the depth, rounded down, and what goes with it: a flow's room halves
+// with each sixteenth of the depth, its share in an eighth.
+func (l Limit) shape() uint32 {
+	if l.Burst <= 0 {
+		return halfLeast<<halfShift | halfLeast<<stepShift
+	}
+	burst := min(max(l.Burst, MinBurst), MaxBurst)
+	ticks := float64(uint64(burst) << tickShift)
+	step := uint32(math.Round(math.Log2(ticks / 16)))
+	half := max(uint32(math.Round(math.Log2(ticks/8))), halfLeast)
+	return half<<halfShift | step<<stepShift | uint32(burst>>stampShift)
+}
+
+// flows is how many cells lns_flows has: one for each session, a power of two.
+func (cfg Config) flows() uint32 {
+	return 1 << min(max(bits.Len32(cfg.Sessions-1), 12), 20)
+}
+
+// limits sets the knobs of throttling.
+func (cfg Config) limits(spec *ebpf.CollectionSpec) error {
+	if err := spec.Variables[kernelVarFlowMask].Set(cfg.flows() - 1); err != nil {
+		return err
+	}
+	if cfg.PacketLimit == 0 {
+		return nil
+	}
+	interval := max(uint64(100*time.Millisecond)/uint64(cfg.PacketLimit), 1)
+	return spec.Variables[kernelVarPacketInterval].Set(interval)
+}
+
+// mapShapers maps what the daemon shares with the program into memory.
+func (m *Maps) mapShapers() (err error) {
+	for i, array := range [...]*ebpf.Map{m.objs.LnsShapeUp, m.objs.LnsShapeDown} {
+		if m.shapers[i], err = newMapped[kernelLnsShaper](array); err != nil {
+			return err
+		}
+	}
+	m.paces, err = newMapped[uint64](m.objs.LnsPaces)
+	return err
+}
+
+// clearShapers forgets what an earlier session in slot has taken. Credit gathers from
+// now: where the ticks begin anew soon, those from 0 on would seem to be ahead.
+func (m *Maps) clearShapers(slot uint32) {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // it has no reason to fail
+	for i := range m.shapers {
+		m.shapers[i].values[slot] = kernelLnsShaper{Full: uint64(now.Nano()) << tickShift}
+	}
+	m.paces.values[slot] = 0
 }
 
 // setLimits writes what the daemon writes of a slot's shapers; what they have let
 // pass stays as it is.
 func (m *Maps) setLimits(slot uint32, limits [2]Limit) {
-	s := &m.shapers.values[slot]
-	for i, d := range [...]*kernelLnsShaper{&s.Up, &s.Down} {
-		if l := limits[i]; l.Bits > 0 {
-			atomic.StoreUint64(&d.Depth, l.depth())
-			atomic.StoreUint64(&d.Cost, l.cost())
+	for i, l := range limits {
+		if s := &m.shapers[i].values[slot]; l.Bits > 0 {
+			atomic.StoreUint32(&s.Shape, l.shape())
+			atomic.StoreUint64(&s.Cost, l.cost())
 		}
 	}
 }
 
-// Throttled is what a direction of a session lost by its Limit.
-type Throttled struct{ Packets, Bytes uint64 }
-
-func readThrottled(s *kernelLnsShaper) Throttled {
-	return Throttled{Packets: atomic.LoadUint64(&s.DroppedPackets), Bytes: atomic.LoadUint64(&s.DroppedBytes)}
+// throttled returns the packets that a slot's limits have dropped.
+func (m *Maps) throttled(slot uint32) (up, down uint64) {
+	return atomic.LoadUint64(&m.shapers[0].values[slot].Dropped), atomic.LoadUint64(&m.shapers[1].values[slot].Dropped)
 }

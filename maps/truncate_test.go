@@ -73,7 +73,7 @@ func TestEveryByte(t *testing.T) {
 		for _, v := range values {
 			mutant := slices.Clone(frame)
 			mutant[at] = v
-			againstModel(t, w, "lac0", mutant, func() ([]byte, bool) { return modelUp(s.Policy, mutant) })
+			againstModel(t, w, "lac0", mutant, func() ([]byte, bool) { return modelUp(s.Policy, dress{}, mutant) })
 			if t.Failed() {
 				t.Fatalf("byte %d = %#x", at, v)
 			}

@@ -81,8 +81,9 @@ func (a *accounting) delivered(r *session.AcctRecord, err error) {
 }
 
 // recover closes the accounts of sessions that an earlier process had and this one
-// does not go on with. left are those that were still in the data plane.
-func (a *accounting) recover(left []dataplane.Left, goesOn func(acctSessionID string) bool, now time.Time) error {
+// does not go on with. left are those that were still in the data plane, trace tells
+// of those that had just been taken out.
+func (a *accounting) recover(left []dataplane.Left, trace func(slot uint32) (dataplane.Left, bool), goesOn func(acctSessionID string) bool, now time.Time) error {
 	if a.spool == nil {
 		return nil
 	}
@@ -95,7 +96,13 @@ func (a *accounting) recover(left []dataplane.Left, goesOn func(acctSessionID st
 		if goesOn(last.Call.AcctSessionID) {
 			return nil
 		}
-		return closing(last, counted[last.Slot], alive, now)
+		if l := counted[last.Slot]; l != nil && isOf(l, last) {
+			return closing(last, &l.Counters, now)
+		}
+		if l, ok := trace(last.Slot); ok && isOf(&l, last) {
+			return closing(last, &l.Counters, alive)
+		}
+		return closing(last, nil, alive)
 	})
 	if a.recovered > 0 {
 		a.log.Warn("accounts of an earlier process were closed", zap.Int("accounts", a.recovered), zap.Int("in_data_plane", len(left)))
@@ -103,22 +110,24 @@ func (a *accounting) recover(left []dataplane.Left, goesOn func(acctSessionID st
 	return err
 }
 
-// closing makes the Stop for a session that nobody ended. Where the data plane still
-// had it, it was served until now and its counters are exact; otherwise the host was
-// restarted meanwhile, and what is known for sure is the last record and that the
-// earlier process lived until alive.
-func closing(last *session.AcctRecord, left *dataplane.Left, alive, now time.Time) *session.AcctRecord {
+func isOf(l *dataplane.Left, r *session.AcctRecord) bool {
+	return l.TunnelID == r.TunnelID && l.SessionID == r.SessionID &&
+		l.PeerTunnelID == r.Call.PeerTunnelID && l.PeerSession == r.Call.PeerSessionID && l.Address == r.Address
+}
+
+// closing makes the Stop, as of ended, for a session that nobody ended. counted is
+// exact where the data plane still has it; nil after a restart of the host: then what
+// is known for sure is the last record, and that the earlier process lived until then.
+func closing(last *session.AcctRecord, counted *session.Counters, ended time.Time) *session.AcctRecord {
 	began := last.At.Add(-last.Duration)
 	stop := *last
-	stop.Kind, stop.Cause, stop.At = last.Kind.End(), session.CauseNASReboot, alive
-	if left != nil && left.TunnelID == last.TunnelID && left.SessionID == last.SessionID &&
-		left.PeerTunnelID == last.Call.PeerTunnelID && left.PeerSession == last.Call.PeerSessionID && left.Address == last.Address {
-		stop.At = now
-		counted := left.Counters
+	stop.Kind, stop.Cause, stop.At = last.Kind.End(), session.CauseNASReboot, ended
+	if counted != nil {
+		c := *counted
 		if last.Base != nil {
-			counted = counted.Beyond(*last.Base)
+			c = c.Beyond(*last.Base)
 		}
-		stop.Counters = last.Counters.Most(counted)
+		stop.Counters = last.Counters.Most(c)
 	}
 	stop.Duration = max(stop.At.Sub(began), last.Duration)
 	return &stop

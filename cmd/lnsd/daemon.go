@@ -70,6 +70,9 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	d = &daemon{log: log, started: time.Now()}
 	defer func() {
 		if err != nil {
+			if d.fast != nil && !d.keep {
+				d.fast.Forget()
+			}
 			err = errors.Join(err, d.close())
 			d = nil
 		}

@@ -34,6 +34,7 @@ type fastPath interface {
 	Counts() []session.Count
 	// Settle is called once, before anything else.
 	Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort) ([]dataplane.Left, error)
+	Trace(slot uint32) (dataplane.Left, bool)
 	// Forget makes Close leave nothing behind.
 	Forget()
 	Close() error
@@ -63,6 +64,7 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		IPv6:        d.ipv6,
 		UDPChecksum: c.L2TP.UDPChecksum,
 		LACSources:  lacSources(c),
+		PacketLimit: uint32(c.Sessions.PacketLimit),
 		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},
 
 		DontFragment: c.L2TP.OuterDF,

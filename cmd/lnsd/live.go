@@ -9,6 +9,7 @@ import (
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/session"
 )
 
 // live is the configuration in force and how to put another one in its place.
@@ -42,6 +43,13 @@ func (l *live) dumpSpeed(t api.Traffic) {
 		l.d.log.Info("bandwidth", zap.Float64("up_mbit", t.UpBits/1e6), zap.Float64("down_mbit", t.DownBits/1e6),
 			zap.Float64("up_packets", t.UpPackets), zap.Float64("down_packets", t.DownPackets))
 	}
+}
+
+// throttle is the rate of sessions that are given none.
+func (l *live) throttle() session.Rate {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return throttleRate(l.config)
 }
 
 // hostname is the name we go by.

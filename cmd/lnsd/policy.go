@@ -112,6 +112,7 @@ func sessionConfig(c *config.Config, lac config.LAC, ipv6 bool) *session.Config 
 
 		RejectGarden:  c.Gardens.Reject,
 		AccountGarden: c.Gardens.Account,
+		Throttle:      throttleRate(c),
 	}
 	if s.Pool == "" {
 		s.Pool = config.DefaultPool

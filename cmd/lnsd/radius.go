@@ -42,6 +42,7 @@ func groupConfig(c *config.Config, g config.ServerGroup, log *zap.Logger) radius
 		PortMin: c.RADIUS.BindMin, PortMax: c.RADIUS.BindMax,
 		NASIdentifier:     c.Hostname,
 		NASPortType:       c.AAA.PortType,
+		RequestCUI:        c.AAA.RequestCUI,
 		InitialRetransmit: c.RADIUS.Timeout,
 		DeadTime:          c.RADIUS.DeadTime,
 		Policy:            policyConfig(c),
@@ -90,6 +91,7 @@ func policyConfig(c *config.Config) policy.Config {
 		IgnoreMalformed:    c.AAA.IgnoreMalformed,
 		ZeroTimeoutRejects: c.Sessions.KillTimedOut,
 		Garden:             c.Gardens.Usual(),
+		Throttle:           throttleRate(c),
 	}
 	for _, m := range c.AAA.Maps {
 		p.Rules = append(p.Rules, policy.Rule{

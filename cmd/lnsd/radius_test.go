@@ -41,6 +41,7 @@ set radius_down_garden lost
 garden lost
 garden lost
 set radius_nas_port_type xdsl
+set radius_request_cui yes
 radius_server w1 group wholesale address 2001:db8::1 secret other weight 3
 radius_server w2 group wholesale address 2001:db8::2 acct_port 0 priority 2 status_server yes message_authenticator yes
 radius_server third address 192.0.2.3 priority 9
@@ -76,8 +77,8 @@ filter_id up-([0-9]+) rate_up $1 mbit
 		for _, s := range g.Servers {
 			got[g.Group] = append(got[g.Group], server{s.Addr.String(), string(s.Secret), s.AuthPort, s.AcctPort, s.Priority, s.Weight, s.StatusServer, int(s.MessageAuthenticator)})
 		}
-		if g.NASPortType != 16 {
-			t.Errorf("NAS-Port-Type %d", g.NASPortType)
+		if g.NASPortType != 16 || !g.RequestCUI {
+			t.Errorf("NAS-Port-Type %d, CUI %v", g.NASPortType, g.RequestCUI)
 		}
 	}
 	if !reflect.DeepEqual(got, want) || r.Groups[0].Group != "default" {

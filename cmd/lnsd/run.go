@@ -101,6 +101,7 @@ func (d *daemon) serve(current *live, stop stopper) error {
 	d.log.Info("started", zap.String("version", version), zap.Stringers("addresses", d.socket.LocalAddrs()),
 		zap.Duration("after", time.Since(d.started)))
 	var broken error
+	d.keep = false
 	for ended := false; !ended; {
 		select {
 		case sig := <-signals:

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -16,4 +17,9 @@ func (b *backend) ChangeServices(ctx context.Context, x session.Selector, c *ses
 }
 
 // DefaultRate is what a session is throttled to when no rate is given.
-func (b *backend) DefaultRate() session.Rate { return session.Rate{} }
+func (b *backend) DefaultRate() session.Rate { return b.current.throttle() }
+
+// throttleRate is the rate of sessions that are given none.
+func throttleRate(c *config.Config) session.Rate {
+	return session.Rate{Bits: uint64(c.Sessions.ThrottleSpeed) * 1000, Burst: uint32(c.Sessions.ThrottleBurst)}
+}

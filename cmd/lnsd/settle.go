@@ -52,10 +52,12 @@ func (d *daemon) settle() error {
 	if err != nil {
 		d.log.Warn("leftovers in the data plane", zap.Error(err))
 	}
-	if err := d.accounting.recover(left, func(id string) bool { return restored.Accounts[id] }, now); err != nil {
+	if err := d.accounting.recover(left, d.fast.Trace, func(id string) bool { return restored.Accounts[id] }, now); err != nil {
 		return err
 	}
 	d.gardens.Settle()
+	// A start that fails from here on must leave the sessions to the next one.
+	d.keep = len(restored.Tunnels) > 0
 	if len(restored.Tunnels) > 0 || restored.Lost > 0 {
 		d.log.Info("went on with what an earlier process has left", zap.Int("tunnels", len(restored.Tunnels)),
 			zap.Int("sessions", restored.Sessions), zap.Int("lost", restored.Lost), zap.Duration("after", time.Since(d.started)))

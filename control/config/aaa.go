@@ -25,6 +25,8 @@ type AAA struct {
 	Strict, IgnoreMalformed bool
 	// PortType is the NAS-Port-Type sent.
 	PortType uint32
+	// RequestCUI asks for the Chargeable-User-Identity.
+	RequestCUI bool
 	// StatusServer asks the primary and secondary server by Status-Server before they
 	// are used again; Balance shares requests between them.
 	StatusServer, Balance bool

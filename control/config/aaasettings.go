@@ -39,6 +39,8 @@ func aaaSettings() []Setting {
 			"Go on without an attribute whose value cannot be understood; no refuses the login."),
 		row("radius_nas_port_type", enum(portTypeWords()), func(c *Config) *uint32 { return &c.AAA.PortType }, "virtual", Restart,
 			"NAS-Port-Type of requests."),
+		row("radius_request_cui", boolean(), func(c *Config) *bool { return &c.AAA.RequestCUI }, "no", Restart,
+			"Ask for a Chargeable-User-Identity (RFC 4372), which accounting repeats; a server may send one only when asked."),
 		row("radius_down", enum(downWords()), func(c *Config) *DownAction { return &c.AAA.Down.Action }, "deny", Restart,
 			"Subscribers for whom no RADIUS server answers: deny, into the garden, or what was granted last."),
 		row("radius_down_garden", text(maxString), func(c *Config) *string { return &c.AAA.Down.Garden }, "", Restart,

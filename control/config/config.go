@@ -195,6 +195,11 @@ type Sessions struct {
 	// KillTimedOut ends a session at once when RADIUS grants it no time
 	// (Session-Timeout 0); otherwise 0 means no limit.
 	KillTimedOut bool
+	// ThrottleSpeed is the rate of sessions that were granted none, in kbit/s each
+	// way, and of those throttled without a rate; 0 is no limit. ThrottleBurst is
+	// what passes at once after a pause, in bytes; 0 is a second at the rate.
+	// PacketLimit is the most packets to a session in a tenth of a second.
+	ThrottleSpeed, ThrottleBurst, PacketLimit int
 	// SessionTimeout and IdleTimeout hold where RADIUS gives none; 0 is no limit.
 	SessionTimeout, IdleTimeout time.Duration
 	// SetupTimeout bounds the time from the call to the network layer.

@@ -46,7 +46,6 @@ func legacySettings() map[string]legacySetting {
 		"lock_pages":                  {notNeeded + ": LimitMEMLOCK and MemorySwapMax of the service do this", off},
 		"multi_hostname":              note(notHere + "; hostname sets the one name"),
 		"multi_read_count":            note(notNeeded + ": packets are read in batches"),
-		"packet_limit":                {notHere, []string{"0"}},
 		"pid_file":                    note(restartsUp),
 		"ppp_keepalive":               {"is not used: echoes are sent only in silence", on},
 		"random_device":               note(notNeeded + ": the kernel's generator is used"),
@@ -55,8 +54,7 @@ func legacySettings() map[string]legacySetting {
 		"setuid":                      note("is not used: User of the service does this"),
 		"snoop_host":                  note(notHere),
 		"snoop_port":                  note(notHere),
-		"throttle_buckets":            note(notNeeded),
-		"throttle_speed":              {notHere, []string{"0"}},
+		"throttle_buckets":            note(notNeeded + ": every session has room for its rates"),
 	}
 	groups := map[string][]string{
 		"clustering " + notHere: {"cluster_address", "cluster_port", "cluster_interface", "cluster_mcast_ttl",

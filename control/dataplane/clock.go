@@ -34,8 +34,8 @@ func (c *clock) counters(u *maps.Usage) session.Counters {
 	out := session.Counters{
 		UpPackets: u.Up.Packets, UpBytes: u.Up.Bytes,
 		DownPackets: u.Down.Packets, DownBytes: u.Down.Bytes,
-		UpDropped:   u.Up.Dropped() + u.ThrottledUp.Packets,
-		DownDropped: u.Down.Dropped() + u.ThrottledDown.Packets,
+		UpDropped:   u.Up.Dropped() + u.ThrottledUp,
+		DownDropped: u.Down.Dropped() + u.ThrottledDown,
 		UpPackets6:  u.IPv6.UpPackets, UpBytes6: u.IPv6.UpBytes,
 		DownPackets6: u.IPv6.DownPackets, DownBytes6: u.IPv6.DownBytes,
 	}

@@ -102,6 +102,9 @@ type Config struct {
 	// LACSources are the prefixes that tunnels may be asked for from; empty lets
 	// every source in.
 	LACSources []netip.Prefix
+	// PacketLimit is the most packets to a session in a tenth of a second; 0 is no
+	// limit.
+	PacketLimit uint32
 	// Rates bound what XDP passes to the daemon.
 	Rates Rates
 	// Persist goes on with what is pinned, and leaves it in place at Close.
@@ -118,7 +121,7 @@ func (c Config) maps() maps.Config {
 	hairpin := [...]maps.Hairpin{HairpinAllow: maps.HairpinAllow, HairpinDeny: maps.HairpinDeny, HairpinCore: maps.HairpinCore}
 	return maps.Config{
 		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes, IPv6: c.IPv6, Outer6: c.Outer6,
-		OuterTTL: c.OuterTTL, Hairpin: hairpin[c.Hairpin], Rates: c.Rates.maps(), Generic: c.Want == Generic,
+		OuterTTL: c.OuterTTL, Hairpin: hairpin[c.Hairpin], Rates: c.Rates.maps(), PacketLimit: c.PacketLimit, Generic: c.Want == Generic,
 	}
 }
 

@@ -42,6 +42,9 @@ func (n *Null) Modes() []Mode { return nil }
 // Settle finds nothing.
 func (n *Null) Settle([]session.Record, map[uint16]netip.AddrPort) ([]Left, error) { return nil, nil }
 
+// Trace finds nothing.
+func (n *Null) Trace(uint32) (Left, bool) { return Left{}, false }
+
 // Forget does nothing.
 func (n *Null) Forget() {}
 

@@ -18,14 +18,24 @@ func (c *Config) eligible(r *session.Record) bool {
 		(r.Local.Addr().Is4() && r.Peer.Addr().Is4() || c.Outer6 && r.Local.Addr().Is6() && r.Peer.Addr().Is6())
 }
 
-// defaultBurst is how long a pause may be made up for where a rate names no burst.
-const defaultBurst = 100 * time.Millisecond
+// The burst of a rate that names none: a second, and no fewer packets than TCP needs
+// to go on where the rate is low.
+const (
+	defaultBurst = time.Second
+	leastBurst   = 16 * 1500 // bytes
+)
 
 // limit turns a rate into what the maps hold.
 func limit(r session.Rate) maps.Limit {
-	l := maps.Limit{Bits: r.Bits, Burst: defaultBurst}
-	if r.Limited() && r.Burst > 0 {
-		l.Burst = time.Duration(min(float64(r.Burst)*8/float64(r.Bits), maps.MaxBurst.Seconds()) * float64(time.Second))
+	if !r.Limited() {
+		return maps.Limit{}
+	}
+	time := func(bytes float64) time.Duration {
+		return time.Duration(min(bytes*8/float64(r.Bits), maps.MaxBurst.Seconds()) * float64(time.Second))
+	}
+	l := maps.Limit{Bits: r.Bits, Burst: max(defaultBurst, time(leastBurst))}
+	if r.Burst > 0 {
+		l.Burst = max(time(float64(r.Burst)), maps.MinBurst)
 	}
 	return l
 }
@@ -46,6 +56,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 		Magic:         r.LocalMagic,
 		// Whatever is installed has its network layer up, and so LCP opened.
 		Flags: maps.FlagEcho,
+	}
+	if c.PacketLimit > 0 {
+		p.Flags |= maps.FlagPacketLimit
 	}
 	if r.Framing.ECN {
 		p.Flags |= maps.FlagECN

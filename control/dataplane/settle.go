@@ -79,6 +79,18 @@ func leftOf(s *maps.Session) Left {
 	}
 }
 
+// Trace returns what is left of a session that an earlier process had taken out of a
+// slot and perhaps not accounted for; ok is false when nothing is.
+func (p *Plane) Trace(slot uint32) (l Left, ok bool) {
+	policy, usage, ok := p.maps.Trace(slot)
+	if !ok {
+		return Left{}, false
+	}
+	l = leftOf(&maps.Session{Slot: slot, Policy: policy})
+	l.Counters = p.worker.clock.counters(&usage)
+	return l, true
+}
+
 // isOf says whether an installed session is that of the record, whatever else of it
 // has changed: then its counters are too.
 func isOf(p *maps.Policy, r *session.Record) bool {

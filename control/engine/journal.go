@@ -110,7 +110,7 @@ func (s *Shard) saveTunnel(t *tunnel) {
 // a call that its peer has to be told about. While something is under way what was
 // written before holds.
 func (s *Shard) saveCall(c *call) {
-	v, ok := c.s.Snapshot(s.volatile(c.s.Slot()))
+	v, ok := c.s.Snapshot(s.e.ports.Forwarder, s.volatile(c.s.Slot()))
 	switch {
 	case ok:
 		s.journal.changes.Sessions = append(s.journal.changes.Sessions, v)

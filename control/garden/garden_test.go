@@ -341,6 +341,15 @@ func TestBuild(t *testing.T) {
 		t.Errorf("the script was not run:\n%s", rules)
 	}
 	g.Close(false)
+	l.cfg.Build = "../../packaging/build-garden"
+	g = New(l.cfg, nil, zap.NewNop())
+	if v := g.List(); v[0].Error != "" {
+		t.Errorf("the packaged example: %s", v[0].Error)
+	}
+	if rules := l.nft("list", "chain", "inet", "lnsd", "user_nat_unpaid"); !strings.Contains(rules, "dnat ip to 192.0.2.1") {
+		t.Errorf("the packaged example was not read:\n%s", rules)
+	}
+	g.Close(false)
 	l.cfg.Build = write("broken", "add nonsense\n", 0o644)
 	g = New(l.cfg, nil, zap.NewNop())
 	defer g.Close(false)

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -17,7 +18,7 @@ const version = 1
 
 // codec writes and reads values.
 type codec struct {
-	enc cbor.EncMode
+	enc cbor.UserBufferEncMode
 	dec cbor.DecMode
 }
 
@@ -31,7 +32,7 @@ func newCodec() (codec, error) {
 	enc, err := cbor.EncOptions{
 		Sort: cbor.SortNone, ShortestFloat: cbor.ShortestFloatNone, IndefLength: cbor.IndefLengthForbidden,
 		Time: cbor.TimeRFC3339Nano, BinaryMarshaler: cbor.BinaryMarshalerByteString,
-	}.EncMode()
+	}.UserBufferEncMode()
 	if err != nil {
 		return codec{}, err
 	}
@@ -43,19 +44,21 @@ func newCodec() (codec, error) {
 	return codec{enc, dec}, err
 }
 
-func (c codec) marshal(v any) ([]byte, error) {
-	b, err := c.enc.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte{version}, b...), nil
+// marshal writes a value behind its key: most records that are read are out of date,
+// and the key is enough to see that.
+func (c codec) marshal(k key, v any) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(1024) // most are smaller
+	b.Write(appendKey(b.AvailableBuffer(), k))
+	err := c.enc.MarshalToBuffer(v, &b)
+	return b.Bytes(), err
 }
 
 func (c codec) unmarshal(b []byte, v any) error {
-	if len(b) == 0 || b[0] != version {
+	if len(b) < keySize || b[0] != version {
 		return fmt.Errorf("journal: version %d", first(b))
 	}
-	return c.dec.Unmarshal(b[1:], v)
+	return c.dec.Unmarshal(b[keySize:], v)
 }
 
 func first(b []byte) int {
@@ -98,12 +101,15 @@ func parseCall(b []byte) (c session.CallID, ok bool) {
 	}, true
 }
 
+// keySize is that of a key with the version before it.
+const keySize = 9
+
 func appendKey(b []byte, k key) []byte {
 	return binary.BigEndian.AppendUint64(append(b, version), uint64(k))
 }
 
 func parseKey(b []byte) (key, bool) {
-	if len(b) != 9 || b[0] != version {
+	if len(b) < keySize || b[0] != version {
 		return 0, false
 	}
 	return key(binary.BigEndian.Uint64(b[1:])), true

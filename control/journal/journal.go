@@ -50,7 +50,6 @@ type Journal struct {
 
 	mu    sync.Mutex
 	log   *recordlog.Log
-	read  *recordlog.Reader
 	live  map[key]entry
 	needs map[uint64]int // live records by segment
 	bytes int64          // of live records
@@ -86,7 +85,6 @@ func Open(cfg Config) (*Journal, *session.Durable, error) {
 	if j.log, err = recordlog.Open(cfg.Dir); err != nil {
 		return nil, nil, fmt.Errorf("journal: %w", err)
 	}
-	j.read = j.log.NewReader()
 	d, err := j.load()
 	if err == nil {
 		_, err = j.log.Begin()
@@ -150,7 +148,7 @@ type buffer struct {
 }
 
 func (b *buffer) value(kind byte, k key, v any) {
-	payload, err := b.j.codec.marshal(v)
+	payload, err := b.j.codec.marshal(k, v)
 	if err != nil {
 		b.j.failed.Add(1)
 		b.j.cfg.Log.Error("state was not written down", zap.Error(err))
@@ -256,7 +254,7 @@ func (j *Journal) carry(segment uint64) error {
 			epoch = true
 			return nil
 		}
-		k, ok := j.keyOf(kind, payload)
+		k, ok := keyOf(kind, payload)
 		if e := j.live[k]; ok && e.at == p {
 			from := len(b.frames)
 			b.frames = recordlog.AppendFrame(b.frames, kind, payload)
@@ -317,5 +315,5 @@ func (j *Journal) Empty() error {
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return errors.Join(j.log.Close(), j.read.Close())
+	return j.log.Close()
 }

@@ -210,7 +210,7 @@ func TestGolden(t *testing.T) {
 	for name, v := range map[string]any{"tunnel": &d.Tunnels[0], "session": d.Sessions[0]} {
 		file := filepath.Join("testdata", name+".v1.hex")
 		if *update {
-			b, err := c.marshal(v)
+			b, err := c.marshal(1, v)
 			if err == nil {
 				err = os.WriteFile(file, []byte(hex.EncodeToString(b)+"\n"), 0o644)
 			}
@@ -231,7 +231,7 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		// Fields that were added since are zero; what was there keeps its name.
-		again, err := c.marshal(got.Interface())
+		again, err := c.marshal(1, got.Interface())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -295,7 +295,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	d := someDurable()
 	for kind, v := range map[byte]any{kindTunnel: &d.Tunnels[0], kindSession: d.Sessions[0]} {
-		b, err := c.marshal(v)
+		b, err := c.marshal(1, v)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -305,7 +305,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(byte(kindGone), appendKey(nil, tunnelKey(7)))
 	f.Fuzz(func(t *testing.T, kind byte, b []byte) {
 		j := &Journal{codec: c}
-		if _, ok := j.keyOf(kind, b); !ok {
+		if _, ok := keyOf(kind, b); !ok {
 			return
 		}
 		var d session.Durable
@@ -313,7 +313,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		for _, s := range d.Sessions {
-			once, err := c.marshal(s)
+			once, err := c.marshal(1, s)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -321,7 +321,7 @@ func FuzzDecode(f *testing.F) {
 			if err := c.unmarshal(once, &again); err != nil {
 				t.Fatal(err)
 			}
-			if twice, _ := c.marshal(&again); !bytes.Equal(once, twice) {
+			if twice, _ := c.marshal(1, &again); !bytes.Equal(once, twice) {
 				t.Errorf("%x became %x", once, twice)
 			}
 		}
@@ -352,10 +352,29 @@ func BenchmarkMarshal(b *testing.B) {
 	v := &session.Snapshot{AcctSessionID: "0123456789abcdef", User: "user@example.org", Address: netip.MustParseAddr("10.0.0.1"), UpSince: time.Now(), Opened: time.Now()}
 	b.ReportAllocs()
 	for b.Loop() {
-		x, err := c.marshal(v)
+		x, err := c.marshal(1, v)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.SetBytes(int64(len(x)))
+	}
+}
+
+// BenchmarkOpen is what a start with a hundred thousand sessions waits for.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	j, _ := open(b, Config{Dir: dir})
+	for i := range 100_000 {
+		v := &session.Snapshot{AcctSessionID: "0123456789abcdef", User: "user@example.org", Address: netip.MustParseAddr("10.0.0.1"), UpSince: time.Now(), Opened: time.Now()}
+		v.TunnelID, v.SessionID = uint16(i>>10), uint16(i)
+		j.Write(&session.Durable{Sessions: []*session.Snapshot{v}})
+	}
+	j.Close()
+	for b.Loop() {
+		j, d := open(b, Config{Dir: dir})
+		if len(d.Sessions) != 100_000 {
+			b.Fatal(len(d.Sessions))
+		}
+		j.Close()
 	}
 }

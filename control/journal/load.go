@@ -1,9 +1,7 @@
 package journal
 
 import (
-	"cmp"
 	"hash/maphash"
-	"slices"
 
 	"go.uber.org/zap"
 
@@ -12,21 +10,13 @@ import (
 )
 
 // keyOf says what a record is about.
-func (j *Journal) keyOf(kind byte, payload []byte) (key, bool) {
+func keyOf(kind byte, payload []byte) (key, bool) {
 	switch kind {
-	case kindTunnel:
-		var v struct{ ID uint16 }
-		err := j.codec.unmarshal(payload, &v)
-		return tunnelKey(v.ID), err == nil
-	case kindSession:
-		var v session.Ref
-		err := j.codec.unmarshal(payload, &v)
-		return callKey(v.TunnelID, v.SessionID), err == nil
+	case kindTunnel, kindSession, kindGone:
+		return parseKey(payload)
 	case kindCall:
 		c, ok := parseCall(payload)
 		return callKey(c.TunnelID, c.SessionID), ok
-	case kindGone:
-		return parseKey(payload)
 	}
 	return 0, false
 }
@@ -41,7 +31,7 @@ func (j *Journal) load() (*session.Durable, error) {
 				}
 				return nil
 			}
-			k, ok := j.keyOf(kind, payload)
+			k, ok := keyOf(kind, payload)
 			if !ok {
 				j.damage("journal record not readable", zap.Uint64("segment", p.Segment), zap.Int64("offset", p.Offset))
 				return nil
@@ -59,7 +49,7 @@ func (j *Journal) load() (*session.Durable, error) {
 			j.damage("journal ends in a torn record", zap.Uint64("segment", segment))
 		}
 	}
-	return j.collect(), nil
+	return j.collect()
 }
 
 func (j *Journal) damage(message string, fields ...zap.Field) {
@@ -68,25 +58,24 @@ func (j *Journal) damage(message string, fields ...zap.Field) {
 }
 
 // collect reads the values, in the order in which they were written.
-func (j *Journal) collect() *session.Durable {
-	entries := make([]entry, 0, len(j.live))
-	for _, e := range j.live {
-		entries = append(entries, e)
-	}
-	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.at.Segment, b.at.Segment), cmp.Compare(a.at.Offset, b.at.Offset))
-	})
+func (j *Journal) collect() (*session.Durable, error) {
 	d := &session.Durable{}
-	for _, e := range entries {
-		kind, payload, err := j.read.Read(e.at)
-		if err == nil {
-			err = j.decode(kind, payload, d)
-		}
+	for _, segment := range j.log.Segments() {
+		_, err := j.log.Scan(segment, func(p recordlog.Position, kind byte, payload []byte) error {
+			k, ok := keyOf(kind, payload)
+			if e := j.live[k]; !ok || e.at != p {
+				return nil // out of date
+			}
+			if err := j.decode(kind, payload, d); err != nil {
+				j.damage("journal record not readable", zap.Uint64("segment", segment), zap.Int64("offset", p.Offset), zap.Error(err))
+			}
+			return nil
+		})
 		if err != nil {
-			j.damage("journal record not readable", zap.Uint64("segment", e.at.Segment), zap.Int64("offset", e.at.Offset), zap.Error(err))
+			return nil, err
 		}
 	}
-	return d
+	return d, nil
 }
 
 func (j *Journal) decode(kind byte, payload []byte, d *session.Durable) error {

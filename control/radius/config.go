@@ -70,6 +70,8 @@ type Config struct {
 	NASAddress    netip.Addr
 	// NASPortType is the NAS-Port-Type of requests (RFC 2865 section 5.41).
 	NASPortType uint32
+	// RequestCUI asks for a Chargeable-User-Identity in each Access-Request.
+	RequestCUI bool
 
 	// InitialRetransmit and MaxRetransmit are IRT and MRT of RFC 5080 section
 	// 2.2.1. Defaults 1 s and 16 s, the latter never below the former.

@@ -103,6 +103,7 @@ func TestGoldenAccessRequest(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := testConfig(1).withDefaults()
+			cfg.RequestCUI = c.name == "access-line"
 			c.q.Ref, c.q.User = testRef, "alice@example.net"
 			b, err := testRequests(&cfg).access(newServer(cfg.Servers[0], 1812), 17, &request{auth: &c.q})
 			if err != nil {

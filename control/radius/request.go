@@ -15,6 +15,7 @@ import (
 	"layeh.com/radius/rfc2868"
 	"layeh.com/radius/rfc2869"
 	"layeh.com/radius/rfc3162"
+	"layeh.com/radius/rfc4372"
 
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -49,6 +50,10 @@ func (q *requests) access(s *server, id byte, r *request) ([]byte, error) {
 	}
 	q.identity(auth.Ref, &auth.Call)
 	a.text(rfc2866.AcctSessionID_Type, auth.Call.AcctSessionID)
+	if q.cfg.RequestCUI {
+		// A single NUL asks for one (RFC 4372 section 2.1).
+		a.raw(rfc4372.ChargeableUserIdentity_Type, []byte{0})
+	}
 	p.Attributes = a.list
 	b, err := p.Encode()
 	if err != nil {

@@ -325,3 +325,50 @@ func TestInterceptionIsAuditedAndNotLogged(t *testing.T) {
 		}
 	}
 }
+
+// IPCP goes down while a change is on its way to the forwarding path: the change is
+// refused, and the session comes back with what it had.
+func TestNetworkGoesDownDuringAChange(t *testing.T) {
+	before := &Services{Up: Rate{Bits: 1_000_000}}
+	b := upWith(t, Profile{Services: before}, nil)
+	if err := b.change(Change{Up: &Rate{Bits: 64_000}}); err != nil {
+		t.Fatal(err)
+	}
+	b.s.Frame(b.now, []byte{0xFF, 0x03, 0x80, 0x21, 5, 77, 0, 4}, &b.out) // IPCP Terminate-Request
+	b.take()
+	b.wantChanged(Changed{Err: ErrNotUp})
+	if len(b.ops) != 3 || !b.ops[2].Remove {
+		t.Fatalf("operations %+v", b.ops)
+	}
+	b.programmed(1, nil, Counters{}) // the change, too late
+	b.programmed(2, nil, Counters{})
+	b.wantChanged(Changed{Err: ErrNotUp})
+	if !sameServices(b.s.Services(), before) {
+		t.Errorf("services are %+v", b.s.Services())
+	}
+	if err := b.change(Change{}); !errors.Is(err, ErrNotUp) {
+		t.Errorf("a change without a network: %v", err)
+	}
+}
+
+// Who waits for an end does not wait for a subscriber that is gone.
+func TestEndWithoutPatience(t *testing.T) {
+	b := upWith(t, Profile{Class: [][]byte{{1}}}, nil)
+	b.silent = true
+	o := ChangeOptions{Message: "bye", Class: [][]byte{{2}}}
+	b.s.Drop(b.now, o.End(), &b.out)
+	b.take()
+	b.want(1, 1, 0, false) // the Terminate-Request is out
+	b.now = b.now.Add(farewell)
+	if d := b.s.Deadline(); d.After(b.now) {
+		t.Fatalf("next looked at in %v", d.Sub(b.now))
+	}
+	b.s.Timer(b.now, b, &b.out)
+	b.take()
+	b.want(2, 1, 0, false)
+	b.programmed(1, nil, Counters{})
+	b.want(2, 2, 1, true)
+	if c := b.acct[1].Class; len(c) != 2 || c[0][0] != 1 || c[1][0] != 2 || b.acct[1].Cause != CauseAdminReset {
+		t.Errorf("stop %+v", b.acct[1])
+	}
+}

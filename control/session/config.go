@@ -71,6 +71,8 @@ type Config struct {
 	// InterimInterval is the period of interim accounting when the profile
 	// gives none; 0 sends none. A tenth of it is jitter.
 	InterimInterval time.Duration
+	// Throttle limits sessions that were granted no rate, each way.
+	Throttle Rate
 	// AccountGarden opens an account also for what a session does in a walled
 	// garden. Without it a session that enters one has its account closed, and
 	// opened anew when it leaves.

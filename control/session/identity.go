@@ -76,9 +76,9 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 	s.asking = false
 	switch {
 	case r.Verdict == Accept && s.verified:
-		s.admit(now, newGrant(r), out)
+		s.admit(now, s.throttled(newGrant(r)), out)
 	case r.Verdict == Accept:
-		s.auth = newGrant(r)
+		s.auth = s.throttled(newGrant(r))
 		s.verified = true
 		s.asking = true // until the claim is answered
 		out.Claim = append(out.Claim, s.claim(&r.Profile))
@@ -96,6 +96,16 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 		out.Events = append(out.Events, Event{Kind: AuthFailed, Detail: r.Cause})
 		s.rejected(now, r, out)
 	}
+}
+
+// throttled gives a grant that names no rate the configured one.
+func (s *Session) throttled(g *grant) *grant {
+	v := g.Profile.Services
+	if !s.cfg.Throttle.Limited() || v != nil && (v.Up.Limited() || v.Down.Limited()) {
+		return g
+	}
+	g.Profile.Services = (&Change{Up: &s.cfg.Throttle, Down: &s.cfg.Throttle}).Services(v)
+	return g
 }
 
 // rejected turns the peer away, or puts it where it can do no harm.

@@ -21,7 +21,7 @@ type Snapshot struct {
 	Link ppp.Snapshot
 	// Installed is false while no NCP is open.
 	Installed, IPv4 bool
-	IPv6            *IPv6Snapshot
+	IPv6            *IPv6Snapshot `cbor:",omitzero"`
 	Method          AuthMethod
 	User            string
 	Address         netip.Addr
@@ -29,26 +29,26 @@ type Snapshot struct {
 	NextNs          uint16
 	Framing         Framing
 	MTU             uint16
-	VRF             uint32
+	VRF             uint32 `cbor:",omitzero"`
 
 	Opened, UpSince   time.Time
-	ExpireAt, Interim time.Time // zero: never
+	ExpireAt, Interim time.Time `cbor:",omitzero"` // zero: never
 	Accounted         bool
 	// Account, AccountSince and AccountBase describe the account that is open or
 	// was last, in a session that had several; see segment.
-	Account      int
-	AccountSince time.Time
-	AccountBase  Counters
+	Account      int       `cbor:",omitzero"`
+	AccountSince time.Time `cbor:",omitzero"`
+	AccountBase  Counters  `cbor:",omitzero"`
 	// Base is what was counted before the present install, and whatever the present
 	// process counted itself: it ends with it.
-	Base Counters
+	Base Counters `cbor:",omitzero"`
 }
 
 // CallSnapshot is what the call's set-up said.
 type CallSnapshot struct {
 	Called, Calling                           string
 	Serial, TxSpeed, RxSpeed, PhysicalChannel uint32
-	Line                                      *AccessLine
+	Line                                      *AccessLine `cbor:",omitzero"`
 }
 
 // IPv6Snapshot is a session's part of IPv6.
@@ -109,7 +109,7 @@ func (s *Session) settled() bool {
 	switch {
 	case s.state != stateUp && s.state != stateNCP || !s.started || s.link == nil:
 		return false
-	case s.install != installed && s.install != absent || s.updating || s.stale || s.changing != nil:
+	case s.install == installing || s.updating || s.stale || s.changing != nil:
 		return false
 	}
 	return s.auth != nil
@@ -118,7 +118,10 @@ func (s *Session) settled() bool {
 // Snapshot returns what another process needs; ok is false while the session is not
 // worth going on with, or something is under way: then an earlier snapshot holds.
 // volatile is what the present process alone has counted.
-func (s *Session) Snapshot(volatile Counters) (v *Snapshot, ok bool) {
+//
+// A session that is being taken out of the forwarding path while its NCPs are
+// negotiated anew goes on with what r has counted by now.
+func (s *Session) Snapshot(r Reader, volatile Counters) (v *Snapshot, ok bool) {
 	if !s.settled() {
 		return nil, false
 	}
@@ -139,8 +142,11 @@ func (s *Session) Snapshot(volatile Counters) (v *Snapshot, ok bool) {
 	if s.base != nil {
 		v.Base = *s.base
 	}
-	if s.install == installed {
+	switch s.install {
+	case installed:
 		v.Base = v.Base.Add(volatile)
+	case removing:
+		v.Base = v.Base.Add(r.Counters(s.setup.Slot))
 	}
 	v.Base.PeerSeen = 0 // by a clock of this process's
 	if x := s.six; x != nil {
@@ -207,9 +213,12 @@ func Restore(cfg *Config, v *Snapshot, tunnel *Tunnel, random func([]byte), now 
 	return s
 }
 
-// Resume takes up what the restored session says on its link of its own accord.
+// Resume takes up what the restored session does of its own accord: it speaks on its
+// link, or goes into the forwarding path where it had just been taken out of it.
 func (s *Session) Resume(now time.Time, out *Out) {
-	if s.install == installed {
-		s.advertise(now, out)
+	if s.install == absent {
+		s.refresh(now, out)
+		return
 	}
+	s.advertise(now, out)
 }

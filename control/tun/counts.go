@@ -19,11 +19,13 @@ const (
 	upECN
 	upHairpin
 	upFiltered
+	upThrottled
 	upWriteError
 	downForwarded
 	downFragmented
 	downTooBig
 	downFiltered
+	downThrottled
 	downNoSession
 	downMalformed
 	downNotIPv4
@@ -45,11 +47,13 @@ var reasonNames = [reasons]string{
 	upECN:           "slow_up_ecn",
 	upHairpin:       "slow_up_hairpin_denied",
 	upFiltered:      "slow_up_filtered",
+	upThrottled:     "slow_up_throttled",
 	upWriteError:    "slow_up_write_error",
 	downForwarded:   "slow_down_forwarded",
 	downFragmented:  "slow_down_fragmented",
 	downTooBig:      "slow_down_too_big",
 	downFiltered:    "slow_down_filtered",
+	downThrottled:   "slow_down_throttled",
 	downNoSession:   "slow_down_no_session",
 	downMalformed:   "slow_down_malformed",
 	downNotIPv4:     "slow_down_not_ipv4",

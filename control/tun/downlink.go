@@ -97,8 +97,8 @@ func (d *downlink) uncut(o *offload, p []byte) {
 		return
 	}
 	e, denied := d.session(p, s.longest(), s.count(), s.total())
-	if denied {
-		d.p.counts.add(downFiltered, s.count())
+	if denied != 0 {
+		d.p.counts.add(denied, s.count())
 		return
 	}
 	if e == nil {
@@ -125,22 +125,29 @@ func (d *downlink) uncut(o *offload, p []byte) {
 
 // session finds the session that packet p is for, and counts what will be sent to
 // it: so many packets of so many bytes in total, the longest of them as given. It
-// returns nil when there is no session, or the packets are too long for it; denied is
-// that the session's access list lets none of them pass.
-func (d *downlink) session(p []byte, longest, packets, bytes int) (_ *entry, denied bool) {
+// returns nil when there is no session, or the packets are too long for it, or have to be
+// judged one by one; denied is why none of them passes, 0 if they may.
+func (d *downlink) session(p []byte, longest, packets, bytes int) (_ *entry, denied reason) {
 	t := d.p.table
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	e := t.byDestination(destination(p))
 	if e == nil || longest > d.paths.inner(e, l2tp.ProtocolIPv4, d.now) {
-		return nil, false
+		return nil, 0
+	}
+	if packets > 1 && e.throttles() {
+		return nil, 0
 	}
 	if !e.filterDown.permits(p, packets) {
 		e.downDropped.Add(uint64(packets))
-		return nil, true
+		return nil, downFiltered
+	}
+	if !d.p.admitsDown(e.liveCounter, p) {
+		e.downDropped.Add(1)
+		return nil, downThrottled
 	}
 	d.count(e, packets, bytes)
-	return e, false
+	return e, 0
 }
 
 func (d *downlink) count(e *entry, packets, bytes int) {
@@ -161,8 +168,8 @@ func (d *downlink) packet(b []byte) reason {
 		return downMalformed
 	}
 	e, denied := d.session(packet, len(packet), 1, len(packet))
-	if denied {
-		return downFiltered
+	if denied != 0 {
+		return denied
 	}
 	if e != nil {
 		// Sending may wait for room in the socket; the table is not locked.
@@ -189,6 +196,10 @@ func (d *downlink) refuse(packet []byte) reason {
 	if !e.filterDown.permits(packet, 1) {
 		e.downDropped.Add(1)
 		return downFiltered
+	}
+	if !d.p.admitsDown(e.liveCounter, packet) {
+		e.downDropped.Add(1)
+		return downThrottled
 	}
 	return d.tooBig(e, packet, d.paths.inner(e, l2tp.ProtocolIPv4, d.now))
 }

@@ -28,6 +28,11 @@ func (d *downlink) packet6(b []byte) reason {
 		d.error6(packet, icmp6TooBig, 0, uint32(mtu))
 		return downTooBig
 	}
+	if !d.p.admitsDown(e.liveCounter, packet) {
+		e.downDropped.Add(1)
+		t.mu.RUnlock()
+		return downThrottled
+	}
 	d.count(e, 1, len(packet))
 	e.down6(len(packet))
 	// Sending may wait for room in the socket; the table is not locked.

@@ -104,6 +104,7 @@ func (p *Path) FilterHits(name string) (hits [acl.Families][]uint64) {
 func (p *Path) newEntry(r *session.Record) *entry {
 	e := newEntry(r)
 	if s := r.Services; s != nil {
+		e.rateUp, e.rateDown = s.Up, s.Down
 		e.filterUp, e.filterDown = p.filters.get(s.FilterUp), p.filters.get(s.FilterDown)
 	}
 	return e

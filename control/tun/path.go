@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"go.uber.org/zap"
@@ -81,6 +82,7 @@ type Path struct {
 	offload  bool
 	queues   []*queue
 	table    *table
+	clock    func() time.Duration // of rates, monotonic
 	filters  filters
 	counts   counts
 	down     []*downlink // by queue
@@ -102,7 +104,8 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 	if cfg.MTU == 0 {
 		cfg.MTU = 1500
 	}
-	p := &Path{log: log, offload: cfg.Offload, isolate: cfg.Isolate,
+	started := time.Now()
+	p := &Path{log: log, clock: func() time.Duration { return time.Since(started) }, offload: cfg.Offload, isolate: cfg.Isolate,
 		table: newTable(cfg.MaxSlot, cfg.Sequences), shared: cfg.Sequences != nil}
 	defer func() {
 		if err != nil {

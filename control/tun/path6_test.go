@@ -53,6 +53,7 @@ func TestUplink6(t *testing.T) {
 		{"from elsewhere", packet6("2001:db8:1::78", server, 17, nil), true, upSpoofedSource},
 		{"from elsewhere to a group", packet6("2001:db8:1::78", "ff02::1", 17, nil), true, upSpoofedSource},
 		{"from another's /64 in the delegated prefix", packet6("2001:db8:d000:5::1", server, 17, nil), true, upSpoofedSource},
+		{"to itself", packet6("2001:db8:64:7::1", "2001:db8:d000:99::1", 17, nil), true, upHairpin},
 		{"from nobody", packet6("::", server, 17, nil), true, upSpoofedSource},
 		{"cut", good[:len(good)-1], true, upMalformed},
 		{"duplicate address detection", packet6("::", "ff02::1:ff00:1", 58, nil), false, 0},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/control/shape"
 )
 
 // entry is one session as the packet paths need it. All but the two sequence
@@ -29,6 +30,7 @@ type entry struct {
 	outer       session.Framing // for its TOS
 	// What packets must pass, nil for nothing.
 	filterUp, filterDown *filter
+	rateUp, rateDown     session.Rate
 	firstNs              uint16 // where its sequence begins
 	*liveCounter                // outlives the entry, see table.counters
 }
@@ -53,6 +55,9 @@ type liveCounter struct {
 	lastSeen atomic.Int64 // Unix nanoseconds, 0 never
 
 	*sequence // nil without sequence numbers
+
+	// What holds its packets to a rate, nil for nothing.
+	shapeUp, shapeDown atomic.Pointer[shape.Shaper]
 }
 
 func (c *liveCounter) up(bytes int, now int64) {
@@ -192,6 +197,8 @@ func (t *table) install(e *entry, slot uint32) (old *entry) {
 		}
 		t.unlink(k, old)
 	}
+	setRate(&e.shapeUp, e.rateUp)
+	setRate(&e.shapeDown, e.rateDown)
 	t.byID[k] = e
 	t.share(e)
 	if e.framing.Sequence && e.sequence == nil {

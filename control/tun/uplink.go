@@ -110,6 +110,10 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, b
 		e.upDropped.Add(1)
 		return upFiltered, true
 	}
+	if !u.p.admitsUp(e.liveCounter, packet) {
+		e.upDropped.Add(1)
+		return upThrottled, true
+	}
 	if e.outer.ECN && !markIPv4(packet, u.tos) {
 		e.upDropped.Add(1)
 		return upECN, true

@@ -4,7 +4,7 @@ package tun
 // What belongs to the subscriber's link (discovery, DHCPv6) is not for the data
 // path: handled is false then.
 func (u *Uplink) packet6(e *entry, b, ip []byte) (_ reason, handled bool) {
-	if !u.p.ipv6 && len(e.prefixes6) == 0 {
+	if len(e.prefixes6) == 0 {
 		e.upDropped.Add(1)
 		return upNotIPv4, true
 	}
@@ -37,6 +37,10 @@ func (u *Uplink) packet6(e *entry, b, ip []byte) (_ reason, handled bool) {
 	if !e.filterUp.permits(packet, 1) {
 		e.upDropped.Add(1)
 		return upFiltered, true
+	}
+	if !u.p.admitsUp(e.liveCounter, packet) {
+		e.upDropped.Add(1)
+		return upThrottled, true
 	}
 	if e.outer.ECN && !markIPv6(packet, u.tos) {
 		e.upDropped.Add(1)

@@ -51,6 +51,8 @@ type granted struct {
 	DownRate struct {
 		Bits uint64 `json:"bits_per_second"`
 	} `json:"down_rate"`
+	FilterUp  string `json:"filter_up"`
+	Garden    string `json:"garden"`
 	Intercept string `json:"intercept"`
 }
 

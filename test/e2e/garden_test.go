@@ -139,11 +139,12 @@ func (r *rig) garden() shownGarden {
 }
 
 // A subscriber whom RADIUS refuses comes up in the garden: names are resolved by one
-// server, web pages lead to the portal, and nothing else gets through. Let out, it has
-// normal service in XDP, and an account, in the same session.
+// server, web pages lead to the portal, and nothing else gets through. Let out by
+// a CoA-Request, it has normal service in XDP, and an account, in the same session.
 func TestWalledGarden(t *testing.T) {
 	r := newLab(t)
-	r.writeConfig(options{config: gardenConfig + r.freeradius("DEFAULT\tAuth-Type := Reject\n\tReply-Message = \"unpaid\"")})
+	r.writeConfig(options{config: gardenConfig + r.freeradius("DEFAULT\tAuth-Type := Reject\n\tReply-Message = \"unpaid\"") +
+		fmt.Sprintf("dae_client billing address %s secret %q\n", netlab.LACAddr, daeSecret)})
 	r.startLNSD()
 	r.reflect()
 	r.answering(53)
@@ -179,7 +180,10 @@ func TestWalledGarden(t *testing.T) {
 		}
 	}
 
-	r.ctl("no", "garden", session.User)
+	out := r.radclient(r.lab.LAC, "coa", daeSecret, "User-Name = "+session.User, `Cisco-AVPair = "garden=no"`)
+	if !strings.Contains(out, "Received CoA-ACK") {
+		t.Fatalf("radclient printed:\n%s", out)
+	}
 	before = r.counters()
 	if err := r.ask(echo, 20*time.Second); err != nil {
 		t.Errorf("out of the garden: %v", err)
@@ -233,16 +237,9 @@ func TestGardenByCommand(t *testing.T) {
 				t.Errorf("a garden that is not there: %s (%v)", out, err)
 			}
 			r.ctl("garden", user, "unpaid")
-			if _, err := r.lab.LNS.Output(context.Background(), "nft", "flush", "ruleset"); err != nil {
-				t.Fatal(err)
+			if mode == "auto" {
+				r.flushRules()
 			}
-			r.until(30*time.Second, func() error {
-				out, err := r.lab.LNS.Output(context.Background(), "nft", "list", "table", "inet", "lnsd")
-				if err == nil && !strings.Contains(out, "4444") {
-					err = errors.New("the rules are not back")
-				}
-				return err
-			})
 			if err := r.ask(extra, 20*time.Second); err != nil {
 				t.Errorf("what the build-garden file allows: %v", err)
 			}
@@ -254,5 +251,56 @@ func TestGardenByCommand(t *testing.T) {
 				t.Errorf("after the garden: %v", err)
 			}
 		})
+	}
+}
+
+// flushRules removes all of nftables' rules, and waits until the daemon has noticed.
+func (r *rig) flushRules() {
+	r.t.Helper()
+	if _, err := r.lab.LNS.Output(context.Background(), "nft", "flush", "ruleset"); err != nil {
+		r.t.Fatal(err)
+	}
+	r.until(30*time.Second, func() error {
+		out, err := r.lab.LNS.Output(context.Background(), "nft", "list", "table", "inet", "lnsd")
+		if err == nil && !strings.Contains(out, "4444") {
+			err = errors.New("the rules are not back")
+		}
+		return err
+	})
+}
+
+// A restart lets nobody out of the garden, nor past an access list.
+func TestGardenAndFilterOutliveARestart(t *testing.T) {
+	r := newRig(t, options{config: gardenConfig + filterConfig})
+	r.reflect()
+	r.answering(53)
+	r.lacsim("--sessions", "2", "--hold", "forever", "--tun", "sub0")
+	r.waitUp(2)
+	users := r.sessions()
+	r.ctl("garden", users[0].User, "unpaid")
+	r.ctl("filter", users[1].User, "in", "no-echo")
+	if err := r.lnsd.Stop(syscall.SIGTERM, 20*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	out, err := r.lab.LNS.Output(context.Background(), "nft", "list", "set", "inet", "lnsd", "addresses4_unpaid")
+	if err != nil || !strings.Contains(out, users[0].Address.String()) {
+		t.Errorf("while no daemon runs: %s (%v)", out, err)
+	}
+	r.startLNSD()
+	r.waitUp(2)
+	if g := r.garden(); g.Sessions != 1 {
+		t.Errorf("garden: %+v", g)
+	}
+	s := r.ctl("show", "session", fmt.Sprint(users[1].SID))
+	if !strings.Contains(s, "no-echo") {
+		t.Errorf("the filter is gone:\n%s", s)
+	}
+	r.ctl("no", "garden", users[0].User)
+	if g := r.garden(); g.Sessions != 0 {
+		t.Errorf("garden: %+v", g)
+	}
+	out, err = r.lab.LNS.Output(context.Background(), "nft", "list", "set", "inet", "lnsd", "addresses4_unpaid")
+	if err != nil || strings.Contains(out, users[0].Address.String()) {
+		t.Errorf("out of the garden: %s (%v)", out, err)
 	}
 }

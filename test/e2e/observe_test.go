@@ -163,10 +163,13 @@ func (r *rig) finish(p *netlab.Process, limit time.Duration, wantOK bool) lac.Re
 	return r.report()
 }
 
-func (r *rig) report() lac.Report {
+func (r *rig) report() lac.Report { return r.reportIn("report.json") }
+
+// reportIn reads the report that a lacsim was told to write to a file.
+func (r *rig) reportIn(name string) lac.Report {
 	r.t.Helper()
 	var report lac.Report
-	b, err := os.ReadFile(r.path("report.json"))
+	b, err := os.ReadFile(r.path(name))
 	if err != nil {
 		r.t.Fatal(err)
 	}

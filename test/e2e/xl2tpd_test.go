@@ -176,7 +176,7 @@ func TestXL2TPDClosing(t *testing.T) {
 	wantMoved(before, "ctl_sent_stopccn", "tunnels_closed")
 
 	dial()
-	if err := r.lnsd.Stop(syscall.SIGTERM, 2*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGQUIT, 2*time.Second); err != nil {
 		t.Errorf("lnsd has not ended as soon as its StopCCN was acknowledged: %v", err)
 	}
 }

@@ -99,6 +99,24 @@ func addIPv6(n *Namespace, name string, addr netip.Addr) error {
 	})
 }
 
+// SetMTU sets the MTU of both links, in bytes.
+func (l *Lab) SetMTU(mtu int) error {
+	var errs []error
+	for _, end := range []struct {
+		in   *Namespace
+		name string
+	}{{l.LAC, "lac0"}, {l.LNS, LACSide}, {l.Core, "core0"}, {l.LNS, CoreSide}} {
+		errs = append(errs, end.in.Do(func() error {
+			link, err := netlink.LinkByName(end.name)
+			if err != nil {
+				return fmt.Errorf("%s: %w", end.name, err)
+			}
+			return netlink.LinkSetMTU(link, mtu)
+		}))
+	}
+	return errors.Join(errs...)
+}
+
 // ConnectCore makes the link between LNS and core, with the routes over it.
 func (l *Lab) ConnectCore() error {
 	if err := wire(l.Core, "core0", CoreAddr, l.LNS, CoreSide, LNSCore); err != nil {

@@ -11,7 +11,7 @@ import (
 // ICCN, LCP, CHAP, IPCP, accounting start. The time includes the LAC's and the
 // subscriber's half of the work and the simulated network.
 func BenchmarkSessionSetup(b *testing.B) {
-	w := New(b, 1, Options{Shards: 1, Pool: "10.0.0.0/8", MaxSessions: 1 << 20})
+	w := New(b, 1, Options{NoJournal: true, Shards: 1, Pool: "10.0.0.0/8", MaxSessions: 1 << 20})
 	w.CheckEvery = 0
 	var tuns []*Tunnel
 	for i := range b.N/20000 + 1 {
@@ -40,7 +40,7 @@ const maxBytesPerSession = 3 << 10
 // its link and call, and its places in all maps and in the pool.
 func TestMemoryPerSession(t *testing.T) {
 	const sessions = 8000
-	w := New(t, 1, Options{Shards: 1, Pool: "10.0.0.0/19"})
+	w := New(t, 1, Options{NoJournal: true, Shards: 1, Pool: "10.0.0.0/19"})
 	w.CheckEvery = 0
 	tun := w.LAC("198.51.100.1:1701", "lac", Secret).Open()
 	w.Until(time.Second, "tunnel up", func() bool { return tun.Up })

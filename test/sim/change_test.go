@@ -225,6 +225,13 @@ func TestEndIsOverWhenItIsAnswered(t *testing.T) {
 	if err := end("mute"); err != nil || len(w.views("mute")) != 0 || len(w.Acct.Stops) != 2 {
 		t.Errorf("mute: %v, %d Stops", err, len(w.Acct.Stops))
 	}
+	late := w.up(tun, "late")
+	late.Mute = true
+	w.Engine.StartEnd(w.find(session.Selector{User: "late"}), session.EndByOperator(0), func(int, error) {})
+	w.settle()
+	if got := w.find(session.Selector{User: "late"}); len(got) != 0 || len(w.views("late")) != 1 {
+		t.Errorf("a session on its way out is found: %v", got)
+	}
 	if err := end("alice"); !errors.Is(err, session.ErrNoSession) {
 		t.Errorf("again: %v", err)
 	}

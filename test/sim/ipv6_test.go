@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/ip6"
 	"github.com/lnsd/lnsd/control/ppp"
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -14,8 +15,7 @@ import (
 // world6 is a world with IPv6, and a tunnel in it.
 func world6(t *testing.T, adjust func(*engine.Config)) (*World, *Tunnel) {
 	t.Helper()
-	var w *World
-	w = New(t, SeedFromEnv(t, 1), Options{Network: Network{Delay: 5 * time.Millisecond}, Adjust: func(c *engine.Config) {
+	w := New(t, SeedFromEnv(t, 1), Options{Network: Network{Delay: 5 * time.Millisecond}, Adjust: func(c *engine.Config) {
 		c.Policy.Session.IPv6 = Config6()
 		c.Policy.Session.PPP.IPv6CP, c.Policy.Session.PPP.IPv6CPPassive = true, true
 		c.Prefixes = (&World{T: t}).Pools6(4)
@@ -170,6 +170,26 @@ func TestWithdrawnAndRefused(t *testing.T) {
 	w.Until(5*time.Second, "down", func() bool { return c.Down })
 	if !c.Withdrawn {
 		t.Error("the prefix was not withdrawn")
+	}
+	w.finish6(tun)
+}
+
+// The prefix that all share gives each the one address that follows from IPv4.
+func TestSharedPrefix(t *testing.T) {
+	w, tun := world6(t, func(c *engine.Config) {
+		six := Config6()
+		six.Pool, six.PDPool, six.Shared = "", "", netip.MustParsePrefix("2001:db8:5::/64")
+		c.Policy.Session.IPv6 = six
+	})
+	a, b := tun.DialDual("alice", "pw-alice"), tun.DialDual("bob", "pw-bob")
+	w.Until(2*time.Second, "up", func() bool { return a.Prefix6.IsValid() && b.Prefix6.IsValid() && a.Up && b.Up })
+	for _, c := range []*Client{a, b} {
+		x := c.Address.As4()
+		id := [8]byte{x[0], x[1], x[2], x[3]}
+		want := netip.PrefixFrom(ip6.Join(netip.MustParsePrefix("2001:db8:5::/64"), id), 128)
+		if r := w.record(c); c.ID6 != id || len(r.Prefixes6) != 1 || r.Prefixes6[0] != want || c.Prefix6.String() != "2001:db8:5::/64" {
+			t.Errorf("%s: identifier %x, announced %v, record %v, want %v", c.User, c.ID6, c.Prefix6, r.Prefixes6, want)
+		}
 	}
 	w.finish6(tun)
 }

@@ -41,7 +41,8 @@ func (a *Auth) Authenticate(r *session.AuthRequest) bool {
 		d += time.Duration(a.w.rng.Int64N(int64(a.Jitter)))
 	}
 	res := a.judge(r)
-	a.w.After(d, func() { a.w.In.AuthDone(res) })
+	in := a.w.In // an answer to an engine that is gone reaches nobody
+	a.w.After(d, func() { in.AuthDone(res) })
 	return true
 }
 
@@ -138,6 +139,9 @@ type Forward struct {
 	// garden without an account.
 	totals   map[session.Ref]session.Counters
 	gardened map[session.Ref]bool
+	// traces are the last counters of sessions that were taken out.
+	traces   map[session.Ref]session.Counters
+	installs map[session.Ref]int
 	Delay    time.Duration
 	// accountGarden says that gardens are accounted.
 	accountGarden bool
@@ -155,7 +159,8 @@ func newForward(w *World) *Forward {
 		w: w, records: make(map[session.Ref]session.Record), bySlot: make(map[uint32]session.Ref),
 		byAddr: make(map[netip.Addr]session.Ref), byNet: make(map[netip.Prefix]session.Ref), byIDs: make(map[[2]uint16]session.Ref),
 		traffic: make(map[uint32]session.Counters), totals: make(map[session.Ref]session.Counters),
-		gardened: make(map[session.Ref]bool),
+		gardened: make(map[session.Ref]bool), traces: make(map[session.Ref]session.Counters),
+		installs: make(map[session.Ref]int),
 	}
 }
 
@@ -178,9 +183,10 @@ func (f *Forward) Apply(ops []session.ProgramOp) {
 
 func (f *Forward) answer(p session.Programmed) {
 	f.inFlight++
+	in := f.w.In
 	f.w.After(f.Delay, func() {
 		f.inFlight--
-		f.w.In.Programmed([]session.Programmed{p})
+		in.Programmed([]session.Programmed{p})
 	})
 }
 
@@ -209,6 +215,7 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 			return p // an install that failed
 		}
 		p.Final = f.traffic[r.Slot]
+		f.traces[r.Ref] = p.Final
 		installed := f.records[r.Ref]
 		f.leaveNetwork(&installed)
 		delete(f.records, r.Ref)
@@ -225,6 +232,7 @@ func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 		p.Err = errFull
 		return p
 	}
+	f.installs[r.Ref]++
 	f.install(r)
 	return p
 }

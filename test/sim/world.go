@@ -45,6 +45,8 @@ type Options struct {
 	MaxSessions uint32
 	// Checker knows what services there are; nil: any.
 	Checker engine.ServiceChecker
+	// NoJournal keeps nothing for a Crash, for tests that look at memory and time.
+	NoJournal bool
 	// Adjust changes the configuration before the engine is made.
 	Adjust func(*engine.Config)
 }
@@ -70,7 +72,12 @@ type World struct {
 	Logs    *observer.ObservedLogs
 	lacs    map[netip.AddrPort]*LAC
 	armed   []time.Time // by shard
-	seen    map[uint16]sequence
+	// Journal is what Crash goes on with; Recovered counts the accounts it closed.
+	Journal   *Journal
+	Recovered int
+	epoch     uint32
+	make      func() (*engine.Engine, error)
+	seen      map[uint16]sequence
 	// Steps counts events; CheckEvery is how many pass between full checks.
 	Steps, CheckEvery int
 }
@@ -140,20 +147,31 @@ func New(t testing.TB, seed uint64, o Options) *World {
 	w.Auth, w.Acct, w.Forward, w.Gate = newAuth(w), newAcct(w), newForward(w), newGate(w)
 	w.Notices = newNotices(w)
 	w.armed = make([]time.Time, w.In.Shards())
-	ports := engine.Ports{Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward, Gate: w.Gate, Services: o.Checker, Observer: w.Notices}
+	w.Journal = newJournal()
+	ports := engine.Ports{
+		Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward, Gate: w.Gate, Services: o.Checker,
+		Observer: w.Notices,
+	}
+	if !o.NoJournal {
+		ports.Journal = w.Journal
+	}
 	for range w.In.Shards() {
 		ports.Send = append(ports.Send, wire{w})
 	}
-	cfg := w.config(t, o)
-	if o.Adjust != nil {
-		o.Adjust(&cfg)
+	w.make = func() (*engine.Engine, error) {
+		cfg := w.config(t, o)
+		cfg.Epoch += w.epoch
+		cfg.Seed[30] ^= byte(w.epoch)
+		if o.Adjust != nil {
+			o.Adjust(&cfg)
+		}
+		w.Forward.accountGarden = cfg.Policy.Session.AccountGarden
+		return engine.New(cfg, w.In, ports, zap.New(core))
 	}
-	e, err := engine.New(cfg, w.In, ports, zap.New(core))
-	if err != nil {
+	var err error
+	if w.Engine, err = w.make(); err != nil {
 		t.Fatal(err)
 	}
-	w.Engine = e
-	w.Forward.accountGarden = cfg.Policy.Session.AccountGarden
 	return w
 }
 

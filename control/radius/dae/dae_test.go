@@ -263,6 +263,10 @@ func TestSilence(t *testing.T) {
 		"wrongly signed": {nil, func(r *rig) []byte {
 			return encode(t, r.packet(radius.CodeDisconnectRequest, alice, text(rfc2869.MessageAuthenticator_Type, "0123456789abcdef")))
 		}, "dae_bad_message_authenticators"},
+		"signed twice": {nil, func(r *rig) []byte {
+			p := r.packet(radius.CodeDisconnectRequest, alice, radius.AVP{Type: rfc2869.MessageAuthenticator_Type, Attribute: make(radius.Attribute, 16)})
+			return encode(t, signed(t, p))
+		}, "dae_bad_message_authenticators"},
 		"unsigned where it must be": {func(c *Config) { c.Clients[0].MessageAuthenticator = RequireAlways }, nil, "dae_without_message_authenticator"},
 		"signed once": {nil, func(r *rig) []byte {
 			if r.exchange(encode(t, signed(t, r.packet(radius.CodeDisconnectRequest, alice))), soon) == nil {

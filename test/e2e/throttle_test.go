@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/lnsd/lnsd/test/netlab"
+)
+
+// iperf is what iperf3 reports at the end.
+type iperf struct {
+	Intervals []struct {
+		Sum struct {
+			Bits float64 `json:"bits_per_second"`
+		} `json:"sum"`
+	} `json:"intervals"`
+	End struct {
+		Streams []struct {
+			Receiver struct {
+				Bits float64 `json:"bits_per_second"`
+			} `json:"receiver"`
+		} `json:"streams"`
+		Received struct {
+			Bits float64 `json:"bits_per_second"`
+		} `json:"sum_received"`
+	} `json:"end"`
+}
+
+// jain is Jain's index of fairness of the streams.
+func (r *iperf) jain() float64 {
+	var sum, squares float64
+	for _, s := range r.End.Streams {
+		sum += s.Receiver.Bits
+		squares += s.Receiver.Bits * s.Receiver.Bits
+	}
+	return sum * sum / (float64(len(r.End.Streams)) * squares)
+}
+
+// iperf3 runs a client in the subscriber's namespace against a server in the core;
+// with up it sends, else it receives.
+func (r *rig) iperf3(up bool, seconds int, args ...string) (*iperf, error) {
+	server, err := r.lab.Core.Run(r.path("iperf3.log"), "iperf3", "-s", "-1", "-B", netlab.CoreAddr.String())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = server.Stop(9, 5*time.Second) }()
+	args = append([]string{"-c", netlab.CoreAddr.String(), "-J", "-t", strconv.Itoa(seconds)}, args...)
+	if !up {
+		args = append(args, "-R")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(seconds+20)*time.Second)
+	defer cancel()
+	var text string
+	if err := netlab.Until(5*time.Second, func() error {
+		out, err := r.lab.Core.Output(ctx, "ss", "-Hlnt", "sport", "=", ":5201")
+		if err == nil && out == "" {
+			err = fmt.Errorf("iperf3 does not listen yet")
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if text, err = r.lab.LAC.Output(ctx, "iperf3", args...); err != nil {
+		return nil, err
+	}
+	report := &iperf{}
+	return report, json.Unmarshal([]byte(text), report)
+}
+
+var lossOf = regexp.MustCompile(`(\d+(?:\.\d+)?)% packet loss`)
+
+// TestThrottle: TCP through a session comes near to its rate, in both directions, with
+// one flow and with eight, which share it fairly, and a ping beside them is not lost. A
+// machine with other work is given a second chance.
+func TestThrottle(t *testing.T) {
+	for _, c := range []struct {
+		kbit, flows int
+		up          bool
+	}{
+		{1000, 1, true}, {1000, 8, false}, {10000, 8, true}, {10000, 1, false}, {100000, 1, true}, {100000, 8, false},
+	} {
+		t.Run(fmt.Sprintf("%d_%d_%v", c.kbit, c.flows, c.up), func(t *testing.T) {
+			r := newRig(t, options{config: fmt.Sprintf("set throttle_speed %d", c.kbit)})
+			r.lacsim("--sessions", "1", "--hold", "forever", "--tun", "sub0")
+			r.waitUp(1)
+			r.routeSubscriber("sub0")
+			var problem error
+			for range 2 {
+				if problem = r.throttled(c.kbit, c.flows, c.up); problem == nil {
+					return
+				}
+				t.Logf("tried once more: %v", problem)
+			}
+			t.Error(problem)
+		})
+	}
+}
+
+func (r *rig) throttled(kbit, flows int, up bool) error {
+	const seconds = 6
+	pings := make(chan string, 1)
+	go func() {
+		out, _ := r.lab.LAC.Output(context.Background(), "ping", "-q", "-i", "0.05", "-w", strconv.Itoa(seconds), netlab.CoreAddr.String())
+		pings <- out
+	}()
+	report, err := r.iperf3(up, seconds, "-P", strconv.Itoa(flows))
+	if err != nil {
+		return err
+	}
+	// What the rate leaves after the headers of IP and TCP, in segments of the
+	// session's MTU.
+	got, want := report.End.Received.Bits, float64(kbit)*1000*(1442-52)/1442
+	least := 0.95
+	if kbit/flows < 1000 {
+		// What a flow has behind a hole when the time is up does not count, and
+		// is much of what it got.
+		least = 0.85
+	}
+	if got < least*want {
+		return fmt.Errorf("%.0f bit/s of %.0f", got, want)
+	}
+	if j := report.jain(); flows > 1 && j < 0.9 {
+		return fmt.Errorf("Jain index %.3f", j)
+	}
+	loss := lossOf.FindStringSubmatch(<-pings)
+	if loss == nil {
+		return fmt.Errorf("ping said nothing")
+	}
+	if lost, _ := strconv.ParseFloat(loss[1], 64); lost > 2 {
+		return fmt.Errorf("%v %% of the pings were lost", lost)
+	}
+	return nil
+}
+
+// TestThrottleUDP: a flood gets the rate, from the first second on.
+func TestThrottleUDP(t *testing.T) {
+	for _, mode := range []string{"auto", "none"} {
+		t.Run(mode, func(t *testing.T) {
+			const kbit, size, seconds = 10000, 1372, 4
+			r := newRig(t, options{config: fmt.Sprintf("set throttle_speed %d\nset xdp_mode %s", kbit, mode)})
+			r.lacsim("--sessions", "1", "--hold", "forever", "--tun", "sub0")
+			r.waitUp(1)
+			r.routeSubscriber("sub0")
+			want := float64(kbit) * 1000 * size / (size + 28)
+			var problem error
+			for range 2 {
+				// The receiver reports each second: it is the client with -R.
+				report, err := r.iperf3(false, seconds, "-u", "-b", "20M", "-l", strconv.Itoa(size))
+				if err != nil {
+					t.Fatal(err)
+				}
+				problem = nil
+				for i, interval := range report.Intervals[:seconds] {
+					if got := interval.Sum.Bits; got < 0.985*want || got > 1.015*want {
+						problem = fmt.Errorf("second %d: %.0f bit/s, want %.0f", i+1, got, want)
+						break
+					}
+				}
+				if problem == nil {
+					return
+				}
+				t.Logf("tried once more: %v", problem)
+			}
+			t.Error(problem)
+		})
+	}
+}
