@@ -92,9 +92,9 @@ func TestPace(t *testing.T) {
 			}
 		}
 		r := NewRouter(testConfig(), testLink(), random, start)
-		now, last := start, start
+		last := start
 		for i := range 6 {
-			now = r.Deadline()
+			now := r.Deadline()
 			if r.Timer(now.Add(-time.Millisecond)) != nil {
 				t.Fatal("advertised before it was time")
 			}

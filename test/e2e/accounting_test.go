@@ -49,15 +49,24 @@ func TestAccountingOutlivesKillAndOutage(t *testing.T) {
 	})
 	ended := time.Now()
 	_ = r.lnsd.Stop(syscall.SIGKILL, 5*time.Second)
+	time.Sleep(1500 * time.Millisecond) // so that the delay shows in whole seconds
 	r.startLNSD()
 	if n := r.counters()["acct_spool_waiting"] + r.counters()["acct_spool_in_flight"]; n != sessions {
 		t.Errorf("%d records wait, not %d", n, sessions)
 	}
-	time.Sleep(1500 * time.Millisecond) // so that the delay shows in whole seconds
 	if err := r.radius.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	stops := r.bills(sessions)
+	r.until(20*time.Second, func() error { // those that were sent before come again
+		stops = r.bills(sessions)
+		for user := range byOperator {
+			if stops[user]["Acct-Delay-Time"] == "0" {
+				return fmt.Errorf("the Stop of %s was not repeated", user)
+			}
+		}
+		return nil
+	})
 	report := r.interrupt(p)
 	for _, s := range report.Each {
 		stop := stops[s.User]

@@ -15,8 +15,7 @@ import (
 // world6 is a world with IPv6, and a tunnel in it.
 func world6(t *testing.T, adjust func(*engine.Config)) (*World, *Tunnel) {
 	t.Helper()
-	var w *World
-	w = New(t, SeedFromEnv(t, 1), Options{Network: Network{Delay: 5 * time.Millisecond}, Adjust: func(c *engine.Config) {
+	w := New(t, SeedFromEnv(t, 1), Options{Network: Network{Delay: 5 * time.Millisecond}, Adjust: func(c *engine.Config) {
 		c.Policy.Session.IPv6 = Config6()
 		c.Policy.Session.PPP.IPv6CP, c.Policy.Session.PPP.IPv6CPPassive = true, true
 		c.Prefixes = (&World{T: t}).Pools6(4)
