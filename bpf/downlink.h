@@ -345,6 +345,8 @@ static __always_inline enum lns_reason downlink(const struct frame *f)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)
 		count_path(down.path, down.len, hop.now);
+	else if (down.path)
+		capture_end(f, down.path->flags, down.path->slot, reason, 0);
 	return reason;
 }
 

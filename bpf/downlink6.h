@@ -87,6 +87,8 @@ static __noinline enum lns_reason downlink6(struct frame *f)
 		reason = send_down(f->ctx, f->l2_len, &down, &hop, NULL);
 	if (reason == LNS_SENT_DOWN)
 		count_flow6(down.path->slot, 0, down.len, hop.now);
+	else if (down.path)
+		capture_end(f, down.path->flags, down.path->slot, reason, 0);
 	return reason;
 }
 

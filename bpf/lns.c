@@ -126,8 +126,11 @@ int lns_xdp(struct xdp_md *ctx)
 		reason = outer6 && is_ours6(&f) ? uplink_outer6(&f) : downlink6(&f);
 	else if (!reason)
 		reason = judge(&f);
-	if (f.session) /* IPv6 in a tunnel */
+	if (f.session) { /* IPv6 in a tunnel */
 		reason = uplink6(&f);
+		if (reason >= LNS_FIRST_PASS)
+			capture_end(&f, f.session->flags, f.slot, reason, CAPTURE_UP | CAPTURE_OUTER);
+	}
 	count_reason(reason, frame_len);
 	return verdict(reason);
 }

@@ -12,8 +12,8 @@
  * Memory of a session, all allocated at load: lns_sessions 64, lns_uplinks and
  * lns_downlinks 72 each, lns_counters 128, lns_shapers 64, lns_lines 16,
  * lns_sequences 8, lns_calls and lns_hosts 16 each (their buckets, rounded up to a
- * power of two; an element is another 64 bytes), lns_flows and lns_paces 8 each: 472
- * bytes. IPv6, where it is on,
+ * power of two; an element is another 64 bytes), lns_flows, lns_paces and lns_losses 8
+ * each: 480 bytes. IPv6, where it is on,
  * takes 72 + 16 bytes in lns_nets6 and 32 in lns_counters6. A routed prefix takes some
  * 100 bytes more, when it is installed.
  */
@@ -479,6 +479,47 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lns_chunk);
 } lns_chunks SEC(".maps");
+
+/*
+ * Copies of the packets of sessions with LNS_INTERCEPT, for the daemon. What finds no
+ * room is counted by slot in lns_losses, which the daemon zeroes while the slot is in
+ * no other map.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20); /* bytes */
+} lns_copies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: sessions + 1 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} lns_losses SEC(".maps");
+
+/* The same for sessions with LNS_CAPTURE, as far as lns_budget lets them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20); /* bytes */
+} lns_captures SEC(".maps");
+
+/* One value. Written by the daemon, and the gate and counts by XDP. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_allowance);
+} lns_budget SEC(".maps");
+
+/* Memory of a copy under way, per CPU: its size is known only to the packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lns_copy);
+} lns_copying SEC(".maps");
 
 /* One value, written by the daemon, read per packet that needs it. */
 struct {

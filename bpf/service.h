@@ -17,7 +17,7 @@
  *	throttle    drops, or marks, what is beyond the rate, and first of all what is
  *	            beyond the number of packets
  *	hook        the operator's own function
- *	intercept,  copy what is left; a capture copies drops as well
+ *	intercept,  copy what is left (copy.h); a capture copies drops as well
  *	capture
  *
  * A stage is called only for sessions with its flag. It returns LNS_CONTINUE, or
@@ -35,11 +35,13 @@
 #ifndef LNS_SERVICE_H
 #define LNS_SERVICE_H
 
+#include "copy.h"
 #include "filter.h"
 #include "throttle.h"
 
-#define LNS_SERVICES_UP (LNS_FILTER_UP | LNS_THROTTLE_UP)
-#define LNS_SERVICES_DOWN (LNS_FILTER_DOWN | LNS_PACKET_LIMIT | LNS_THROTTLE_DOWN)
+#define LNS_COPIES (LNS_INTERCEPT | LNS_CAPTURE)
+#define LNS_SERVICES_UP (LNS_FILTER_UP | LNS_THROTTLE_UP | LNS_COPIES)
+#define LNS_SERVICES_DOWN (LNS_FILTER_DOWN | LNS_PACKET_LIMIT | LNS_THROTTLE_DOWN | LNS_COPIES)
 
 /* Passes a packet of the session in slot through its services, in the direction
  * that is a constant for the compiler. */
@@ -60,6 +62,10 @@ static __always_inline enum lns_reason serve(struct xdp_md *ctx, __u32 slot, __u
 		reason = limit_packets(slot);
 	if (!reason && s->flags & (up ? LNS_THROTTLE_UP : LNS_THROTTLE_DOWN))
 		reason = throttle(ctx, slot, at, len, up);
+	if (!reason && s->flags & LNS_INTERCEPT)
+		intercept(ctx, slot, at, len, up);
+	if (s->flags & LNS_CAPTURE)
+		capture(ctx, slot, at, len, (up ? CAPTURE_UP : 0) | reason);
 	return reason;
 }
 

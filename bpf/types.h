@@ -10,6 +10,8 @@
 
 #include "vmlinux.h"
 
+#include "reasons.h"
+
 /*
  * Layout number of the maps. It grows with each change of meaning or layout, so
  * that a daemon never continues with pinned maps it would misread.
@@ -438,6 +440,36 @@ struct lns_list {
 	struct lns_rule6 rules6[LNS_RULES];
 };
 _Static_assert(sizeof(struct lns_list) == 8232, "lns_list");
+
+/* The longest packet that is copied: more than any frame that XDP is given. */
+#define LNS_COPY_MOST 16000
+
+/* An element of lns_copies and lns_captures, which ends with data. */
+struct lns_copy {
+	__u64 time; /* CLOCK_MONOTONIC, ns */
+	__u32 slot;
+	__u16 tunnel_id; /* ours, for a slot that was given to another session */
+	__u16 session_id;
+	__u32 length; /* of the packet */
+	__u32 taken;  /* of it in data */
+	enum lns_reason reason; /* why it ended; LNS_CONTINUE: forwarded */
+	__u8 up;    /* from the subscriber */
+	__u8 outer; /* begins with the outer IP header */
+	__u8 pad[2];
+	__u8 data[LNS_COPY_MOST];
+};
+_Static_assert(sizeof(struct lns_copy) == 32 + LNS_COPY_MOST, "lns_copy");
+
+/* Value of lns_budget: what captures may cost, and what that cost them. */
+struct lns_allowance {
+	__u64 gate;     /* as in lns_rates */
+	__u64 interval; /* ns between two packets; 0 is no limit */
+	__u64 withheld; /* packets beyond that */
+	__u64 lost;     /* packets that found no room in lns_captures */
+	__u32 snap;     /* bytes of a packet that are captured */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct lns_allowance) == 40, "lns_allowance");
 
 /* Value of lns_tunnels, by our tunnel id. One word, written as one. */
 struct lns_tunnel {

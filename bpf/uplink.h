@@ -138,7 +138,8 @@ static __always_inline enum lns_reason ppp_control(const struct frame *f, const 
 {
 	enum lns_reason reason = LNS_PUNT_PPP_CONTROL;
 
-	if (up->protocol == PPP_LCP && up->path->flags & LNS_ECHO)
+	/* A capture shows them, which the daemon sees alone. */
+	if (up->protocol == PPP_LCP && (up->path->flags & (LNS_ECHO | LNS_CAPTURE)) == LNS_ECHO)
 		reason = answer_echo(f, up->path->slot, hop);
 	return reason == LNS_PUNT_PPP_CONTROL ? (enum lns_reason)judge_ppp(up->path->slot) : reason;
 }
@@ -221,6 +222,8 @@ static __always_inline enum lns_reason forward_frame(struct frame *f, struct upl
 		reason = send_up(f->ctx, up, &hop);
 	if (reason == LNS_SENT_UP || reason == LNS_SENT_HAIRPIN)
 		count_path(up->path, up->len, hop.now);
+	else
+		capture_end(f, up->path->flags, up->path->slot, reason, CAPTURE_UP | CAPTURE_OUTER);
 	return reason;
 }
 
@@ -237,11 +240,13 @@ static __always_inline enum lns_reason uplink(struct frame *f, const struct udph
 		return LNS_PASS_MALFORMED;
 	f->at.left = len - sizeof(*udp);
 	reason = find_session(f, &up);
-	if (!reason)
-		reason = may_serve(f, &up, from_peer(up.path, f->ip, udp), l2tp);
-	else
+	if (reason)
 		return shield(f, udp, up.call.tunnel_id, reason);
-	return reason ? reason : forward_frame(f, &up);
+	reason = may_serve(f, &up, from_peer(up.path, f->ip, udp), l2tp);
+	if (!reason)
+		return forward_frame(f, &up);
+	capture_end(f, up.path->flags, up.path->slot, reason, CAPTURE_UP | CAPTURE_OUTER);
+	return reason;
 }
 
 #endif

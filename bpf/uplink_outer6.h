@@ -78,7 +78,10 @@ static __noinline enum lns_reason uplink_outer6(struct frame *f)
 		return shield6(f, at, up.call.tunnel_id, reason);
 	reason = may_serve(f, &up, from_peer6(up.path, ip, udp),
 			   at + sizeof(*ip) + sizeof(*udp));
-	return reason ? reason : forward_frame(f, &up);
+	if (!reason)
+		return forward_frame(f, &up);
+	capture_end(f, up.path->flags, up.path->slot, reason, CAPTURE_UP | CAPTURE_OUTER);
+	return reason;
 }
 
 #endif

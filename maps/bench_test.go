@@ -1,7 +1,9 @@
 package maps
 
 import (
+	"errors"
 	"net/netip"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -59,7 +61,27 @@ func newBench(b *testing.B, flags kernelLnsFlag, rate uint64) *world {
 	back.Policy.PeerTunnelId, back.Policy.PeerSessionId = s.Policy.TunnelId, s.Policy.SessionId
 	back.Policy.LocalPort, back.Policy.PeerPort = s.Policy.PeerPort, s.Policy.LocalPort
 	w.must(w.m.Install(back))
+	if flags&FlagIntercept != 0 {
+		readOn(b, w)
+	}
 	return w
+}
+
+// readOn takes the copies of intercepted packets out of their ring, as the daemon does.
+func readOn(b *testing.B, w *world) {
+	r, err := w.m.Copies()
+	w.must(err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var c Copy
+		for !errors.Is(r.Read(&c, time.Second), os.ErrClosed) {
+		}
+	}()
+	b.Cleanup(func() {
+		r.Close()
+		<-done
+	})
 }
 
 // nested is an uplink frame that can be decapsulated n times, with size bytes of
@@ -127,6 +149,9 @@ func paths() []path {
 		{"both_checksum/1400", usual | FlagUDPChecksum, bothRepeat, nested(1, 1400, second), both, 0},
 		{"throttled_up/64", usual, upRepeat, nested(upRepeat, 64, server), up, 1e12},
 		{"throttled_both/64", usual, bothRepeat, nested(1, 64, second), both, 1e12},
+		{"intercepted_up/64", usual | FlagIntercept, upRepeat, nested(upRepeat, 64, server), up, 0},
+		{"intercepted_both/64", usual | FlagIntercept, bothRepeat, nested(1, 64, second), both, 0},
+		{"intercepted_both/1400", usual | FlagIntercept, bothRepeat, nested(1, 1400, second), both, 0},
 		{"drop_peer", usual, passRepeat, to(loop, udp(peer, netip.AddrPortFrom(loop, local.Port()), usualPPP.message(data(64)))), []string{"drop_peer"}, 0},
 		{"punt_too_big", usual, passRepeat, to(second, data(3000)), []string{"punt_too_big"}, 0},
 		{"pass_not_ours", usual, passRepeat, to(server, data(64)), []string{"pass_not_ours"}, 0},

@@ -22,6 +22,16 @@ type kernelBpfDevmapVal struct {
 	}
 }
 
+type kernelLnsAllowance struct {
+	_        structs.HostLayout
+	Gate     uint64
+	Interval uint64
+	Withheld uint64
+	Lost     uint64
+	Snap     uint32
+	Pad      uint32
+}
+
 type kernelLnsBuffers uint32
 
 const (
@@ -50,6 +60,21 @@ const (
 type kernelLnsChunk struct {
 	_     structs.HostLayout
 	Bytes [512]uint8
+}
+
+type kernelLnsCopy struct {
+	_         structs.HostLayout
+	Time      uint64
+	Slot      uint32
+	TunnelId  uint16
+	SessionId uint16
+	Length    uint32
+	Taken     uint32
+	Reason    kernelLnsReason
+	Up        uint8
+	Outer     uint8
+	Pad       [2]uint8
+	Data      [16000]uint8
 }
 
 type kernelLnsDoor struct {
@@ -477,8 +502,12 @@ type kernelLnsWhere struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	kernelMapLnsBlocks      = "lns_blocks"
+	kernelMapLnsBudget      = "lns_budget"
 	kernelMapLnsCalls       = "lns_calls"
+	kernelMapLnsCaptures    = "lns_captures"
 	kernelMapLnsChunks      = "lns_chunks"
+	kernelMapLnsCopies      = "lns_copies"
+	kernelMapLnsCopying     = "lns_copying"
 	kernelMapLnsCounters    = "lns_counters"
 	kernelMapLnsCounters6   = "lns_counters6"
 	kernelMapLnsDevices     = "lns_devices"
@@ -498,6 +527,7 @@ const (
 	kernelMapLnsLive        = "lns_live"
 	kernelMapLnsLocals      = "lns_locals"
 	kernelMapLnsLocals6     = "lns_locals6"
+	kernelMapLnsLosses      = "lns_losses"
 	kernelMapLnsNets6       = "lns_nets6"
 	kernelMapLnsOuter6      = "lns_outer6"
 	kernelMapLnsPaces       = "lns_paces"
@@ -574,8 +604,12 @@ type kernelProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelMapSpecs struct {
 	LnsBlocks    *ebpf.MapSpec `ebpf:"lns_blocks"`
+	LnsBudget    *ebpf.MapSpec `ebpf:"lns_budget"`
 	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
+	LnsCaptures  *ebpf.MapSpec `ebpf:"lns_captures"`
 	LnsChunks    *ebpf.MapSpec `ebpf:"lns_chunks"`
+	LnsCopies    *ebpf.MapSpec `ebpf:"lns_copies"`
+	LnsCopying   *ebpf.MapSpec `ebpf:"lns_copying"`
 	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
@@ -595,6 +629,7 @@ type kernelMapSpecs struct {
 	LnsLive      *ebpf.MapSpec `ebpf:"lns_live"`
 	LnsLocals    *ebpf.MapSpec `ebpf:"lns_locals"`
 	LnsLocals6   *ebpf.MapSpec `ebpf:"lns_locals6"`
+	LnsLosses    *ebpf.MapSpec `ebpf:"lns_losses"`
 	LnsNets6     *ebpf.MapSpec `ebpf:"lns_nets6"`
 	LnsOuter6    *ebpf.MapSpec `ebpf:"lns_outer6"`
 	LnsPaces     *ebpf.MapSpec `ebpf:"lns_paces"`
@@ -647,8 +682,12 @@ func (o *kernelObjects) Close() error {
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelMaps struct {
 	LnsBlocks    *ebpf.Map `ebpf:"lns_blocks"`
+	LnsBudget    *ebpf.Map `ebpf:"lns_budget"`
 	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
+	LnsCaptures  *ebpf.Map `ebpf:"lns_captures"`
 	LnsChunks    *ebpf.Map `ebpf:"lns_chunks"`
+	LnsCopies    *ebpf.Map `ebpf:"lns_copies"`
+	LnsCopying   *ebpf.Map `ebpf:"lns_copying"`
 	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
 	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
@@ -668,6 +707,7 @@ type kernelMaps struct {
 	LnsLive      *ebpf.Map `ebpf:"lns_live"`
 	LnsLocals    *ebpf.Map `ebpf:"lns_locals"`
 	LnsLocals6   *ebpf.Map `ebpf:"lns_locals6"`
+	LnsLosses    *ebpf.Map `ebpf:"lns_losses"`
 	LnsNets6     *ebpf.Map `ebpf:"lns_nets6"`
 	LnsOuter6    *ebpf.Map `ebpf:"lns_outer6"`
 	LnsPaces     *ebpf.Map `ebpf:"lns_paces"`
@@ -689,8 +729,12 @@ type kernelMaps struct {
 func (m *kernelMaps) Close() error {
 	return _KernelClose(
 		m.LnsBlocks,
+		m.LnsBudget,
 		m.LnsCalls,
+		m.LnsCaptures,
 		m.LnsChunks,
+		m.LnsCopies,
+		m.LnsCopying,
 		m.LnsCounters,
 		m.LnsCounters6,
 		m.LnsDevices,
@@ -710,6 +754,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsLive,
 		m.LnsLocals,
 		m.LnsLocals6,
+		m.LnsLosses,
 		m.LnsNets6,
 		m.LnsOuter6,
 		m.LnsPaces,

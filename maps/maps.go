@@ -97,6 +97,8 @@ type Maps struct {
 	numbers  mapped[Sequence]
 	shapers  [2]mapped[kernelLnsShaper] // up, down
 	paces    mapped[uint64]
+	losses   mapped[uint64]
+	budget   mapped[kernelLnsAllowance]
 	current  mapped[uint64] // of lns_filters
 	tunnels  mapped[kernelLnsTunnel]
 	ends     mapped[kernelLnsEnds] // by tunnel
@@ -172,6 +174,7 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsFlows:     cfg.flows(),
 
 		kernelMapLnsSequences: cfg.Sessions + 1,
+		kernelMapLnsLosses:    cfg.Sessions + 1,
 	}
 	if cfg.IPv6 {
 		sizes[kernelMapLnsNets6] = cfg.Sessions
@@ -255,6 +258,9 @@ func (m *Maps) begin() (err error) {
 	if err = m.mapShapers(); err != nil {
 		return err
 	}
+	if err = m.mapCopies(); err != nil {
+		return err
+	}
 	if m.current, err = newMapped[uint64](m.objs.LnsFilters); err != nil {
 		return err
 	}
@@ -280,6 +286,7 @@ func (m *Maps) begin() (err error) {
 		if err := errors.Join(m.adoptPaths(), m.sweep(), m.learnLACs(), m.learnFilters()); err != nil {
 			return err
 		}
+		m.endCaptures()
 	}
 	return m.putFacts()
 }
@@ -316,7 +323,7 @@ func (m *Maps) Close() error {
 		}
 	}
 	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
-		m.numbers.close(), m.shapers[0].close(), m.shapers[1].close(), m.paces.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
+		m.numbers.close(), m.shapers[0].close(), m.shapers[1].close(), m.paces.close(), m.losses.close(), m.budget.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
 		m.ends.close(), m.paths.up.close(), m.paths.down.close(), m.paths.blocks.close())
 	if m.buffers != nil {
 		errs = append(errs, m.buffers.Close())

@@ -33,6 +33,7 @@ const (
 	FlagIPv6           = kernelLnsFlagLNS_IPV6          // has IPv6 prefixes
 	FlagCopyDSCP       = kernelLnsFlagLNS_COPY_DSCP     // outer DSCP is the inner one
 	FlagECN            = kernelLnsFlagLNS_ECN           // ECN through the tunnel
+	FlagIntercept      = kernelLnsFlagLNS_INTERCEPT     // copies of all packets go to Copies
 	FlagRouted6        = kernelLnsFlagLNS_ROUTED6       // has IPv6 prefixes besides Net6
 )
 
@@ -143,6 +144,7 @@ func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys, limits [2]Lim
 	}
 	m.lines.values[slot] = kernelLnsLine{}
 	m.clearShapers(slot)
+	m.losses.values[slot] = 0
 	m.setLimits(slot, limits)
 	if err := m.seat(slot, &p); err != nil {
 		return err

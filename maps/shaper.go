@@ -40,7 +40,7 @@ const FlagPacketLimit = kernelLnsFlagLNS_PACKET_LIMIT
 // serviceFlags may change while packets pass: each is looked at once a packet.
 const serviceFlags = flagThrottleUp | flagThrottleDown | FlagPacketLimit |
 	flagFilterUp | flagFilterDown | FlagGarden |
-	kernelLnsFlagLNS_INTERCEPT | kernelLnsFlagLNS_CAPTURE
+	FlagIntercept | flagCapture
 
 // What bpf/types.h says of time and of lns_shaper.
 const (

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"context"
 	"net/netip"
 
 	"github.com/lnsd/lnsd/control/session"
@@ -44,6 +45,27 @@ func (n *Null) Settle([]session.Record, map[uint16]netip.AddrPort) ([]Left, erro
 
 // Trace finds nothing.
 func (n *Null) Trace(uint32) (Left, bool) { return Left{}, false }
+
+// RunCopies waits for ctx: nothing is copied here.
+func (n *Null) RunCopies(ctx context.Context, _ func(*session.PacketCopy)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// RunCaptures waits for ctx, too.
+func (n *Null) RunCaptures(ctx context.Context, _ func(*session.PacketCopy)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// CopiesLost is zero.
+func (n *Null) CopiesLost(uint32) uint64 { return 0 }
+
+// Capture does nothing.
+func (n *Null) Capture(uint32, bool) {}
+
+// CapturesMissed is zero.
+func (n *Null) CapturesMissed() uint64 { return 0 }
 
 // Forget does nothing.
 func (n *Null) Forget() {}

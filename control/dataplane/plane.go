@@ -33,6 +33,8 @@ type Plane struct {
 
 	forget atomic.Bool // see Forget
 
+	readers []*maps.CopyReader
+
 	stop chan struct{}
 	wg   sync.WaitGroup
 }
@@ -72,6 +74,9 @@ func Open(cfg Config, done func([]session.Programmed), log *zap.Logger) (_ *Plan
 		p.worker.installed[s.Slot].Store(true)
 	}
 	if p.watcher, err = newWatcher(&p.cfg, p.maps, log); err != nil {
+		return nil, err
+	}
+	if err = p.openCopies(); err != nil {
 		return nil, err
 	}
 	if p.hops, err = newHopKeeper(p.maps, usualHopTimes, log); err != nil {
@@ -159,6 +164,9 @@ func (p *Plane) Close() error {
 		p.worker.close()
 	}
 	var errs []error
+	for _, r := range p.readers {
+		errs = append(errs, r.Close())
+	}
 	if p.maps != nil {
 		errs = append(errs, p.maps.Close())
 	}

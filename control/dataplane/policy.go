@@ -94,6 +94,9 @@ func (c *Config) entry(r *session.Record) maps.Session {
 	if v := r.Services; v != nil {
 		s.Up, s.Down = limit(v.Up), limit(v.Down)
 		s.FilterUp, s.FilterDown = v.FilterUp, v.FilterDown
+		if v.Intercept.IsValid() {
+			s.Policy.Flags |= maps.FlagIntercept
+		}
 		if v.Garden != "" {
 			s.Policy.Flags |= maps.FlagGarden
 		}

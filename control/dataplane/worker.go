@@ -23,6 +23,7 @@ type table interface {
 	Remove(slots []uint32) ([]maps.Usage, error)
 	Usage(slot uint32) maps.Usage
 	EchoSeen(slot uint32) uint64
+	SetCapture(slot uint32, on bool)
 }
 
 // worker carries out operations on the maps, on a goroutine of its own.
@@ -34,6 +35,8 @@ type worker struct {
 	// installed marks the slots that are in the maps; read by Counters from
 	// any goroutine.
 	installed []atomic.Bool
+	// captured are the slots whose packets are captured.
+	captured captured
 
 	mu      sync.Mutex
 	queue   []operation
@@ -204,6 +207,9 @@ func (w *worker) install(op *operation) error {
 	if err := w.table.Install(w.cfg.entry(r)); err != nil {
 		w.failed.Add(1)
 		return err
+	}
+	if w.captured.has(r.Slot) {
+		w.table.SetCapture(r.Slot, true) // which an install ends
 	}
 	if w.installed[r.Slot].Swap(true) {
 		w.replaced.Add(1)

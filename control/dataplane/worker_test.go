@@ -57,6 +57,10 @@ func (f *fakeTable) Remove(slots []uint32) ([]maps.Usage, error) {
 
 func (f *fakeTable) Usage(slot uint32) maps.Usage { return f.usage(slot) }
 
+func (f *fakeTable) SetCapture(slot uint32, on bool) {
+	f.log = append(f.log, fmt.Sprintf("capture %d %v", slot, on))
+}
+
 func (f *fakeTable) EchoSeen(slot uint32) uint64 { return uint64(slot) * 100 }
 
 func (f *fakeTable) usage(slot uint32) maps.Usage {

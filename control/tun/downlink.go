@@ -120,6 +120,7 @@ func (d *downlink) uncut(o *offload, p []byte) {
 			return
 		}
 		s.next(room)
+		d.p.watch(e, false, room, downForwarded)
 	}
 }
 
@@ -140,10 +141,12 @@ func (d *downlink) session(p []byte, longest, packets, bytes int) (_ *entry, den
 	}
 	if !e.filterDown.permits(p, packets) {
 		e.downDropped.Add(uint64(packets))
+		d.p.watch(e, false, p, downFiltered)
 		return nil, downFiltered
 	}
 	if !d.p.admitsDown(e.liveCounter, p) {
 		e.downDropped.Add(1)
+		d.p.watch(e, false, p, downThrottled)
 		return nil, downThrottled
 	}
 	d.count(e, packets, bytes)
@@ -174,6 +177,7 @@ func (d *downlink) packet(b []byte) reason {
 	if e != nil {
 		// Sending may wait for room in the socket; the table is not locked.
 		clampMSS(packet, e.mss)
+		d.p.watch(e, false, packet, downForwarded)
 		d.begin(e)
 		copy(d.header(e, l2tp.ProtocolIPv4, e.outer.TOS(packet), len(packet)), packet)
 		d.end(e)
@@ -195,10 +199,12 @@ func (d *downlink) refuse(packet []byte) reason {
 	defer t.mu.RUnlock()
 	if !e.filterDown.permits(packet, 1) {
 		e.downDropped.Add(1)
+		d.p.watch(e, false, packet, downFiltered)
 		return downFiltered
 	}
 	if !d.p.admitsDown(e.liveCounter, packet) {
 		e.downDropped.Add(1)
+		d.p.watch(e, false, packet, downThrottled)
 		return downThrottled
 	}
 	return d.tooBig(e, packet, d.paths.inner(e, l2tp.ProtocolIPv4, d.now))
@@ -249,6 +255,7 @@ func (d *downlink) tooBig(e *entry, packet []byte, mtu int) reason {
 	f, fits := newFragmenter(packet, mtu)
 	if fragmentWord(packet)&flagDF != 0 || !fits {
 		e.downDropped.Add(1)
+		d.p.watch(e, false, packet, downTooBig)
 		from := d.p.address
 		if from == 0 && e.local.Addr().Is4() {
 			from = number(e.local.Addr())
@@ -265,6 +272,7 @@ func (d *downlink) tooBig(e *entry, packet []byte, mtu int) reason {
 			return downFragmented
 		}
 		d.count(e, 1, len(d.piece))
+		d.p.watch(e, false, d.piece, downFragmented)
 		copy(d.header(e, l2tp.ProtocolIPv4, e.outer.TOS(d.piece), len(d.piece)), d.piece)
 	}
 }

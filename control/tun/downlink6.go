@@ -18,6 +18,7 @@ func (d *downlink) packet6(b []byte) reason {
 	}
 	if !e.filterDown.permits(packet, 1) {
 		e.downDropped.Add(1)
+		d.p.watch(e, false, packet, downFiltered)
 		t.mu.RUnlock()
 		return downFiltered
 	}
@@ -25,11 +26,13 @@ func (d *downlink) packet6(b []byte) reason {
 	if mtu := d.paths.inner(e, l2tp.ProtocolIPv6, d.now); len(packet) > mtu {
 		defer t.mu.RUnlock()
 		e.downDropped.Add(1)
+		d.p.watch(e, false, packet, downTooBig)
 		d.error6(packet, icmp6TooBig, 0, uint32(mtu))
 		return downTooBig
 	}
 	if !d.p.admitsDown(e.liveCounter, packet) {
 		e.downDropped.Add(1)
+		d.p.watch(e, false, packet, downThrottled)
 		t.mu.RUnlock()
 		return downThrottled
 	}
@@ -38,6 +41,7 @@ func (d *downlink) packet6(b []byte) reason {
 	// Sending may wait for room in the socket; the table is not locked.
 	t.mu.RUnlock()
 	clampMSS6(packet, e.mss)
+	d.p.watch(e, false, packet, downForwarded)
 	d.begin(e)
 	copy(d.header(e, l2tp.ProtocolIPv6, e.outer.TOS(packet), len(packet)), packet)
 	d.end(e)

@@ -105,6 +105,7 @@ func (p *Path) newEntry(r *session.Record) *entry {
 	e := newEntry(r)
 	if s := r.Services; s != nil {
 		e.rateUp, e.rateDown = s.Up, s.Down
+		e.intercepted = s.Intercept.IsValid()
 		e.filterUp, e.filterDown = p.filters.get(s.FilterUp), p.filters.get(s.FilterDown)
 	}
 	return e

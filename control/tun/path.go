@@ -65,6 +65,8 @@ type Config struct {
 	// Sequences finds where the session of a slot is numbered by others besides;
 	// nil, or its zero value, when nobody else does.
 	Sequences func(slot uint32) session.Sequence
+	// Copies takes copies of packets, nil for nobody.
+	Copies Copies
 }
 
 // Path is the slow path. Its methods may be called from any goroutine, Run from
@@ -84,6 +86,7 @@ type Path struct {
 	table    *table
 	clock    func() time.Duration // of rates, monotonic
 	filters  filters
+	copies   Copies
 	counts   counts
 	down     []*downlink // by queue
 	icmp     icmpSender
@@ -106,7 +109,10 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 	}
 	started := time.Now()
 	p := &Path{log: log, clock: func() time.Duration { return time.Since(started) }, offload: cfg.Offload, isolate: cfg.Isolate,
-		table: newTable(cfg.MaxSlot, cfg.Sequences), shared: cfg.Sequences != nil}
+		table: newTable(cfg.MaxSlot, cfg.Sequences), shared: cfg.Sequences != nil, copies: cfg.Copies}
+	if p.copies == nil {
+		p.copies = noCopies{}
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("slow path: %w", err), p.Close())

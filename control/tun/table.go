@@ -32,7 +32,9 @@ type entry struct {
 	filterUp, filterDown *filter
 	rateUp, rateDown     session.Rate
 	firstNs              uint16 // where its sequence begins
-	*liveCounter                // outlives the entry, see table.counters
+	intercepted          bool
+	slot                 uint32
+	*liveCounter         // outlives the entry, see table.counters
 }
 
 // ends are those of a tunnel. Its sessions share them, once they are in the table.
@@ -53,6 +55,8 @@ type liveCounter struct {
 	upPackets6, upBytes6, downPackets6, downBytes6 atomic.Uint64
 
 	lastSeen atomic.Int64 // Unix nanoseconds, 0 never
+
+	captured atomic.Bool
 
 	*sequence // nil without sequence numbers
 
@@ -155,6 +159,8 @@ type table struct {
 	// bySlot holds the counters of the session that had the slot last, kept
 	// after its end until the slot is given to another.
 	bySlot []atomic.Pointer[liveCounter]
+	// captured are the slots whose packets are captured.
+	captured map[uint32]struct{}
 	// places finds where the sessions of a slot count.
 	places func(slot uint32) session.Sequence
 }
@@ -172,6 +178,7 @@ func newTable(maxSlot uint32, places func(slot uint32) session.Sequence) *table 
 		byPeer:    map[peerKey]*entry{},
 		prefixes6: newPrefixes6(),
 		ends:      map[ends]*endsInUse{},
+		captured:  map[uint32]struct{}{},
 		bySlot:    make([]atomic.Pointer[liveCounter], maxSlot+1),
 	}
 }
@@ -197,6 +204,8 @@ func (t *table) install(e *entry, slot uint32) (old *entry) {
 		}
 		t.unlink(k, old)
 	}
+	_, captured := t.captured[slot]
+	e.captured.Store(captured)
 	setRate(&e.shapeUp, e.rateUp)
 	setRate(&e.shapeDown, e.rateDown)
 	t.byID[k] = e
@@ -310,6 +319,7 @@ func (t *table) counters(slot uint32) session.Counters {
 func newEntry(r *session.Record) *entry {
 	e := &entry{
 		ref:         r.Ref,
+		slot:        r.Slot,
 		ends:        &ends{r.Local, r.Peer},
 		peerTunnel:  r.PeerTunnelID,
 		peerSession: r.PeerSessionID,

@@ -55,7 +55,9 @@ func (u *Uplink) Packet(local, peer netip.AddrPort, tos byte, b []byte) bool {
 	var r reason
 	known := e != nil
 	if known {
-		r, known = u.session(e, local, peer, &h, b, frame)
+		if r, known = u.session(e, local, peer, &h, b, frame); known && r != upForwarded {
+			u.p.watchDropped(e, frame, r)
+		}
 	}
 	t.mu.RUnlock()
 	if !known {
@@ -126,6 +128,7 @@ func (u *Uplink) session(e *entry, local, peer netip.AddrPort, h *l2tp.Header, b
 // queue counts a packet of e and puts it into the batch; b is the datagram that it
 // is in.
 func (u *Uplink) queue(e *entry, b, packet []byte) {
+	u.p.watch(e, true, packet, upForwarded)
 	e.up(len(packet), u.now)
 	u.bytes += len(packet)
 	// What is in front of the packet is not needed any more.
