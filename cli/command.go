@@ -46,7 +46,7 @@ func (a *app) commands() []command {
 	var all []command
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
-		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
+		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.interceptCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.certificateCommands(),
 	} {
 		all = append(all, noun...)

@@ -76,6 +76,11 @@ func daemon() *apitest.Backend {
 			{Command: "ipv6 access-list standard no-mail", Name: "no-mail"},
 			{Command: "ip access-list standard web", Name: "web", Rules: []api.AccessRule{{Text: "permit host 192.0.2.80"}}},
 		},
+		Intercepted: []api.Interception{
+			{Slot: 1, User: "alice@example", AcctSessionID: "68c2a3b400000001", Target: netip.MustParseAddrPort("192.0.2.77:9000"), Since: ago(time.Hour),
+				UpPackets: 1000, UpBytes: 64000, DownPackets: 2000, DownBytes: 2800000, Lost: 3, NotSent: 1},
+			{Slot: 2, User: "evil\x1b[2Jname", AcctSessionID: "68c2a3b400000002", Target: netip.MustParseAddrPort("[2001:db8::77]:9000"), Since: ago(time.Minute)},
+		},
 		GardenList: []api.Garden{
 			{Name: "unpaid", Sessions: 2, Prefixes: 5, DNS: 40, Portal: 3, Up: api.GardenTally{Packets: 100, Bytes: 12000}, Down: api.GardenTally{Packets: 90, Bytes: 99000}, UpDropped: api.GardenTally{Packets: 1000, Bytes: 64000}, DownDropped: api.GardenTally{Packets: 1, Bytes: 40}},
 			{Name: "abuse", Error: "nftables: operation not permitted"},
@@ -148,7 +153,7 @@ func TestGolden(t *testing.T) {
 		"uptime", "drop session 1", "drop tunnel 4711", "drop user alice@example", "reload", "shutdown",
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
-		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
+		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse", "show intercept",
 		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients",
 	} {
 		for _, form := range []string{"", "--json"} {

@@ -16,6 +16,7 @@ import (
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/events"
 	"github.com/lnsd/lnsd/control/garden"
+	"github.com/lnsd/lnsd/control/intercept"
 	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/radius/dae"
@@ -46,6 +47,8 @@ type daemon struct {
 	fast        fastPath
 	gardens     *garden.Gardens
 	grants      *grants
+	intercepts  *intercept.Interceptions
+	audit       *intercept.Audit
 	engine      *engine.Engine
 	dae         *dae.Server // nil where nobody may change sessions by RADIUS
 	events      *events.Log
@@ -107,8 +110,13 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.socket.Close)
 
+	if err = d.openIntercepts(c); err != nil {
+		return d, err
+	}
+
 	d.ipv6 = servesIPv6(c, d.subscribers)
 	slow := slowPathConfig(c, d.ipv6)
+	slow.Copies = copies{d.intercepts}
 	// Asked for sessions alone, of which there are none before the fast path is open.
 	slow.Sequences = func(slot uint32) session.Sequence { return d.fast.Sequence(slot) }
 	if d.slow, err = tun.Open(slow, func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
@@ -181,8 +189,9 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.accounting,
 		Observer:      d.observer(),
-		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens},
+		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens, intercepts: d.intercepts},
 		Services:      d.grants,
+		Auditor:       d.audit,
 		Gate:          d.fast,
 		Send:          senders,
 	}

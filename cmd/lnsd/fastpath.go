@@ -13,6 +13,7 @@ import (
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/dataplane"
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/intercept"
 	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/maps"
@@ -35,6 +36,11 @@ type fastPath interface {
 	// Settle is called once, before anything else.
 	Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort) ([]dataplane.Left, error)
 	Trace(slot uint32) (dataplane.Left, bool)
+	intercept.Source
+	// RunCaptures calls f with what is captured until ctx ends.
+	RunCaptures(ctx context.Context, f func(*session.PacketCopy)) error
+	Capture(slot uint32, on bool)
+	CapturesMissed() uint64
 	// Forget makes Close leave nothing behind.
 	Forget()
 	Close() error

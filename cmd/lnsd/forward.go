@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/lnsd/lnsd/control/garden"
+	"github.com/lnsd/lnsd/control/intercept"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -16,12 +17,14 @@ type path interface {
 type forwarder struct {
 	slow, fast path
 	gardens    *garden.Gardens
+	intercepts *intercept.Interceptions
 }
 
 // Apply programs the slow path first: until the fast path has a session, its packets
 // are passed up and must find it there. What concerns a walled garden waits for
-// nftables.
+// nftables. Before there is a copy of a packet its receiver is known.
 func (f forwarder) Apply(ops []session.ProgramOp) {
+	f.intercepts.Apply(ops)
 	f.gardens.Apply(ops, f.slow.Apply, f.fast.Apply)
 }
 

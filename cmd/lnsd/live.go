@@ -92,6 +92,9 @@ func (l *live) reload(context.Context) ([]string, error) {
 		notes = append(notes, err.Error())
 	}
 	l.d.grants.reload(c)
+	if err := l.d.reloadIntercepts(c); err != nil {
+		notes = append(notes, err.Error())
+	}
 	more, err := l.d.reloadDAE(c)
 	if err != nil {
 		return nil, err

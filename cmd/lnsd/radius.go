@@ -92,6 +92,7 @@ func policyConfig(c *config.Config) policy.Config {
 		ZeroTimeoutRejects: c.Sessions.KillTimedOut,
 		Garden:             c.Gardens.Usual(),
 		Throttle:           throttleRate(c),
+		Intercept:          c.Intercept.Target(),
 	}
 	for _, m := range c.AAA.Maps {
 		p.Rules = append(p.Rules, policy.Rule{

@@ -46,6 +46,7 @@ func (d *daemon) settle() error {
 	for i, r := range restored.Records {
 		ops[i] = session.ProgramOp{Record: r}
 	}
+	d.intercepts.Apply(ops)
 	// The fast path has them; it is asked for what it lacks below.
 	d.gardens.Apply(ops, d.slow.Apply, func([]session.ProgramOp) {})
 	left, err := d.fast.Settle(restored.Records, restored.Tunnels)

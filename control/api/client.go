@@ -26,6 +26,8 @@ type Client struct {
 	lnsv1.EventsClient
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
+	lnsv1.InterceptionsClient
+	lnsv1.CapturesClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -59,6 +61,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.conn, c.LNSClient = conn, lnsv1.NewLNSClient(conn)
 	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
+	c.InterceptionsClient, c.CapturesClient = lnsv1.NewInterceptionsClient(conn), lnsv1.NewCapturesClient(conn)
 	return c, nil
 }
 

@@ -79,6 +79,8 @@ var needs = map[string]Right{
 
 	"/lns.v1.Events/Watch": RightView,
 
+	"/lns.v1.Interceptions/Interceptions": RightIntercept,
+
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
 

@@ -14,6 +14,7 @@ func (b *builder) finish() {
 	b.checkDAE()
 	b.checkTunnels()
 	b.checkTimes()
+	b.checkIntercept()
 	if l := b.c.Limits; l.SessionsPerTunnel > l.Sessions {
 		if pos, ok := b.seen["max_sessions_per_tunnel"]; ok {
 			b.warn(pos, "max_sessions_per_tunnel is above max_sessions (%d), which is reached first", l.Sessions)
@@ -65,6 +66,13 @@ func (b *builder) checkTunnels() {
 	}
 	if t.RetryInterval > t.RetryCap {
 		b.fail(b.where("l2tp_retry_interval", "l2tp_retry_cap"), "", "l2tp_retry_interval must not be above l2tp_retry_cap")
+	}
+}
+
+func (b *builder) checkIntercept() {
+	i := b.c.Intercept
+	if named := i.Host.IsValid() && !i.Host.IsUnspecified(); named != (i.Port != 0) {
+		b.fail(b.where("snoop_host", "snoop_port"), "set snoop_host and snoop_port", "snoop_host and snoop_port go together")
 	}
 }
 

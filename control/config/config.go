@@ -43,6 +43,7 @@ type Config struct {
 	SlowPath    SlowPath
 	XDP         XDP
 	Management  Management
+	Intercept   Intercept
 	Engine      Engine
 	Log         Log
 	Files       Files
@@ -210,6 +211,28 @@ type Sessions struct {
 	// there.
 	UnknownFilter UnknownFilter
 }
+
+// Intercept holds what concerns interceptions.
+type Intercept struct {
+	// Host and Port are where copies go when nothing else is said; zero is nowhere.
+	Host netip.Addr
+	Port uint16
+	// Log is the file of the audit log, "" for none.
+	Log string
+	// Format is that of the copies: raw or header.
+	Format InterceptFormat
+}
+
+// Target is where copies go when nothing else is said; the zero value is nowhere.
+func (i Intercept) Target() netip.AddrPort {
+	if !i.Host.IsValid() || i.Host.IsUnspecified() || i.Port == 0 {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(i.Host, i.Port)
+}
+
+// InterceptFormat is the name of a format.
+type InterceptFormat string
 
 // Limits are ceilings; beyond them calls and tunnels are refused.
 type Limits struct {

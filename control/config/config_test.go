@@ -182,7 +182,7 @@ func TestEveryL2tpnsSettingIsKnownOrWarned(t *testing.T) {
 // Names that older releases had and later ones dropped.
 func TestOlderL2tpnsSettingsAreWarnedOf(t *testing.T) {
 	for _, name := range []string{
-		"setuid", "cleanup_interval", "as_number", "snoop_host", "snoop_port",
+		"setuid", "cleanup_interval", "as_number",
 		"bgp_peer1", "bgp_peer1_as", "bgp_peer2", "bgp_peer2_as",
 	} {
 		b := newBuilder("f", Options{})

@@ -52,8 +52,6 @@ func legacySettings() map[string]legacySetting {
 		"scheduler_fifo":              {"is not used: CPUSchedulingPolicy of the service does this", off},
 		"send_garp":                   {notHere, off},
 		"setuid":                      note("is not used: User of the service does this"),
-		"snoop_host":                  note(notHere),
-		"snoop_port":                  note(notHere),
 		"throttle_buckets":            note(notNeeded + ": every session has room for its rates"),
 	}
 	groups := map[string][]string{

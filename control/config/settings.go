@@ -210,6 +210,19 @@ func duplicates() kind[session.DuplicatePolicy] {
 	}
 }
 
+func interceptSettings() []Setting {
+	return []Setting{
+		row("snoop_host", address(false), func(c *Config) *netip.Addr { return &c.Intercept.Host }, "0.0.0.0", Restart,
+			"Receiver of the packets of sessions that are intercepted without naming one (intercept=yes); 0.0.0.0 for none."),
+		row("snoop_port", orZero(number[uint16]("", 1, 65535), "none"), func(c *Config) *uint16 { return &c.Intercept.Port }, "0", Restart,
+			"UDP port of snoop_host."),
+		row("intercept_format", enum(interceptFormatWords()), func(c *Config) *InterceptFormat { return &c.Intercept.Format }, "raw", Live,
+			"Datagrams that carry intercepted packets: raw has the IP packet alone; header has a number, the time, the direction and the account before it."),
+		row("intercept_log", dirPath(), func(c *Config) *string { return &c.Intercept.Log }, "", Live,
+			"File that every start and end of an interception is written to, for the owner's eyes alone; none for no record."),
+	}
+}
+
 func limitSettings() []Setting {
 	return []Setting{
 		row("max_tunnels", number[int]("tunnels", 1, maxIDs), func(c *Config) *int { return &c.Limits.Tunnels }, "65535", NewOnly,

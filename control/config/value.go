@@ -127,6 +127,10 @@ func hairpinWords() []choice[Hairpin] {
 	return []choice[Hairpin]{{"allow", HairpinAllow}, {"deny", HairpinDeny}, {"core", HairpinCore}}
 }
 
+func interceptFormatWords() []choice[InterceptFormat] {
+	return []choice[InterceptFormat]{{"raw", "raw"}, {"header", "header"}}
+}
+
 func unknownFilterWords() []choice[UnknownFilter] {
 	return []choice[UnknownFilter]{{"ignore", UnknownFilterIgnore}, {"refuse", UnknownFilterRefuse}}
 }

@@ -55,6 +55,7 @@ var rules = map[string]rule{
 	"control/radius":    adapter([]string{"control/ppp"}, "layeh.com/radius", "golang.org/x/sys/unix"),
 	"control/secrets":   adapter([]string{"control/ppp"}),
 	"control/garden":    adapter(nil, "github.com/google/nftables", "github.com/mdlayher/netlink"),
+	"control/intercept": adapter(nil, "golang.org/x/net", "golang.org/x/sys/unix"),
 	"control/wire":      {forbidStd: impure},
 	"control/recordlog": {},
 	"control/spool":     adapter([]string{"control/wire", "control/recordlog"}),

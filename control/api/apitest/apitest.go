@@ -37,6 +37,7 @@ type Backend struct {
 	ClientList    []api.RadiusClient
 	Lists         []api.AccessList
 	GardenList    []api.Garden
+	Intercepted   []api.Interception
 	ChangeErr     error
 	Notes         []string
 	Err           error
@@ -51,6 +52,8 @@ var (
 	_ api.Backend             = (*Backend)(nil)
 	_ api.ServicesBackend     = (*Backend)(nil)
 	_ api.RestrictionsBackend = (*Backend)(nil)
+
+	_ api.InterceptionsBackend = (*Backend)(nil)
 )
 
 // Calls returns the commands given so far.
@@ -69,6 +72,9 @@ func (b *Backend) call(format string, args ...any) error {
 
 // AccessLists returns Lists.
 func (b *Backend) AccessLists() []api.AccessList { return b.Lists }
+
+// Interceptions returns Intercepted.
+func (b *Backend) Interceptions() []api.Interception { return b.Intercepted }
 
 // Gardens returns GardenList.
 func (b *Backend) Gardens() []api.Garden { return b.GardenList }
@@ -245,7 +251,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 }
 
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
-	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b))...)
+	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Interceptions(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {
