@@ -130,3 +130,12 @@ func renderObject[T any](w *strings.Builder, command string, o *Object, keys []o
 		w.WriteString(line + "\n")
 	}
 }
+
+// keyArgs are the keys as arguments of their command.
+func keyArgs[T any](keys []objectKey[T]) []Arg {
+	var out []Arg
+	for _, k := range keys {
+		out = append(out, Arg{Name: k.name, Help: k.help, Secret: k.secret})
+	}
+	return out
+}
