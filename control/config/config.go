@@ -250,6 +250,8 @@ type Management struct {
 	Remote netip.AddrPort
 	// The files by which both ends of a remote connection know each other.
 	RemoteCertificate, RemoteKey, RemoteAuthority string
+	// Metrics is where Prometheus may ask; the zero value is nowhere.
+	Metrics netip.AddrPort
 	// StatusDir is where status files are kept, empty for none; StatusRate is how many
 	// are written in a second at most.
 	StatusDir  string

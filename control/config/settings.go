@@ -257,6 +257,8 @@ func systemSettings() []Setting {
 			"Go on with tunnels and sessions after a restart, an upgrade or a crash; no disconnects them when the daemon stops."),
 		row("journal", dirPath(), func(c *Config) *string { return &c.Engine.Journal }, "", Restart,
 			"Directory, on tmpfs, of what save_state keeps; none for \"journal\" beside socket."),
+		row("metrics_address", listenAddress(), func(c *Config) *netip.AddrPort { return &c.Management.Metrics }, "", Restart,
+			"Address that answers Prometheus by HTTP, at /metrics and to anybody; without it nothing does."),
 		row("status_dir", dirPath(), func(c *Config) *string { return &c.Management.StatusDir }, "", Restart,
 			"Directory in which a file for each peer, tunnel, session and policy is kept current; without it there are none."),
 		row("status_rate", number[int]("files per second", 1, 100000), func(c *Config) *int { return &c.Management.StatusRate }, "500", Restart,

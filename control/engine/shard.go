@@ -49,6 +49,7 @@ type Shard struct {
 
 	shutdown bool
 	counts   counts
+	times    times
 	gates    [gates]gate
 }
 

@@ -64,6 +64,7 @@ var rules = map[string]rule{
 	"control/api":       adapter(nil, "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys/unix"),
 	"control/events":    {local: []string{"control/session"}},
 	"control/status":    adapter(nil),
+	"control/metrics":   adapter(nil, "github.com/prometheus/client_golang"),
 	"maps":              {outside: []string{"github.com/cilium/ebpf", "golang.org/x/sys/unix"}},
 	"cli":               {local: []string{"control/api"}, outside: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/term"}},
 	"cmd":               {local: []string{""}, outside: []string{""}},

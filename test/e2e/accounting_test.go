@@ -49,11 +49,11 @@ func TestAccountingOutlivesKillAndOutage(t *testing.T) {
 	})
 	ended := time.Now()
 	_ = r.lnsd.Stop(syscall.SIGKILL, 5*time.Second)
+	time.Sleep(1500 * time.Millisecond) // so that the delay shows in whole seconds
 	r.startLNSD()
 	if n := r.counters()["acct_spool_waiting"] + r.counters()["acct_spool_in_flight"]; n != sessions {
 		t.Errorf("%d records wait, not %d", n, sessions)
 	}
-	time.Sleep(1500 * time.Millisecond) // so that the delay shows in whole seconds
 	if err := r.radius.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
