@@ -169,7 +169,7 @@ func (c Command) isObject() bool {
 // matching are the lines that begin with these words.
 func (e *edit) matching(w []string) (at []int) {
 	for i, l := range e.lines {
-		if len(l.words) >= len(w) && l.header < 0 && slices.Equal(canonical(l.words)[:len(w)], w) {
+		if len(w) > 0 && len(l.words) >= len(w) && l.header < 0 && slices.Equal(canonical(l.words)[:len(w)], w) {
 			at = append(at, i)
 		}
 	}

@@ -36,17 +36,31 @@ func (e *edit) pair(at []int, many bool, key, value string) {
 	for _, i := range at {
 		w := e.lines[i].words
 		for k := 2; k+1 < len(w); k += 2 {
-			if w[k] != key || many && w[k+1] != value {
+			if w[k] != key || many && !sameValue(w[k+1], value) {
 				continue
 			}
 			w = slices.Clone(w)
-			w[k+1] = value
+			if !many {
+				w[k+1] = value
+			}
 			e.put(i, w)
 			return
 		}
 	}
 	last := at[len(at)-1]
 	e.put(last, append(slices.Clone(e.lines[last].words), key, value))
+}
+
+// sameValue reports whether two values mean the same although one is written with the
+// length that the other leaves out.
+func sameValue(a, b string) bool {
+	if a == b {
+		return true
+	}
+	prefix := anyPrefix()
+	p, err := prefix.parse(a)
+	q, err2 := prefix.parse(b)
+	return err == nil && err2 == nil && p == q
 }
 
 // takeBack runs "no COMMAND NAME [KEY [VALUE]]".
@@ -63,7 +77,7 @@ func (e *edit) takeBack(cmd Command, args []string) error {
 		w := e.lines[i].words
 		kept := slices.Clone(w[:2])
 		for k := 2; k < len(w); k += 2 {
-			if w[k] == args[2] && (len(args) == 3 || k+1 < len(w) && w[k+1] == args[3]) {
+			if w[k] == args[2] && (len(args) == 3 || k+1 < len(w) && sameValue(w[k+1], args[3])) {
 				found = true
 				continue
 			}
