@@ -78,6 +78,7 @@ var needs = map[string]Right{
 	"/lns.v1.LNS/Shutdown":      RightAdmin,
 
 	"/lns.v1.Events/Watch": RightView,
+	"/lns.v1.Top/Sessions": RightView,
 
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
