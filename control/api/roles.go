@@ -78,6 +78,7 @@ var needs = map[string]Right{
 	"/lns.v1.LNS/Shutdown":      RightAdmin,
 
 	"/lns.v1.Events/Watch": RightView,
+	"/lns.v1.Top/Sessions": RightView,
 
 	"/lns.v1.Configuration/Grammar":     RightView,
 	"/lns.v1.Configuration/Configure":   RightAdmin,

@@ -111,6 +111,7 @@ func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 		grpc.StreamInterceptor(stream(o.identify, log)),
 	)}
 	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now})
+	lnsv1.RegisterTopServer(s.grpc, &topService{backend: b})
 	for _, register := range o.services {
 		register(s.grpc, &o)
 	}

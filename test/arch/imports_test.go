@@ -66,7 +66,7 @@ var rules = map[string]rule{
 	"control/status":    adapter(nil),
 	"control/metrics":   adapter(nil, "github.com/prometheus/client_golang"),
 	"maps":              {outside: []string{"github.com/cilium/ebpf", "golang.org/x/sys/unix"}},
-	"cli":               {local: []string{"control/api"}, outside: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/term"}},
+	"cli":               {local: []string{"control/api"}, outside: []string{"charm.land/bubbletea/v2", "github.com/spf13/cobra", "github.com/spf13/pflag", "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/term"}},
 	"cmd":               {local: []string{""}, outside: []string{""}},
 	"packaging/pages":   {local: []string{"cli", "control/config"}, outside: []string{"github.com/cpuguy83/go-md2man/v2", "github.com/spf13/cobra", "github.com/spf13/pflag"}},
 	"test":              {local: []string{""}, outside: []string{""}},
