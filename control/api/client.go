@@ -27,6 +27,7 @@ type Client struct {
 	Top lnsv1.TopClient
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
+	lnsv1.ConfigurationClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -60,6 +61,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.conn, c.LNSClient = conn, lnsv1.NewLNSClient(conn)
 	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
+	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
 	return c, nil
 }
