@@ -22,6 +22,7 @@ func (s *Shard) carry(c *call) {
 			s.traceOut(c)
 		}
 		for _, b := range o.Send {
+			s.tapSent(c, b)
 			s.send.Send(c.tun.local, c.tun.peer, b)
 		}
 		for _, m := range o.LinkInfo {

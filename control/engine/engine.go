@@ -74,6 +74,9 @@ func New(cfg Config, in *Inboxes, ports Ports, log *zap.Logger) (*Engine, error)
 		e.ports.Tracer = noTracer{}
 	}
 	e.traced.Store(cfg.Policy.traced())
+	if e.ports.Tap == nil {
+		e.ports.Tap = noTap{}
+	}
 	if e.now == nil {
 		e.now = time.Now
 	}

@@ -83,6 +83,7 @@ func (s *Shard) receive(t *tunnel, p *packet, h l2tp.Header, body []byte) {
 	if s.tracing {
 		s.traceReceived(t, h, body)
 	}
+	s.tapControl(t, false, s.batch.arena[p.off:p.off+p.n])
 	t.t.Receive(s.now, h, body, &s.tout)
 	s.pump(t)
 }
@@ -246,6 +247,7 @@ func (s *Shard) transmit(t *tunnel, b []byte) {
 	if s.tracing {
 		s.traceSent(t, b)
 	}
+	s.tapControl(t, true, b)
 	s.send.Send(t.local, t.peer, b)
 }
 

@@ -139,6 +139,9 @@ func (s *Session) Policy() *Config { return s.cfg }
 // User is the name that the peer gave, or that the authenticator replaced it by.
 func (s *Session) User() string { return s.accountingUser() }
 
+// Calling is the caller's number as the LAC gave it, "" before the call is up.
+func (s *Session) Calling() string { return s.call.calling }
+
 // IsUp reports whether the forwarding path confirmed the session and it is not
 // closing.
 func (s *Session) IsUp() bool { return s.state == stateUp }
