@@ -46,7 +46,7 @@ func (a *app) commands() []command {
 	var all []command
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
-		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
+		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.packetHookCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.certificateCommands(),
 	} {
 		all = append(all, noun...)
@@ -61,6 +61,8 @@ func groupHelp(word string) string {
 		return "Show what is"
 	case "drop":
 		return "Disconnect sessions"
+	case "hook":
+		return "Put your own BPF function into the way of packets"
 	case "no":
 		return "Take back what a command has done"
 	}

@@ -26,6 +26,7 @@ type Client struct {
 	lnsv1.EventsClient
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
+	lnsv1.PacketHooksClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -59,6 +60,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.conn, c.LNSClient = conn, lnsv1.NewLNSClient(conn)
 	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
+	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
 	return c, nil
 }
 
