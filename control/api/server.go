@@ -111,6 +111,7 @@ func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 		grpc.StreamInterceptor(stream(o.identify, log)),
 	)}
 	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now})
+	lnsv1.RegisterTopServer(s.grpc, &topService{backend: b})
 	for _, register := range o.services {
 		register(s.grpc, &o)
 	}
@@ -150,6 +151,8 @@ func unary(id identifier, log *zap.Logger) grpc.UnaryServerInterceptor {
 		case need == RightIntercept:
 			// Whom it is about is for the audit log alone.
 			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Bool("done", err == nil))
+		case confidential[info.FullMethod]:
+			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Error(err))
 		default:
 			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who),
 				zap.Any("request", req), zap.Error(err))
