@@ -109,7 +109,8 @@ __noinline int capture(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len, __u3
 /* Whether the services decide on reason, which then have captured the packet. */
 static __always_inline int is_of_services(enum lns_reason reason)
 {
-	return reason == LNS_DROP_FILTER || reason == LNS_DROP_THROTTLE || reason == LNS_DROP_PACKETS;
+	return reason == LNS_DROP_FILTER || reason == LNS_DROP_THROTTLE || reason == LNS_DROP_PACKETS ||
+	       reason == LNS_DROP_HOOK;
 }
 
 /*

@@ -45,6 +45,7 @@ type daemon struct {
 	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
+	hooks       *packetHooks
 	gardens     *garden.Gardens
 	grants      *grants
 	intercepts  *intercept.Interceptions
@@ -129,6 +130,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.slow.Close)
 
+	d.hooks = newPacketHooks(c)
 	if d.fast, err = openFastPath(c, d, log.Named("dataplane")); err != nil {
 		return d, err
 	}

@@ -28,6 +28,7 @@ type Client struct {
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
 	lnsv1.ConfigurationClient
+	lnsv1.PacketHooksClient
 	lnsv1.InterceptionsClient
 	lnsv1.CapturesClient
 	conn   *grpc.ClientConn
@@ -66,6 +67,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
 	c.InterceptionsClient, c.CapturesClient = lnsv1.NewInterceptionsClient(conn), lnsv1.NewCapturesClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
+	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
 	return c, nil
 }
 
