@@ -31,6 +31,7 @@ func (d *daemon) start(ctx context.Context, b *backend) *parts {
 		p.serve(ctx, "management from afar", r.listener, d.management(b, r.option))
 	}
 	p.group.Go(func() { b.rates.run(ctx) })
+	p.run(ctx, "configuration", b.current.commits.Run)
 	if w := d.accounting.usage; w != nil {
 		p.group.Go(func() { w.Run(ctx, d.engine.Sessions) })
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,14 +25,20 @@ import (
 const (
 	// socketMode lets the owner and the group in.
 	socketMode = 0o660
-	// maxRequest bounds a request: the largest holds one user name.
-	maxRequest = 64 << 10
+	// maxRequest bounds a request: the largest holds a startup-config.
+	maxRequest = 4 << 20
 	// maxStreams bounds the calls of one connection.
 	maxStreams = 64
 	// minKeepalive is how often a client may ask whether the connection lives.
 	minKeepalive = 10 * time.Second
 	// connectTimeout is for those who connect and then say nothing.
 	connectTimeout = 10 * time.Second
+)
+
+// Services whose requests are not for the log.
+const (
+	configService  = "/lns.v1.Config/"
+	profileService = "/lns.v1.Profiles/"
 )
 
 // Listen opens the Unix socket at path, with its directory if need be. A socket
@@ -149,6 +156,9 @@ func unary(id identifier, log *zap.Logger) grpc.UnaryServerInterceptor {
 		case need == RightView:
 		case need == RightIntercept:
 			// Whom it is about is for the audit log alone.
+			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Bool("done", err == nil))
+		case strings.HasPrefix(info.FullMethod, configService), strings.HasPrefix(info.FullMethod, profileService):
+			// Commands of the configuration hold secrets.
 			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Bool("done", err == nil))
 		default:
 			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who),
