@@ -22,6 +22,8 @@ import (
 // Env is what a run of lnsctl takes from its surroundings.
 type Env struct {
 	Out, Err io.Writer
+	// Terminal is true when Out is one and may be taken over.
+	Terminal bool
 	// Version is that of the program.
 	Version string
 	// Socket is where the daemon is unless --socket says otherwise, Identity what
@@ -43,9 +45,10 @@ const (
 // Run runs lnsctl with the given arguments and returns its exit code.
 func Run(ctx context.Context, env Env, args []string) int {
 	// A table of a million rows is not to be a million system calls.
-	out := bufio.NewWriterSize(env.Out, outputBuffer)
+	raw := env.Out
+	out := bufio.NewWriterSize(raw, outputBuffer)
 	env.Out = out
-	a := &app{env: env, args: args, out: out}
+	a := &app{env: env, args: args, out: out, raw: raw}
 	err := joinErr(a.execute(ctx), out.Flush())
 	if err == nil {
 		return exitOK
@@ -77,6 +80,7 @@ type app struct {
 	env     Env
 	args    []string
 	out     *bufio.Writer // below env.Out; nil where that is not buffered
+	raw     io.Writer     // below out
 	socket  string
 	servers []string // none: the socket
 	remote  remoteFlags
@@ -85,6 +89,7 @@ type app struct {
 	cause   string // of drop
 	summary bool   // of show pool
 	sid     bool   // USER is a session's ID
+	commit  commitFlags
 }
 
 func (a *app) root() *cobra.Command {

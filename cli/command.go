@@ -46,8 +46,8 @@ func (a *app) commands() []command {
 	var all []command
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
-		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
-		a.supportCommands(), a.watchCommands(), a.certificateCommands(),
+		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.shutdownCommands(),
+		a.supportCommands(), a.watchCommands(), a.topCommands(), a.certificateCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -59,6 +59,8 @@ func groupHelp(word string) string {
 	switch word {
 	case "show":
 		return "Show what is"
+	case "config":
+		return "Change the configuration, compare, commit and undo"
 	case "drop":
 		return "Disconnect sessions"
 	case "no":

@@ -34,7 +34,7 @@ var (
 
 // newBench is a world for Program.Benchmark, which takes frames in on the
 // loopback device.
-func newBench(b *testing.B, flags kernelLnsFlag) *world {
+func newBench(b *testing.B, flags kernelLnsFlag, rate uint64) *world {
 	b.Helper()
 	w := newWorld(b)
 	lo, err := netlink.LinkByName("lo")
@@ -50,6 +50,8 @@ func newBench(b *testing.B, flags kernelLnsFlag) *world {
 	}
 	s := subscriberSession()
 	s.Policy.Flags, s.Policy.Mtu = flags, 3000
+	s.Up = Limit{Bits: rate, Burst: time.Second}
+	s.Down = s.Up
 	s.Policy.Peer, s.Policy.Local, s.Policy.Address = loop.As4(), loop.As4(), loop.As4()
 	w.must(w.m.Install(s))
 	back := s
@@ -107,6 +109,7 @@ type path struct {
 	repeat  int
 	frame   []byte
 	reasons []string
+	rate    uint64 // bit/s each way, 0 for none
 }
 
 func paths() []path {
@@ -116,16 +119,18 @@ func paths() []path {
 		return ether(lacMAC, peerMAC, 0x0800, header{src: peer.Addr(), dst: dst, protocol: 17}.packet(payload))
 	}
 	return []path{
-		{"up/64", usual, upRepeat, nested(upRepeat, 64, server), up},
-		{"up/1400", usual, upRepeat, nested(upRepeat, 1400, server), up},
-		{"both/64", usual, bothRepeat, nested(1, 64, second), both},
-		{"both/1400", usual, bothRepeat, nested(1, 1400, second), both},
-		{"both_checksum/64", usual | FlagUDPChecksum, bothRepeat, nested(1, 64, second), both},
-		{"both_checksum/1400", usual | FlagUDPChecksum, bothRepeat, nested(1, 1400, second), both},
-		{"drop_peer", usual, passRepeat, to(loop, udp(peer, netip.AddrPortFrom(loop, local.Port()), usualPPP.message(data(64)))), []string{"drop_peer"}},
-		{"punt_too_big", usual, passRepeat, to(second, data(3000)), []string{"punt_too_big"}},
-		{"pass_not_ours", usual, passRepeat, to(server, data(64)), []string{"pass_not_ours"}},
-		{"pass_not_ip", usual, passRepeat, ether(lacMAC, peerMAC, 0x0806, data(46)), []string{"pass_not_ip"}},
+		{"up/64", usual, upRepeat, nested(upRepeat, 64, server), up, 0},
+		{"up/1400", usual, upRepeat, nested(upRepeat, 1400, server), up, 0},
+		{"both/64", usual, bothRepeat, nested(1, 64, second), both, 0},
+		{"both/1400", usual, bothRepeat, nested(1, 1400, second), both, 0},
+		{"both_checksum/64", usual | FlagUDPChecksum, bothRepeat, nested(1, 64, second), both, 0},
+		{"both_checksum/1400", usual | FlagUDPChecksum, bothRepeat, nested(1, 1400, second), both, 0},
+		{"throttled_up/64", usual, upRepeat, nested(upRepeat, 64, server), up, 1e12},
+		{"throttled_both/64", usual, bothRepeat, nested(1, 64, second), both, 1e12},
+		{"drop_peer", usual, passRepeat, to(loop, udp(peer, netip.AddrPortFrom(loop, local.Port()), usualPPP.message(data(64)))), []string{"drop_peer"}, 0},
+		{"punt_too_big", usual, passRepeat, to(second, data(3000)), []string{"punt_too_big"}, 0},
+		{"pass_not_ours", usual, passRepeat, to(server, data(64)), []string{"pass_not_ours"}, 0},
+		{"pass_not_ip", usual, passRepeat, ether(lacMAC, peerMAC, 0x0806, data(46)), []string{"pass_not_ip"}, 0},
 	}
 }
 
@@ -134,7 +139,7 @@ func paths() []path {
 func BenchmarkProgram(b *testing.B) {
 	for _, p := range paths() {
 		b.Run(p.name, func(b *testing.B) {
-			w := newBench(b, p.flags)
+			w := newBench(b, p.flags, p.rate)
 			empty, emptyLeast := nsPerRun(b, emptyProgram(b), p.frame, p.repeat)
 			before := w.snapshot(b)
 			median, least := nsPerRun(b, w.m.objs.LnsXdp, p.frame, p.repeat)

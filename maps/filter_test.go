@@ -413,7 +413,7 @@ func BenchmarkFilter(b *testing.B) {
 	for _, n := range []int{0, 1, 4, 16, 64} {
 		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
 			const usual = FlagLength | FlagAddressControl | FlagDontFragment
-			w := newBench(b, usual)
+			w := newBench(b, usual, 0)
 			frame := nested(upRepeat, 64, server)
 			if n > 0 {
 				rules := []string{}

@@ -102,13 +102,14 @@ func (m *Maps) mapShapers() (err error) {
 	return err
 }
 
-// clearShapers forgets what an earlier session in slot has taken. Credit gathers from
-// now: where the ticks begin anew soon, those from 0 on would seem to be ahead.
+// clearShapers forgets what an earlier session in slot has taken: credit has gathered
+// for long. Since tick 0 would not do, which seems to be ahead where the ticks begin
+// anew soon.
 func (m *Maps) clearShapers(slot uint32) {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // it has no reason to fail
 	for i := range m.shapers {
-		m.shapers[i].values[slot] = kernelLnsShaper{Full: uint64(now.Nano()) << tickShift}
+		m.shapers[i].values[slot] = kernelLnsShaper{Full: uint64(now.Nano()-int64(MaxBurst)) << tickShift}
 	}
 	m.paces.values[slot] = 0
 }

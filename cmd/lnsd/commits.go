@@ -56,8 +56,9 @@ func (b *backend) ConfirmConfig() (uint64, error) {
 
 func (b *backend) DiscardConfig() { b.current.commits.Discard() }
 
-func (b *backend) SaveConfig(force bool) (string, error) {
-	return b.current.flags.config, configError(b.current.commits.Save(force))
+func (b *backend) SaveConfig(by string, force bool) (string, error) {
+	_, err := b.current.commits.Save(by, force)
+	return b.current.flags.config, configError(err)
 }
 
 func (b *backend) ConfigHistory() ([]api.ConfigCommit, bool, error) {

@@ -52,8 +52,10 @@ type daemon struct {
 	changes     *status.Changes // nil: no status files
 	statusDir   string
 	statusRate  int
+	maxSessions int
 	listener    net.Listener
-	remote      *remote // nil: managed from this host only
+	remote      *remote      // nil: managed from this host only
+	scraped     net.Listener // nil: no metrics
 
 	ipv6 bool // subscribers' IPv6 is carried
 	// keep: the daemon ends and the sessions go on.
@@ -147,6 +149,13 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	if d.remote != nil {
 		d.closers = append(d.closers, func() error { return ignoreClosed(d.remote.listener.Close()) })
 	}
+	if a := c.Management.Metrics; a.IsValid() {
+		if d.scraped, err = net.Listen("tcp", a.String()); err != nil {
+			return d, fmt.Errorf("metrics_address: %w", err)
+		}
+		d.closers = append(d.closers, func() error { return ignoreClosed(d.scraped.Close()) })
+	}
+	d.maxSessions = c.Limits.Sessions
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/metrics"
 )
 
 // parts are the goroutines of a running daemon.
@@ -29,6 +30,9 @@ func (d *daemon) start(ctx context.Context, b *backend) *parts {
 	p.serve(ctx, "management socket", d.listener, d.management(b))
 	if r := d.remote; r != nil {
 		p.serve(ctx, "management from afar", r.listener, d.management(b, r.option))
+	}
+	if d.scraped != nil {
+		p.run(ctx, "metrics", func(ctx context.Context) error { return metrics.Serve(ctx, d.scraped, metricsSource{b}) })
 	}
 	p.group.Go(func() { b.rates.run(ctx) })
 	p.run(ctx, "configuration", b.current.commits.Run)

@@ -24,8 +24,10 @@ const keepaliveTime = 20 * time.Second
 type Client struct {
 	lnsv1.LNSClient
 	lnsv1.EventsClient
+	Top lnsv1.TopClient
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
+	lnsv1.ConfigurationClient
 	// Config and Profiles have methods whose names say little without them.
 	Config   lnsv1.ConfigClient
 	Profiles lnsv1.ProfilesClient
@@ -63,6 +65,8 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
 	c.Config, c.Profiles = lnsv1.NewConfigClient(conn), lnsv1.NewProfilesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
+	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
+	c.Top = lnsv1.NewTopClient(conn)
 	return c, nil
 }
 

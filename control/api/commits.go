@@ -28,7 +28,7 @@ type CommitsBackend interface {
 	ConfigHistory() (commits []ConfigCommit, edited bool, err error)
 	DiscardConfig()
 	// SaveConfig returns the file.
-	SaveConfig(force bool) (string, error)
+	SaveConfig(by string, force bool) (string, error)
 }
 
 // CommitOptions are how a commit is made.
@@ -173,8 +173,8 @@ func (s *commitsService) History(context.Context, *lnsv1.ConfigHistoryRequest) (
 	return reply, nil
 }
 
-func (s *commitsService) Save(_ context.Context, r *lnsv1.ConfigSaveRequest) (*lnsv1.ConfigSaveReply, error) {
-	file, err := s.backend.SaveConfig(r.Force)
+func (s *commitsService) Save(ctx context.Context, r *lnsv1.ConfigSaveRequest) (*lnsv1.ConfigSaveReply, error) {
+	file, err := s.backend.SaveConfig(CallerOf(ctx).Name, r.Force)
 	if err != nil {
 		return nil, asStatus(err)
 	}

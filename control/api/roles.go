@@ -78,6 +78,11 @@ var needs = map[string]Right{
 	"/lns.v1.LNS/Shutdown":      RightAdmin,
 
 	"/lns.v1.Events/Watch": RightView,
+	"/lns.v1.Top/Sessions": RightView,
+
+	"/lns.v1.Configuration/Grammar":     RightView,
+	"/lns.v1.Configuration/Configure":   RightAdmin,
+	"/lns.v1.Configuration/WriteMemory": RightAdmin,
 
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
@@ -100,6 +105,13 @@ var needs = map[string]Right{
 	// Which services there are; part of gRPC.
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      RightView,
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": RightView,
+}
+
+// confidential are the methods whose requests may hold secrets, and are not logged.
+var confidential = map[string]bool{
+	"/lns.v1.Configuration/Configure": true,
+	"/lns.v1.Config/Edit":             true,
+	"/lns.v1.Profiles/ChangeProfile":  true,
 }
 
 // Caller is who makes a call.

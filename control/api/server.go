@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -33,12 +32,6 @@ const (
 	minKeepalive = 10 * time.Second
 	// connectTimeout is for those who connect and then say nothing.
 	connectTimeout = 10 * time.Second
-)
-
-// Services whose requests are not for the log.
-const (
-	configService  = "/lns.v1.Config/"
-	profileService = "/lns.v1.Profiles/"
 )
 
 // Listen opens the Unix socket at path, with its directory if need be. A socket
@@ -118,6 +111,7 @@ func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 		grpc.StreamInterceptor(stream(o.identify, log)),
 	)}
 	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now})
+	lnsv1.RegisterTopServer(s.grpc, &topService{backend: b})
 	for _, register := range o.services {
 		register(s.grpc, &o)
 	}
@@ -157,9 +151,8 @@ func unary(id identifier, log *zap.Logger) grpc.UnaryServerInterceptor {
 		case need == RightIntercept:
 			// Whom it is about is for the audit log alone.
 			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Bool("done", err == nil))
-		case strings.HasPrefix(info.FullMethod, configService), strings.HasPrefix(info.FullMethod, profileService):
-			// Commands of the configuration hold secrets.
-			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Bool("done", err == nil))
+		case confidential[info.FullMethod]:
+			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Error(err))
 		default:
 			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who),
 				zap.Any("request", req), zap.Error(err))

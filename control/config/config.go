@@ -253,6 +253,8 @@ type Management struct {
 	// Archive is the directory of earlier configurations, ArchiveSize their number.
 	Archive     string
 	ArchiveSize int
+	// Metrics is where Prometheus may ask; the zero value is nowhere.
+	Metrics netip.AddrPort
 	// StatusDir is where status files are kept, empty for none; StatusRate is how many
 	// are written in a second at most.
 	StatusDir  string
@@ -281,6 +283,8 @@ type Log struct {
 // Files are the files found beside the startup-config; empty where there is none.
 type Files struct {
 	StartupConfig, IPPool, ChapSecrets string
+	// Text is the startup-config as it was read.
+	Text Secret
 	// BuildGarden is a script, or a file of nftables, that completes the rules of
 	// walled gardens.
 	BuildGarden string

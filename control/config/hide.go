@@ -5,10 +5,27 @@ import (
 	"strings"
 )
 
+// hider knows which words are secrets.
+type hider struct {
+	secrets map[string]bool // settings
+	objects map[string]bool // commands with keys
+}
+
+func newHider() *hider {
+	h := &hider{map[string]bool{}, map[string]bool{}}
+	for _, s := range Settings() {
+		h.secrets[s.Name] = s.Secret
+	}
+	for _, c := range Commands() {
+		h.objects[c.Name] = c.isObject()
+	}
+	return h
+}
+
 // Hide returns the text of a startup-config with each secret in it replaced, in comments
 // too. Lines that can't be read are hidden as a whole.
 func Hide(text string) string {
-	g := newGrammar()
+	g := newHider()
 	var w strings.Builder
 	for line := range strings.Lines(text) {
 		w.WriteString(g.hide(strings.TrimRight(line, "\r\n")) + "\n")
@@ -16,7 +33,7 @@ func Hide(text string) string {
 	return w.String()
 }
 
-func (g *grammar) hide(line string) string {
+func (g *hider) hide(line string) string {
 	trimmed := strings.TrimSpace(line)
 	if i := len(line) - len(strings.TrimLeft(line, " \t")); strings.HasPrefix(trimmed, "#") || strings.HasPrefix(trimmed, "!") {
 		// A command that was put out of use may hold what it held.
@@ -33,15 +50,18 @@ func (g *grammar) hide(line string) string {
 	if len(toks) == 0 {
 		return line
 	}
-	ws := texts(toks)
+	ws := make([]string, len(toks))
+	for i, t := range toks {
+		ws[i] = t.text
+	}
 	shown := slices.Clone(ws)
 	switch {
 	case ws[0] == "no":
 		return line
 	case ws[0] == "set" && len(ws) >= 3 && (g.secrets[ws[1]] || isSecretKey(ws[1])):
 		shown = append(shown[:2], hidden)
-	case g.shapes[ws[0]] == shapeObject:
-		for j := g.idWords(ws); j+1 < len(ws); j += 2 {
+	case g.objects[ws[0]]:
+		for j := 2; j+1 < len(ws); j += 2 {
 			if isSecretKey(ws[j]) {
 				shown[j+1] = hidden
 			}
@@ -81,7 +101,7 @@ func HidesSecrets(text string) bool {
 func DiffLines(from, to string) []string {
 	const around = 2
 	a, b := splitLines(from), splitLines(to)
-	g := newGrammar()
+	g := newHider()
 	var all []string
 	for _, e := range compare(a, b) {
 		all = append(all, e[:2]+g.hide(e[2:]))

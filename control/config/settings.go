@@ -261,6 +261,8 @@ func systemSettings() []Setting {
 			"Directory of the configurations that were in force, for config rollback."),
 		row("config_archive_size", number[int]("commits", 1, 1000), func(c *Config) *int { return &c.Management.ArchiveSize }, "50", Live,
 			"How many of them are kept."),
+		row("metrics_address", listenAddress(), func(c *Config) *netip.AddrPort { return &c.Management.Metrics }, "", Restart,
+			"Address that answers Prometheus by HTTP, at /metrics and to anybody; without it nothing does."),
 		row("status_dir", dirPath(), func(c *Config) *string { return &c.Management.StatusDir }, "", Restart,
 			"Directory in which a file for each peer, tunnel, session and policy is kept current; without it there are none."),
 		row("status_rate", number[int]("files per second", 1, 100000), func(c *Config) *int { return &c.Management.StatusRate }, "500", Restart,

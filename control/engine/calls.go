@@ -196,6 +196,7 @@ func (s *Shard) forget(c *call) {
 	c.tun.ids.Free(ref.SessionID, s.now)
 	c.tun.sessions--
 	s.accountTunnelDown(c.tun)
+	s.e.ports.Tap.Over(ref, c.s.Slot())
 	for _, f := range c.mourners {
 		f()
 	}

@@ -19,6 +19,7 @@ func (s *Shard) carry(c *call) {
 			s.noteCall(c)
 		}
 		for _, b := range o.Send {
+			s.tapSent(c, b)
 			s.send.Send(c.tun.local, c.tun.peer, b)
 		}
 		for _, m := range o.LinkInfo {
@@ -43,6 +44,9 @@ func (s *Shard) carry(c *call) {
 			if !s.shutdown { // then the StopCCN ends all calls at once
 				c.tun.t.HangUp(s.now, c.call, r, &s.tout)
 			}
+		}
+		for _, x := range o.Stages {
+			s.times.stage(x)
 		}
 		for i := range o.Events {
 			s.note(c, &o.Events[i])
@@ -182,6 +186,7 @@ func (s *Shard) noteDown(c *call, e *session.Event) {
 	fields := append(s.sessionFields(c), zap.String("reason", e.End.Reason),
 		zap.Uint8("cause", uint8(e.End.Cause)))
 	if e.WasUp {
+		s.times.ended(e.Open, e.Idle)
 		s.counts.add(sessionsDown)
 		s.log.Info("session down", fields...)
 		return

@@ -150,6 +150,7 @@ func (e *Engine) Counts() []session.Count {
 		put(name, sum)
 	}
 	put("packets_malformed", e.in.malformed.Load())
+	e.stageFailures(put)
 	for r := 1; r < l2tp.DiscardReasons; r++ {
 		sum := uint64(0)
 		for _, s := range e.shards {

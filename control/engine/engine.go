@@ -68,6 +68,9 @@ func New(cfg Config, in *Inboxes, ports Ports, log *zap.Logger) (*Engine, error)
 	if e.ports.Observer == nil {
 		e.ports.Observer = noObserver{}
 	}
+	if e.ports.Tap == nil {
+		e.ports.Tap = noTap{}
+	}
 	if e.now == nil {
 		e.now = time.Now
 	}

@@ -49,6 +49,7 @@ type Shard struct {
 
 	shutdown bool
 	counts   counts
+	times    times
 	gates    [gates]gate
 }
 
@@ -238,6 +239,7 @@ func (s *Shard) data(p *packet, h l2tp.Header, frame []byte) {
 	case proto == ppp.ProtoIPv4 || proto == ppp.ProtoIPv6:
 		s.counts.add(packetsUser)
 	default:
+		s.tapFrame(c, false, frame)
 		c.s.Frame(s.now, frame, &s.sout)
 		s.carry(c)
 		s.pump(t)

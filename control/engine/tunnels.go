@@ -78,6 +78,7 @@ func (s *Shard) control(p *packet, h l2tp.Header, body []byte) {
 
 func (s *Shard) receive(t *tunnel, p *packet, h l2tp.Header, body []byte) {
 	t.allowed.hear(p.n)
+	s.tapControl(t, false, s.batch.arena[p.off:p.off+p.n])
 	t.t.Receive(s.now, h, body, &s.tout)
 	s.pump(t)
 }
@@ -220,6 +221,7 @@ func (s *Shard) transmit(t *tunnel, b []byte) {
 		s.counts.add(packetsWithheld)
 		return
 	}
+	s.tapControl(t, true, b)
 	s.send.Send(t.local, t.peer, b)
 }
 

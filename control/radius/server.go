@@ -98,6 +98,7 @@ func (s *server) view(now time.Time, p purpose) session.AuthServerView {
 		v.DeadUntil = s.deadUntil
 	}
 	v.RTT50, v.RTT99 = s.rtt.percentiles()
+	v.RTT = s.rtt.histogram()
 	return v
 }
 
@@ -142,13 +143,36 @@ func (k *socket) release(now time.Time, r *request) {
 
 // roundTrips keeps the last answers' round trip times.
 type roundTrips struct {
-	last [256]time.Duration
-	n    int
+	last   [256]time.Duration
+	n      int
+	counts [rttBuckets]uint64
+	sum    time.Duration
 }
+
+const (
+	// rttUnit bounds the first bucket of the histogram; each of the next is twice as
+	// wide, and the last has no end.
+	rttUnit    = 250 * time.Microsecond
+	rttBuckets = 17
+)
 
 func (t *roundTrips) add(d time.Duration) {
 	t.last[t.n%len(t.last)] = d
 	t.n++
+	bucket := 0
+	for bucket < rttBuckets-1 && d > rttUnit<<bucket {
+		bucket++
+	}
+	t.counts[bucket]++
+	t.sum += d
+}
+
+func (t *roundTrips) histogram() session.Histogram {
+	h := session.Histogram{Name: "radius_round_trip", Counts: slices.Clone(t.counts[:]), Sum: t.sum}
+	for i := range rttBuckets - 1 {
+		h.Bounds = append(h.Bounds, rttUnit<<i)
+	}
+	return h
 }
 
 // percentiles returns the median and the 99th percentile, or zeros.

@@ -37,7 +37,7 @@ func (s *Session) ask(now time.Time, r *AuthRequest, out *Out) {
 		return
 	}
 	if s.state < stateAuth {
-		s.state = stateAuth
+		s.enter(now, stateAuth, out)
 	}
 	s.asking = true
 	s.user, s.method = r.User, r.Method
@@ -126,7 +126,7 @@ func (s *Session) rejected(now time.Time, r *AuthResult, out *Out) {
 func (s *Session) admit(now time.Time, g *grant, out *Out) {
 	v := ppp.AuthVerdict{OK: true, Message: g.takeMessage(s.method), IPv4: s.offer(), IPv6: s.offer6()}
 	if s.state < stateNCP {
-		s.state = stateNCP
+		s.enter(now, stateNCP, out)
 	}
 	s.link.Authenticated(now, v, &out.ppp)
 	s.pump(now, out)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
@@ -36,8 +37,9 @@ type Out struct {
 	// HangUp ends the call with a CDN. It comes after the Stop, so that a LAC
 	// that calls again at once finds the account closed.
 	HangUp []l2tp.Result
-	// Events are for the log and the counters.
+	// Events are for the log and the counters, and Stages for the times of set-up.
 	Events []Event
+	Stages []StageTime
 	// Done is set when the session has ended: its claim, slot, session id and
 	// accounting id are to be released, last, and the session forgotten.
 	Done bool
@@ -69,6 +71,7 @@ func (o *Out) Reset() {
 	o.Changed = o.Changed[:0]
 	o.HangUp = o.HangUp[:0]
 	o.Events = o.Events[:0]
+	o.Stages = o.Stages[:0]
 	o.Done = false
 	o.arena = o.arena[:0]
 }
@@ -173,8 +176,10 @@ type Event struct {
 	Claim  ClaimOutcome // ClaimFailed
 	Err    error        // ProgramFailed
 	End    End          // Down
-	// WasUp tells, with Down, a session that had been up from a failed set-up.
-	WasUp bool
+	// WasUp tells, with Down, a session that had been up from a failed set-up. Open is
+	// how long it was, and Idle for how long nothing had passed when it ended.
+	WasUp      bool
+	Open, Idle time.Duration
 	// LeftGarden tells, with Altered, that normal service has begun.
 	LeftGarden bool
 	By         string // Altered

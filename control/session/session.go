@@ -95,6 +95,7 @@ type Session struct {
 
 	opened  time.Time
 	upSince moment
+	stageAt moment // the state before stateUp was entered; none: opened
 	// The session's own timers. setupBy serves until the session is up, retryAt
 	// while a removal failed.
 	setupBy, expireAt, idleAt, interimAt, retryAt moment
@@ -137,6 +138,9 @@ func (s *Session) Policy() *Config { return s.cfg }
 // User is the name that the peer gave, or that the authenticator replaced it by.
 func (s *Session) User() string { return s.accountingUser() }
 
+// Calling is the caller's number as the LAC gave it, "" before the call is up.
+func (s *Session) Calling() string { return s.call.calling }
+
 // IsUp reports whether the forwarding path confirmed the session and it is not
 // closing.
 func (s *Session) IsUp() bool { return s.state == stateUp }
@@ -153,7 +157,7 @@ func (s *Session) CallUp(now time.Time, p *l2tp.CallParams, out *Out) {
 	if s.state != stateCall {
 		return
 	}
-	s.state = stateLCP
+	s.enter(now, stateLCP, out)
 	if p != nil {
 		s.call = callParams{
 			called: p.CalledNumber, calling: p.CallingNumber, serial: p.Serial,
@@ -276,7 +280,7 @@ func (s *Session) send(frame []byte, out *Out) {
 func (s *Session) linkEvent(now time.Time, e *ppp.Event, out *Out) {
 	switch e.Kind {
 	case ppp.LinkUp:
-		s.linkUp(out)
+		s.linkUp(now, out)
 	case ppp.AuthRequested:
 		s.askAuth(now, e.Auth, out)
 	case ppp.IPv4Up:
@@ -295,7 +299,7 @@ func (s *Session) linkEvent(now time.Time, e *ppp.Event, out *Out) {
 }
 
 // linkUp takes the outcome of LCP.
-func (s *Session) linkUp(out *Out) {
+func (s *Session) linkUp(now time.Time, out *Out) {
 	if s.state >= stateClosing {
 		return
 	}
@@ -303,7 +307,7 @@ func (s *Session) linkUp(out *Out) {
 	s.framing.AddressControl = !n.ACFC && !s.cfg.OmitAddressControl
 	s.framing.CompressProtocol = n.PFC
 	if s.state < stateAuth {
-		s.state = stateAuth
+		s.enter(now, stateAuth, out)
 	}
 	// The LAC of an asynchronous line escapes characters for us, and assumes
 	// all of them until it is told (RFC 2661 section 6.14).
@@ -392,7 +396,7 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 		return
 	}
 	s.install = installed
-	s.state = stateUp
+	s.enter(now, stateUp, out)
 	if s.started {
 		// The NCPs had been down for a while.
 		s.joined(now, out)

@@ -87,7 +87,7 @@ func (s *Session) linkDown(now time.Time, e *ppp.Event, out *Out) {
 // begin notes why and when the session ends; the first reason stands.
 func (s *Session) begin(now time.Time, e End, out *Out) {
 	s.interrupt(out)
-	s.state = stateClosing
+	s.enter(now, stateClosing, out)
 	s.end = &ending{e, now}
 	s.held = nil
 	s.setupBy, s.expireAt, s.idleAt, s.interimAt = 0, 0, 0, 0
@@ -122,7 +122,11 @@ func (s *Session) finish(out *Out) {
 		s.callGone = true
 		out.HangUp = append(out.HangUp, s.end.Result)
 	}
-	out.Events = append(out.Events, Event{Kind: Down, End: s.end.End, WasUp: s.started})
+	e := Event{Kind: Down, End: s.end.End, WasUp: s.started}
+	if s.started {
+		e.Open, e.Idle = s.lasted()
+	}
+	out.Events = append(out.Events, e)
 	out.Done = true
 }
 
@@ -141,4 +145,14 @@ func (s *Session) busyEnd(c TerminateCause, reason string) End {
 		r.Message = reason
 	}
 	return End{Cause: c, Result: r, Reason: reason}
+}
+
+// lasted is how long the session was up, and for how long nothing had passed when it
+// ended.
+func (s *Session) lasted() (open, idle time.Duration) {
+	open = max(s.end.at.Sub(s.time(s.upSince)), 0)
+	if last := s.counted().LastSeen; !last.IsZero() {
+		return open, min(max(s.end.at.Sub(last), 0), open)
+	}
+	return open, open
 }

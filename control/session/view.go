@@ -132,6 +132,8 @@ type AuthServerView struct {
 	BadAnswers uint64
 	// RTT50 and RTT99 are percentiles of the last answers' round trips.
 	RTT50, RTT99 time.Duration
+	// RTT are all round trips since the start.
+	RTT Histogram
 	// MessageAuthenticator is true once the server has sent a valid one.
 	MessageAuthenticator bool
 	// Group is the server group that it serves; Priority and Weight are its place in

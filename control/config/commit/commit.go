@@ -36,7 +36,7 @@ func (m *Manager) Commit(ctx context.Context, o Options) (Report, error) {
 	if m.candidate.from != m.text && !o.Force {
 		return Report{}, fmt.Errorf("%w: what is in force has changed since the candidate was begun: discard it, or use force", ErrRefused)
 	}
-	r, err := m.put(ctx, m.candidate.text, o)
+	r, err := m.put(ctx, m.candidate.text, m.candidate.edits, o)
 	if err == nil {
 		m.candidate = nil
 	}
@@ -47,24 +47,35 @@ func (m *Manager) Commit(ctx context.Context, o Options) (Report, error) {
 func (m *Manager) Change(ctx context.Context, lines []string, o Options) (Report, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	text, err := config.Edit(m.text, lines)
+	return m.change(ctx, edits{lines: together(lines)}, o)
+}
+
+// ChangeLines is Change with lines that say themselves what they are part of.
+func (m *Manager) ChangeLines(ctx context.Context, lines []config.Line, o Options) (Report, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.change(ctx, edits{lines: lines}, o)
+}
+
+func (m *Manager) change(ctx context.Context, made edits, o Options) (Report, error) {
+	text, err := made.on(m.text)
 	if err != nil {
-		return Report{}, fmt.Errorf("%w: %w", ErrRefused, err)
+		return Report{}, err
 	}
-	var draft string
-	edited := m.edited()
-	if edited {
-		if draft, err = config.Edit(m.candidate.text, lines); err != nil {
-			return Report{}, fmt.Errorf("%w: the candidate does not allow it: %w", ErrRefused, err)
+	next := m.candidate
+	if m.edited() {
+		draft, err := made.on(m.candidate.text)
+		if err != nil {
+			return Report{}, fmt.Errorf("in the candidate: %w", err)
 		}
+		next = &candidate{text: draft, edits: m.candidate.edits}
 	}
-	r, err := m.put(ctx, text, o)
+	r, err := m.put(ctx, text, made, o)
 	if err != nil {
 		return r, err
 	}
-	m.candidate = nil
-	if edited {
-		m.candidate = &candidate{text: draft, base: m.number, from: m.text}
+	if m.candidate = next; next != nil {
+		next.from = m.text
 	}
 	return r, nil
 }
@@ -92,19 +103,20 @@ func (m *Manager) Rollback(ctx context.Context, steps int, o Options) (Report, e
 	if o.Comment == "" {
 		o.Comment = fmt.Sprintf("back to %d", entries[at].Number)
 	}
-	return m.put(ctx, text, o)
+	return m.put(ctx, text, edits{whole: true}, o)
 }
 
 // put makes text what is in force. The order keeps the disk right whenever it ends: the
 // commits and what undoes them are written before the startup-config is, and the
 // startup-config is the last that changes.
-func (m *Manager) put(ctx context.Context, text string, o Options) (Report, error) {
+func (m *Manager) put(ctx context.Context, text string, made edits, o Options) (Report, error) {
 	c, notes, err := m.load(text)
 	if err != nil {
 		return Report{}, err
 	}
+	made = m.since.then(made)
 	if !o.Volatile {
-		if text, err = m.merged(text, o.Force); err != nil {
+		if text, err = m.merged(text, made, o.Force); err != nil {
 			return Report{}, err
 		}
 	}
@@ -115,51 +127,84 @@ func (m *Manager) put(ctx context.Context, text string, o Options) (Report, erro
 	if impact != (Impact{}) && !o.Force {
 		return Report{}, fmt.Errorf("%w: it would disconnect %d sessions of %d tunnels: force does so", ErrRefused, impact.Sessions, impact.Tunnels)
 	}
+	t := trial{m: m, was: m.pending}
+	if o.Volatile {
+		return t.apply(ctx, c, text, made, notes, o)
+	}
 	if err := m.begin(); err != nil {
 		return Report{}, fmt.Errorf("the configuration in force can't be kept: %w", err)
 	}
-	r := Report{Number: m.number + 1, Changes: config.Diff(m.running, c)}
-	before, was := m.text, m.pending
+	if err := t.announce(text, c.Management.ArchiveSize, o); err != nil {
+		return Report{}, t.undo(err)
+	}
+	return t.apply(ctx, c, text, made, notes, o)
+}
+
+// trial is one commit on its way.
+type trial struct {
+	m      *Manager
+	was    *pending
+	number uint64 // 0: it is not archived
+}
+
+// announce writes to the archive what is to come.
+func (t *trial) announce(text string, keep int, o Options) error {
+	m := t.m
+	t.number = m.number + 1
 	if o.Confirm > 0 {
-		p := &pending{File: m.c.File, Number: r.Number, Back: m.number, Until: m.c.Now().Add(o.Confirm)}
-		if was != nil {
-			p.Back = was.Back // what was never confirmed is nothing to go back to
+		p := &pending{File: m.c.File, Number: t.number, Back: m.number, Until: m.c.Now().Add(o.Confirm)}
+		if t.was != nil {
+			p.Back = t.was.Back // what was never confirmed is nothing to go back to
 		}
 		if err := m.archive.setPending(p); err != nil {
-			return Report{}, err
+			return err
 		}
-		m.pending, r.UndoneAt = p, p.Until
+		m.pending = p
 	}
-	undo := func(err error) (Report, error) {
-		m.pending = was
-		return Report{}, errors.Join(err, m.archive.setPending(was), m.archive.drop(r.Number))
-	}
-	entry := Entry{Number: r.Number, Time: m.c.Now().UTC(), By: o.By, Comment: o.Comment}
-	if err := m.archive.add(entry, text, c.Management.ArchiveSize); err != nil {
-		return undo(err)
+	// What a commit goes back to must outlast it.
+	return m.archive.add(Entry{Number: t.number, Time: m.c.Now().UTC(), By: o.By, Comment: o.Comment}, text, max(keep, 2))
+}
+
+// undo takes back what was announced.
+func (t *trial) undo(err error) error {
+	t.m.pending = t.was
+	return errors.Join(err, t.m.archive.setPending(t.was), t.m.archive.drop(t.number))
+}
+
+// apply puts c in force, and writes the startup-config.
+func (t *trial) apply(ctx context.Context, c *config.Config, text string, made edits, notes []string, o Options) (Report, error) {
+	m := t.m
+	r := Report{Number: t.number, Changes: config.Diff(m.running, c), Notes: notes}
+	if o.Volatile {
+		r.Notes = append(notes, restarts(m.running, c)...)
 	}
 	did, more, err := m.c.Target.Apply(ctx, c, o.Force)
 	if err != nil {
-		return undo(fmt.Errorf("%w: %w", ErrRefused, err))
-	}
-	r.Notes, r.Impact = append(append(notes, more...), restarts(m.running, c)...), did
-	m.text, m.number = text, r.Number
-	from := m.running
-	m.running = c
-	if !o.Volatile {
-		if err := WriteFile(m.c.File, text, 0o640); err != nil {
-			// What can't be written must not be in force: a restart would take it back.
-			m.text, m.number, m.running = before, r.Number-1, from
-			_, _, again := m.c.Target.Apply(ctx, from, false)
-			return undo(errors.Join(fmt.Errorf("the startup-config can't be written: %w", err), again))
+		err = fmt.Errorf("%w: %w", ErrRefused, err)
+		if t.number == 0 {
+			return Report{}, err
 		}
-		m.file = text
+		return Report{}, t.undo(err)
 	}
-	if o.Confirm == 0 && m.pending != nil {
+	r.Notes, r.Impact = append(r.Notes, more...), did
+	if o.Volatile {
+		m.text, m.running, m.since = text, c, made
+		return r, nil
+	}
+	if err := WriteFile(m.c.File, text, newMode); err != nil {
+		// What can't be written must not be in force: a restart would take it back.
+		_, _, again := m.c.Target.Apply(ctx, m.running, false)
+		return Report{}, t.undo(errors.Join(fmt.Errorf("the startup-config can't be written: %w", err), again))
+	}
+	m.text, m.file, m.running, m.number, m.since = text, text, c, t.number, edits{}
+	if o.Confirm == 0 && t.was != nil {
 		m.pending = nil // a commit that stays is built on the one before
 		if err := m.archive.setPending(nil); err != nil {
 			r.Notes = append(r.Notes, "the commit before may still be undone: "+err.Error())
 		}
+	}
+	if m.pending != nil {
+		r.UndoneAt = m.pending.Until
 	}
 	m.rouse()
 	m.c.Log.Info("configuration committed", zap.Uint64("commit", r.Number), zap.String("by", o.By),
@@ -230,10 +275,13 @@ func (m *Manager) Reload(ctx context.Context, by string) ([]string, error) {
 	if impact != (Impact{}) {
 		notes = append(notes, fmt.Sprintf("%d sessions of %d tunnels go on that the configuration does not provide for", impact.Sessions, impact.Tunnels))
 	}
+	if n := len(m.since.lines); n > 0 || m.since.whole {
+		notes = append(notes, fmt.Sprintf("%d changes that were not written are gone", n))
+	}
 	if text != m.text {
 		notes = append(notes, m.record(c, text, by)...)
 	}
-	m.running, m.text, m.file = c, text, text
+	m.running, m.text, m.file, m.since = c, text, text, edits{}
 	return notes, nil
 }
 
@@ -298,7 +346,7 @@ func (m *Manager) expire(ctx context.Context) {
 	text, err := m.archive.text(p.Back)
 	if err == nil {
 		// Sessions that only the commit provided for are what was on trial.
-		_, err = m.put(ctx, text, Options{By: "timer", Comment: fmt.Sprintf("%d was not confirmed", p.Number), Force: true})
+		_, err = m.put(ctx, text, edits{whole: true}, Options{By: "timer", Comment: fmt.Sprintf("%d was not confirmed", p.Number), Force: true})
 	}
 	if err != nil {
 		// Trying again at once would not help; the operator must see to it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -58,6 +59,9 @@ type Manager struct {
 	text    string // of what is in force
 	file    string // what File held when it was read or written last
 	number  uint64 // of the commit in force; 0 while there is none
+	// since are the commands that led from file to text; whole: there was more than
+	// commands.
+	since edits
 	// candidate is nil while nothing is edited.
 	candidate *candidate
 	pending   *pending
@@ -66,8 +70,19 @@ type Manager struct {
 
 type candidate struct {
 	text string
-	base uint64 // what was in force when it was begun
-	from string // its text
+	from string // what was in force when it was begun
+	edits
+}
+
+// edits are commands that lead from one text to another, so that they can be made to a
+// third; whole says that the text was replaced, and commands do not tell how.
+type edits struct {
+	lines []config.Line
+	whole bool
+}
+
+func (e edits) then(f edits) edits {
+	return edits{append(slices.Clone(e.lines), f.lines...), e.whole || f.whole}
 }
 
 // New makes a manager of what was loaded at the start, and goes on with what an earlier
@@ -142,21 +157,55 @@ func (m *Manager) Edit(replace *string, lines []string) (edited bool, warnings [
 		}
 		text = *replace
 	}
-	if text, err = config.Edit(text, lines); err != nil {
-		return false, nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	made := edits{lines: together(lines), whole: replace != nil}
+	if text, err = made.on(text); err != nil {
+		return false, nil, err
 	}
-	if m.candidate == nil {
-		m.candidate = &candidate{base: m.number, from: m.text}
-	}
-	m.candidate.text = text
 	_, ws, err := m.c.Load(text)
 	for _, w := range ws {
 		warnings = append(warnings, w.String())
 	}
-	if err != nil {
+	var faults config.Errors
+	switch {
+	case errors.As(err, &faults) && !slices.ContainsFunc(faults, func(f *config.Error) bool { return !f.Whole }):
+		// Each line is right; what they lack together may follow.
 		warnings = append(warnings, "as it is, it can't be committed: "+err.Error())
+	case err != nil:
+		return false, nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+	if m.candidate == nil {
+		m.candidate = &candidate{from: m.text}
+	}
+	m.candidate.text, m.candidate.edits = text, m.candidate.then(made)
 	return m.edited(), warnings, nil
+}
+
+// together puts the rules of access lists to their lists.
+func together(lines []string) (out []config.Line) {
+	within := ""
+	for _, text := range lines {
+		l := config.Line{Text: text}
+		switch f := strings.Fields(strings.TrimPrefix(strings.TrimSpace(text), "no ")); {
+		case len(f) == 0:
+		case f[0] == "permit" || f[0] == "deny":
+			l.Within = within
+		default:
+			within = strings.TrimSpace(text)
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// on makes the edits to a text.
+func (e edits) on(text string) (string, error) {
+	for _, l := range e.lines {
+		var err error
+		if text, err = config.Edit(text, l); err != nil {
+			return "", fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+	}
+	return text, nil
 }
 
 // Discard makes the candidate what is in force.
@@ -207,7 +256,7 @@ func (m *Manager) Check(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	return Report{Changes: config.Diff(m.running, c), Notes: append(notes, restarts(m.running, c)...), Impact: impact}, nil
+	return Report{Changes: config.Diff(m.running, c), Notes: notes, Impact: impact}, nil
 }
 
 func (m *Manager) load(text string) (c *config.Config, notes []string, err error) {
@@ -259,61 +308,74 @@ func (m *Manager) CommitText(n uint64) (string, error) {
 	return text, nil
 }
 
-// Save writes what is in force to the startup-config. Comments that were written there
-// meanwhile stay; commands that were must not be lost, unless force is set.
-func (m *Manager) Save(force bool) error {
+// Save writes what is in force to the startup-config, and archives it. Comments that were
+// written there meanwhile stay; commands that were must not be lost, unless force is set.
+// It returns how many changes were written.
+func (m *Manager) Save(by string, force bool) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.save(force)
+	n := len(m.since.lines)
+	text, err := m.merged(m.text, m.since, force)
+	if err != nil {
+		return 0, err
+	}
+	if err := m.begin(); err != nil {
+		return 0, err
+	}
+	if err := m.keep(text, Entry{By: by, Comment: "written"}); err != nil {
+		return 0, err
+	}
+	if err := WriteFile(m.c.File, text, newMode); err != nil {
+		return 0, err
+	}
+	m.text, m.file, m.since = text, text, edits{}
+	return n, nil
 }
 
-func (m *Manager) save(force bool) error {
-	text, err := m.merged(m.text, force)
-	if err != nil {
+// keep archives a text that is in force, if it is not the last one that was archived.
+func (m *Manager) keep(text string, e Entry) error {
+	if old, err := m.archive.text(m.number); err == nil && old == text {
+		return nil
+	}
+	e.Number, e.Time = m.number+1, m.c.Now().UTC()
+	if err := m.archive.add(e, text, m.running.Management.ArchiveSize); err != nil {
 		return err
 	}
-	if err := WriteFile(m.c.File, text, 0o640); err != nil {
-		return err
-	}
-	m.text, m.file = text, text
+	m.number = e.Number
 	return nil
 }
 
-// merged is the text that the startup-config gets so that it means the same as text.
-func (m *Manager) merged(text string, force bool) (string, error) {
+// newMode is that of a startup-config that was not there.
+const newMode = 0o640
+
+// merged is what the startup-config is to hold so that it means what text does, which
+// has come of it by the edits.
+func (m *Manager) merged(text string, made edits, force bool) (string, error) {
 	b, err := os.ReadFile(m.c.File)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
 	onDisk := string(b)
-	if err != nil || onDisk == m.file || onDisk == text {
+	if err != nil || force || onDisk == m.file || onDisk == text {
 		return text, nil
 	}
+	refusal := fmt.Errorf("%w: %s was changed by another hand: reload takes those changes, force overwrites them", ErrRefused, m.c.File)
 	read, _, err := m.c.Load(onDisk)
 	before, _, errBefore := m.c.Load(m.file)
 	if err != nil || errBefore != nil || read.Running() != before.Running() {
-		if force {
-			return text, nil
-		}
-		return "", fmt.Errorf("%w: %s was changed by others: reload takes their changes, force overwrites them", ErrRefused, m.c.File)
+		return "", refusal
 	}
-	out := config.Merge(onDisk, text)
+	// Comments alone were changed.
+	out, err := made.on(onDisk)
+	if made.whole || err != nil {
+		return text, nil
+	}
 	want, _, err := m.c.Load(text)
 	if err != nil {
 		return "", err
 	}
 	if got, _, err := m.c.Load(out); err != nil || got.Running() != want.Running() {
-		// The order of commands matters, and the file has another: the comments that
-		// were added go.
 		return text, nil
 	}
 	return out, nil
-}
-
-// Lines is a text as lines.
-func Lines(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
