@@ -71,14 +71,14 @@ func commitNumber(s string) error {
 func (a *app) configEdit(ctx context.Context, words []string) error {
 	if len(words) > 1 {
 		for i, w := range words {
-			words[i] = quoteWord(w)
+			words[i] = configWord(w)
 		}
 	}
 	return a.edit(ctx, &lnsv1.ConfigEditRequest{Lines: strings.Split(strings.Join(words, " "), "\n")})
 }
 
-// quoteWord writes a word of the shell's as one of the configuration's.
-func quoteWord(w string) string {
+// configWord writes a word of the shell's as one of the configuration's.
+func configWord(w string) string {
 	switch {
 	case w != "" && !strings.ContainsAny(w, " \t\"'#!,"):
 		return w

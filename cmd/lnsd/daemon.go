@@ -100,9 +100,14 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
 
-	if d.socket, err = udp.ListenPair(udp.Config{
-		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF,
-	}, bindAddress6(c)); err != nil {
+	inherited := inheritedFiles()
+	d.socket, err = udp.ListenPair(udp.Config{
+		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF, Inherited: inherited,
+	}, bindAddress6(c))
+	for _, f := range inherited {
+		f.Close()
+	}
+	if err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
