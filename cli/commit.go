@@ -44,7 +44,7 @@ func (a *app) commitCommands() []command {
 	return []command{
 		{words: "config edit", args: []arg{{name: "COMMAND"}}, most: maxCommand, flags: words, runs: a.configEdit,
 			help: "Change the candidate by a command of the startup-config; \"no\" before it takes it back"},
-		{words: "config load", arg: &arg{name: "FILE"}, run: a.configLoad, alias: "restore",
+		{words: "config load", host: true, arg: &arg{name: "FILE"}, run: a.configLoad, alias: "restore",
 			help: "Make a file the candidate; commit puts it in force"},
 		{words: "config show", flags: secrets, run: a.configShow, help: "Show the candidate, secrets hidden"},
 		{words: "config diff", arg: &arg{name: "COMMIT", optional: true, kind: kind{check: commitNumber}}, run: a.configDiff,
@@ -56,7 +56,7 @@ func (a *app) commitCommands() []command {
 			help: "Commit what was in force N commits ago"},
 		{words: "config history", run: a.configHistory, help: "List the commits, the newest first"},
 		{words: "config discard", run: a.configDiscard, help: "Give up the candidate"},
-		{words: "config save", arg: &arg{name: "FILE"}, run: a.configSave, help: "Write the configuration in force to a file of this host, secrets included"},
+		{words: "config save", host: true, arg: &arg{name: "FILE"}, run: a.configSave, help: "Write the configuration in force to a file of this host, secrets included"},
 		{words: "config write", flags: force, run: a.configWrite, help: "Write the configuration in force to the startup-config"},
 	}
 }
