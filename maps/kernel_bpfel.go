@@ -145,6 +145,11 @@ type kernelLnsHint struct {
 	Local      kernelLnsLocal
 }
 
+type kernelLnsHome6 struct {
+	_       structs.HostLayout
+	Entries [8]uint64
+}
+
 type kernelLnsHop struct {
 	_           structs.HostLayout
 	Tick        uint64
@@ -488,6 +493,7 @@ const (
 	kernelMapLnsFilters     = "lns_filters"
 	kernelMapLnsFlows       = "lns_flows"
 	kernelMapLnsHints       = "lns_hints"
+	kernelMapLnsHomes6      = "lns_homes6"
 	kernelMapLnsHops        = "lns_hops"
 	kernelMapLnsHosts       = "lns_hosts"
 	kernelMapLnsIngress     = "lns_ingress"
@@ -519,6 +525,7 @@ const (
 	kernelVarCallPlaces     = "call_places"
 	kernelVarFlowMask       = "flow_mask"
 	kernelVarHairpin        = "hairpin"
+	kernelVarHomes6         = "homes6"
 	kernelVarOuter6         = "outer6"
 	kernelVarOuterTtl       = "outer_ttl"
 	kernelVarPacketInterval = "packet_interval"
@@ -585,6 +592,7 @@ type kernelMapSpecs struct {
 	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
 	LnsFlows     *ebpf.MapSpec `ebpf:"lns_flows"`
 	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
+	LnsHomes6    *ebpf.MapSpec `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
@@ -621,6 +629,7 @@ type kernelVariableSpecs struct {
 	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
 	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
 	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
+	Homes6         *ebpf.VariableSpec `ebpf:"homes6"`
 	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
 	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
@@ -658,6 +667,7 @@ type kernelMaps struct {
 	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
 	LnsFlows     *ebpf.Map `ebpf:"lns_flows"`
 	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
+	LnsHomes6    *ebpf.Map `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
@@ -700,6 +710,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsFilters,
 		m.LnsFlows,
 		m.LnsHints,
+		m.LnsHomes6,
 		m.LnsHops,
 		m.LnsHosts,
 		m.LnsIngress,
@@ -737,6 +748,7 @@ type kernelVariables struct {
 	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
 	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
 	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
+	Homes6         *ebpf.Variable `ebpf:"homes6"`
 	Outer6         *ebpf.Variable `ebpf:"outer6"`
 	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`

@@ -95,6 +95,7 @@ type Maps struct {
 	shares   mapped[kernelLnsShare6]
 	lines    mapped[kernelLnsLine]
 	numbers  mapped[Sequence]
+	homes    homes
 	shapers  [2]mapped[kernelLnsShaper] // up, down
 	paces    mapped[uint64]
 	current  mapped[uint64] // of lns_filters
@@ -156,7 +157,7 @@ func Open(cfg Config) (*Maps, error) {
 // apply puts sizes, knobs and pinning into spec.
 func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 	sizes := map[string]uint32{
-		kernelMapLnsCalls:    cfg.Sessions,
+		kernelMapLnsCalls:    strayCalls(cfg.Sessions),
 		kernelMapLnsHosts:    cfg.Sessions,
 		kernelMapLnsRoutes:   max(cfg.Routes, 1),
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
@@ -174,7 +175,11 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsSequences: cfg.Sessions + 1,
 	}
 	if cfg.IPv6 {
-		sizes[kernelMapLnsNets6] = cfg.Sessions
+		if err := spec.Variables[kernelVarHomes6].Set(homes6(cfg.Sessions)); err != nil {
+			return err
+		}
+		sizes[kernelMapLnsNets6] = strays6(cfg.Sessions)
+		sizes[kernelMapLnsHomes6] = homes6(cfg.Sessions)
 		sizes[kernelMapLnsRoutes6] = max(cfg.Routes, 1)
 		sizes[kernelMapLnsCounters6] = cfg.Sessions + 1
 	}
@@ -249,6 +254,9 @@ func (m *Maps) begin() (err error) {
 	if m.lines, err = newMapped[kernelLnsLine](m.objs.LnsLines); err != nil {
 		return err
 	}
+	if err = m.homes.open(m.objs.LnsHomes6, m.objs.LnsNets6, m.sessions.values); err != nil {
+		return err
+	}
 	if m.numbers, err = newMapped[Sequence](m.objs.LnsSequences); err != nil {
 		return err
 	}
@@ -315,7 +323,7 @@ func (m *Maps) Close() error {
 			errs = append(errs, a.link.Close())
 		}
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(), m.homes.close(),
 		m.numbers.close(), m.shapers[0].close(), m.shapers[1].close(), m.paces.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
 		m.ends.close(), m.paths.up.close(), m.paths.down.close(), m.paths.blocks.close())
 	if m.buffers != nil {

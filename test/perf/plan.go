@@ -52,7 +52,7 @@ func (p *Plan) Run() (report *Report, err error) {
 	}
 	for _, n := range p.MapSizes {
 		p.say("maps for %d sessions", n)
-		m, err := MeasureMaps(n)
+		m, err := MeasureMaps(n, n, true)
 		if err != nil {
 			return report, err
 		}

@@ -191,7 +191,7 @@ func (r *Report) writeSetups(w *strings.Builder) {
 }
 
 func (r *Report) writeMaps(w *strings.Builder) {
-	w.WriteString("Memory of the maps.\n\n")
+	w.WriteString("Memory of the maps, with IPv6, all sessions installed.\n\n")
 	g := grid{{"sessions", "MiB", "bytes/session", "largest maps, bytes/session"}}
 	for _, m := range r.Maps {
 		var names []string
