@@ -49,6 +49,10 @@ const volatile enum lns_hairpin hairpin = LNS_HAIRPIN_ALLOW;
 /* Places in lns_uplinks that ids choose from. Set before load. */
 const volatile __u32 call_places = 1;
 
+/* What is left out, any of enum lns_part. Set before load, and only to measure what it
+ * costs. */
+const volatile enum lns_part without = 0;
+
 /* Entries of lns_homes6. Set before load. */
 const volatile __u32 homes6 = 1;
 

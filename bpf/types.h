@@ -261,6 +261,13 @@ struct lns_path {
 };
 _Static_assert(sizeof(struct lns_path) == 64, "lns_path");
 
+/* Parts of the program that can be left out. */
+enum lns_part {
+	LNS_PART_COUNTERS = 1 << 0, /* of sessions' IPv4 */
+	LNS_PART_ATOMIC = 1 << 1,   /* these add without, and lose counts */
+	LNS_PART_SERVICES = 1 << 2, /* nobody is asked for */
+};
+
 /* How the frames of a device lie in memory. */
 enum lns_buffers {
 	LNS_ONE_BUFFER = 0,

@@ -216,6 +216,14 @@ type kernelLnsPage struct {
 	Entries [256]uint32
 }
 
+type kernelLnsPart uint32
+
+const (
+	kernelLnsPartLNS_PART_COUNTERS kernelLnsPart = 1
+	kernelLnsPartLNS_PART_ATOMIC   kernelLnsPart = 2
+	kernelLnsPartLNS_PART_SERVICES kernelLnsPart = 4
+)
+
 type kernelLnsPath struct {
 	_             structs.HostLayout
 	State         uint8
@@ -529,6 +537,7 @@ const (
 	kernelVarOuter6         = "outer6"
 	kernelVarOuterTtl       = "outer_ttl"
 	kernelVarPacketInterval = "packet_interval"
+	kernelVarWithout        = "without"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -633,6 +642,7 @@ type kernelVariableSpecs struct {
 	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
 	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
+	Without        *ebpf.VariableSpec `ebpf:"without"`
 }
 
 // kernelObjects contains all objects after they have been loaded into the kernel.
@@ -752,6 +762,7 @@ type kernelVariables struct {
 	Outer6         *ebpf.Variable `ebpf:"outer6"`
 	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`
+	Without        *ebpf.Variable `ebpf:"without"`
 }
 
 // kernelPrograms contains all programs after they have been loaded into the kernel.

@@ -43,6 +43,8 @@ type Config struct {
 	PacketLimit uint32
 	// Rates bound what reaches the daemon.
 	Rates Rates
+	// Without leaves parts of the program out, to measure what they cost.
+	Without Part
 	// Generic attaches in generic mode even where the driver could do better.
 	Generic bool
 }
@@ -55,6 +57,16 @@ const (
 	HairpinAllow = kernelLnsHairpinLNS_HAIRPIN_ALLOW // sent on within the program
 	HairpinDeny  = kernelLnsHairpinLNS_HAIRPIN_DENY  // dropped
 	HairpinCore  = kernelLnsHairpinLNS_HAIRPIN_CORE  // left to the kernel's routes
+)
+
+// Part is parts of the program that can be left out, to measure what they cost.
+type Part = kernelLnsPart
+
+// The parts.
+const (
+	PartCounters = kernelLnsPartLNS_PART_COUNTERS // what sessions count of IPv4
+	PartAtomic   = kernelLnsPartLNS_PART_ATOMIC   // they count, and lose some
+	PartServices = kernelLnsPartLNS_PART_SERVICES // what is done for sessions beyond forwarding
 )
 
 // MaxSessions is the most sessions that one set of maps can be made for.
@@ -204,6 +216,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		if err := spec.Variables[kernelVarOuter6].Set(uint8(1)); err != nil {
 			return err
 		}
+	}
+	if err := spec.Variables[kernelVarWithout].Set(cfg.Without); err != nil {
+		return err
 	}
 	if err := cfg.limits(spec); err != nil {
 		return err

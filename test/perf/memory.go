@@ -12,7 +12,6 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/lnsd/lnsd/maps"
-	"github.com/lnsd/lnsd/test/netlab"
 )
 
 // MapMemory is what the maps of a number of sessions take, as the kernel reports it.
@@ -65,20 +64,14 @@ func MeasureMaps(sessions, installed int, ipv6 bool) (m MapMemory, err error) {
 
 // settle installs sessions.
 func settle(m *maps.Maps, sessions []Session, ipv6 bool) error {
-	policy := maps.Policy{
-		Flags: usualFlags, Local: netlab.LNSAddr.As4(), Peer: netlab.LACAddr.As4(),
-		LocalPort: l2tpPort, PeerPort: l2tpPort, Mtu: usualMTU, ClampMss: usualMSS,
-	}
-	for i, s := range sessions {
-		policy.TunnelId, policy.SessionId, policy.Address = s.TunnelID, s.SessionID, s.Address
-		policy.PeerTunnelId, policy.PeerSessionId = s.PeerTunnelID, s.PeerSessionID
-		entry := maps.Session{Slot: uint32(i + 1), Policy: policy}
+	for i := range sessions {
+		one := entry(i, &sessions[i])
 		if ipv6 {
 			net := [16]byte{0x20, 0x01, 0x0d, 0xb8}
 			binary.BigEndian.PutUint32(net[4:], uint32(i+1))
-			entry.Prefixes6 = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom16(net), 64)}
+			one.Prefixes6 = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom16(net), 64)}
 		}
-		if err := m.Install(entry); err != nil {
+		if err := m.Install(one); err != nil {
 			return err
 		}
 	}

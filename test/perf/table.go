@@ -44,6 +44,9 @@ func (r *Report) WriteTables(out io.Writer) error {
 	if len(r.Programs) > 0 {
 		r.writePrograms(w)
 	}
+	if len(r.Extras) > 0 {
+		r.writeExtras(w)
+	}
 	if len(r.Setups) > 0 {
 		r.writeSetups(w)
 	}
@@ -164,6 +167,15 @@ func (r *Report) writePrograms(w *strings.Builder) {
 	g := grid{{"program", "path", "ns/packet", "instructions", "JITed bytes", "verified instructions"}}
 	for _, p := range r.Programs {
 		g = append(g, []string{p.Forwarder, p.Path, fmt.Sprintf("%.0f", p.NS), thousands(p.Translated), thousands(int(p.JITed)), thousands(int(p.Verified))})
+	}
+	g.write(w)
+}
+
+func (r *Report) writeExtras(w *strings.Builder) {
+	fmt.Fprintf(w, "What parts of lnsd's program cost: the difference of two programs, or two sessions, that took turns %d times in the same place as above, with one session. Median and quartiles, ns per packet.\n\n", r.Extras[0].Turns)
+	g := grid{{"part", "direction", "ns more"}}
+	for _, e := range r.Extras {
+		g = append(g, []string{e.Name, e.Direction, fmt.Sprintf("%.1f (%.1f–%.1f)", e.NS, e.Low, e.High)})
 	}
 	g.write(w)
 }
