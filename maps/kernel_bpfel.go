@@ -341,7 +341,8 @@ const (
 	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 49
 	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 50
 	kernelLnsReasonLNS_DROP_PACKETS      kernelLnsReason = 51
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 52
+	kernelLnsReasonLNS_DROP_HOOK         kernelLnsReason = 52
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 53
 )
 
 type kernelLnsRule struct {
@@ -534,6 +535,8 @@ const (
 	kernelVarFlowMask       = "flow_mask"
 	kernelVarHairpin        = "hairpin"
 	kernelVarHomes6         = "homes6"
+	kernelVarHookDown       = "hook_down"
+	kernelVarHookUp         = "hook_up"
 	kernelVarOuter6         = "outer6"
 	kernelVarOuterTtl       = "outer_ttl"
 	kernelVarPacketInterval = "packet_interval"
@@ -639,6 +642,8 @@ type kernelVariableSpecs struct {
 	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
 	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
 	Homes6         *ebpf.VariableSpec `ebpf:"homes6"`
+	HookDown       *ebpf.VariableSpec `ebpf:"hook_down"`
+	HookUp         *ebpf.VariableSpec `ebpf:"hook_up"`
 	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
 	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
@@ -759,6 +764,8 @@ type kernelVariables struct {
 	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
 	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
 	Homes6         *ebpf.Variable `ebpf:"homes6"`
+	HookDown       *ebpf.Variable `ebpf:"hook_down"`
+	HookUp         *ebpf.Variable `ebpf:"hook_up"`
 	Outer6         *ebpf.Variable `ebpf:"outer6"`
 	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`
