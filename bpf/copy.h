@@ -55,12 +55,26 @@ static __always_inline __u64 copy_size(const struct lns_copy *copy)
 	return sizeof(*copy) - sizeof(copy->data) + taken;
 }
 
+/* Counts a packet that the interception of the session in slot has missed. */
+static __always_inline void count_loss(__u32 slot)
+{
+	__u64 *lost = bpf_map_lookup_elem(&lns_losses, &slot);
+	__u64 none = 0;
+
+	if (!lost) {
+		if (bpf_map_update_elem(&lns_losses, &slot, &none, BPF_NOEXIST) && !bpf_map_lookup_elem(&lns_losses, &slot))
+			slot = 0;
+		lost = bpf_map_lookup_elem(&lns_losses, &slot);
+	}
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
+}
+
 /* Copies a packet of len bytes, at byte at of the frame, of the session in slot for its
  * interception. Not static for the verifier's sake (see write_udp_checksum). */
 __noinline int intercept(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len, __u32 up)
 {
 	struct lns_copy *copy = begin_copy(ctx, slot, at & FRAME_OFFSET_MASK, len, LNS_COPY_MOST);
-	__u64 *lost;
 
 	if (copy) {
 		copy->reason = LNS_CONTINUE;
@@ -70,9 +84,7 @@ __noinline int intercept(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len, __
 		if (copy->taken == len && !bpf_ringbuf_output(&lns_copies, copy, copy_size(copy), 0))
 			return 0;
 	}
-	lost = bpf_map_lookup_elem(&lns_losses, &slot);
-	if (lost)
-		__sync_fetch_and_add(lost, 1);
+	count_loss(slot);
 	return 0;
 }
 

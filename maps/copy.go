@@ -2,6 +2,7 @@ package maps
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -112,12 +113,20 @@ func (r *CopyReader) parse(c *Copy, b []byte) (ok bool) {
 func (r *CopyReader) Close() error { return r.ring.Close() }
 
 // CopiesLost is how many packets of the session in slot could not be copied for its
-// interception, since the session was installed.
+// interception, since that began.
 func (m *Maps) CopiesLost(slot uint32) uint64 {
-	if slot >= uint32(len(m.losses.values)) {
-		return 0
+	var lost uint64
+	if err := m.objs.LnsLosses.Lookup(slot, &lost); err != nil {
+		return 0 // as most have
 	}
-	return atomic.LoadUint64(&m.losses.values[slot])
+	return lost
+}
+
+// clearLosses forgets what an earlier interception in slot has missed when one begins.
+func (m *Maps) clearLosses(slot uint32, flags kernelLnsFlag) {
+	if flags&FlagIntercept != 0 {
+		_ = m.objs.LnsLosses.Delete(slot) // there is nothing, most often
+	}
 }
 
 // SetCapture begins or ends the capture of the session in slot. It lasts until the
@@ -172,11 +181,10 @@ func (m *Maps) CapturesMissed() (withheld, lost uint64) {
 
 // mapCopies maps what the daemon shares with the program of copies into memory.
 func (m *Maps) mapCopies() (err error) {
-	if m.losses, err = newMapped[uint64](m.objs.LnsLosses); err != nil {
+	none := uint64(0)
+	if err = m.objs.LnsLosses.Update(uint32(0), &none, ebpf.UpdateNoExist); err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
 		return err
 	}
-	if m.budget, err = newMapped[kernelLnsAllowance](m.objs.LnsBudget); err != nil {
-		return err
-	}
-	return nil
+	m.budget, err = newMapped[kernelLnsAllowance](m.objs.LnsBudget)
+	return err
 }

@@ -306,6 +306,7 @@ func (p *kernelLnsSession) setFilters(indices [2]uint16) {
 // packet under way may have seen the flag.
 func (m *Maps) changeServices(slot uint32, p Policy) {
 	s := &m.sessions.values[slot]
+	m.clearLosses(slot, p.Flags&^s.Flags)
 	if p.Flags&flagFilterUp == 0 {
 		p.FilterUp = s.FilterUp
 	}
