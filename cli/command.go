@@ -49,7 +49,8 @@ func (a *app) commands() []command {
 	var all []command
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
-		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
+		a.packetHookCommands(),
+		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.topCommands(), a.certificateCommands(),
 	} {
 		all = append(all, noun...)
@@ -62,8 +63,12 @@ func groupHelp(word string) string {
 	switch word {
 	case "show":
 		return "Show what is"
+	case "config":
+		return "Change the configuration, compare, commit and undo"
 	case "drop":
 		return "Disconnect sessions"
+	case "hook":
+		return "Put your own BPF function into the way of packets"
 	case "no":
 		return "Take back what a command has done"
 	case "write":

@@ -46,6 +46,7 @@ type Config struct {
 	Engine      Engine
 	Log         Log
 	Files       Files
+	Hooks       Hooks
 }
 
 // L2TP holds what concerns control connections and L2TP data headers.
@@ -250,6 +251,9 @@ type Management struct {
 	Remote netip.AddrPort
 	// The files by which both ends of a remote connection know each other.
 	RemoteCertificate, RemoteKey, RemoteAuthority string
+	// Archive is the directory of earlier configurations, ArchiveSize their number.
+	Archive     string
+	ArchiveSize int
 	// Metrics is where Prometheus may ask; the zero value is nowhere.
 	Metrics netip.AddrPort
 	// StatusDir is where status files are kept, empty for none; StatusRate is how many
