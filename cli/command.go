@@ -50,7 +50,7 @@ func (a *app) commands() []command {
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
-		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.topCommands(), a.certificateCommands(),
+		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
 	} {
 		all = append(all, noun...)
 	}

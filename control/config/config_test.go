@@ -205,7 +205,7 @@ func TestL2tpnsExampleLoads(t *testing.T) {
 	}
 	want := []string{
 		"startup-config:8:5: pid_file is not needed: the service manager does this",
-		"startup-config:60:5: cli_bind_address is not needed: lnsctl talks over the Unix socket (set socket)",
+		"startup-config:60:5: cli_bind_address is not used: lnsctl talks over the Unix socket; operators come by ssh_address, or by telnet_address where that must be",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("warnings:\n%s", strings.Join(got, "\n"))
