@@ -44,6 +44,7 @@ type daemon struct {
 	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
+	hooks       *packetHooks
 	gardens     *garden.Gardens
 	grants      *grants
 	engine      *engine.Engine
@@ -123,6 +124,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.slow.Close)
 
+	d.hooks = newPacketHooks(c)
 	if d.fast, err = openFastPath(c, d, log.Named("dataplane")); err != nil {
 		return d, err
 	}

@@ -126,6 +126,9 @@ func newCommandEnv(t *testing.T) *commandEnv {
 	b := documented()
 	e.socket = apitest.Start(t, b, now, api.Events(noEvents{}))
 	t.Chdir(e.dir)
+	if err := os.WriteFile("dns_count.o", []byte("an object"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if out, code := e.run("lnsctl make-certificates tls --server server,127.0.0.1 --client alice=admin"); code != 0 {
 		t.Fatal(out)
 	}
