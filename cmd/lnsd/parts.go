@@ -39,6 +39,7 @@ func (d *daemon) start(ctx context.Context, b *backend) *parts {
 		d.shells.start(ctx, p)
 	}
 	p.group.Go(func() { b.rates.run(ctx) })
+	p.run(ctx, "configuration", b.current.commits.Run)
 	if w := d.accounting.usage; w != nil {
 		p.group.Go(func() { w.Run(ctx, d.engine.Sessions) })
 	}
