@@ -219,3 +219,60 @@ func BenchmarkUsage(b *testing.B) {
 	}
 	_ = sum
 }
+
+// BenchmarkThrottle: what a packet of a throttled session that is within its rate costs
+// more than one of the same session without a limit. Turns of each alternate, so that
+// what else the machine does hits both alike.
+func BenchmarkThrottle(b *testing.B) {
+	const usual = FlagLength | FlagAddressControl | FlagDontFragment
+	for _, c := range []struct {
+		name   string
+		repeat int
+		frame  []byte
+	}{
+		{"both/64", bothRepeat, nested(1, 64, second)},
+		{"both/1400", bothRepeat, nested(1, 1400, second)},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			w := newBench(b, usual, 0)
+			turns := min(max(b.N/c.repeat, 20), 100)
+			var times [2][]float64
+			for range turns {
+				for i, rate := range [...]uint64{0, 1e12} {
+					w.limit(rate)
+					times[i] = append(times[i], w.oneTurn(b, c.frame, c.repeat))
+				}
+			}
+			for i := range times {
+				slices.Sort(times[i])
+			}
+			free, held := times[0][len(times[0])/2], times[1][len(times[1])/2]
+			b.ReportMetric(free, "ns/free")
+			b.ReportMetric(held, "ns/throttled")
+			b.ReportMetric(held-free, "ns/more")
+			b.ReportMetric(times[1][len(times[1])/10]-times[0][len(times[0])/10], "ns/more-10th-percentile")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// limit gives both sessions of newBench a rate, 0 for none.
+func (w *world) limit(rate uint64) {
+	for _, slot := range []uint32{7, 8} {
+		w.m.setLimits(slot, [2]Limit{{Bits: rate, Burst: time.Second}, {Bits: rate, Burst: time.Second}})
+		flags := w.m.sessions.values[slot].Flags &^ (flagThrottleUp | flagThrottleDown)
+		if rate > 0 {
+			flags |= flagThrottleUp | flagThrottleDown
+		}
+		w.m.setFlags(slot, flags)
+	}
+}
+
+// oneTurn is the time of one of repeat runs, in ns.
+func (w *world) oneTurn(b *testing.B, frame []byte, repeat int) float64 {
+	_, d, err := w.m.objs.LnsXdp.Benchmark(frame, repeat, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return float64(d.Nanoseconds())
+}
