@@ -28,6 +28,7 @@ type Client struct {
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
 	lnsv1.ConfigurationClient
+	lnsv1.PacketHooksClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -63,6 +64,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
 	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
+	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
 	return c, nil
 }
 

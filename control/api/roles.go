@@ -84,12 +84,17 @@ var needs = map[string]Right{
 	"/lns.v1.Configuration/Configure":   RightAdmin,
 	"/lns.v1.Configuration/WriteMemory": RightAdmin,
 
+	"/lns.v1.PacketHooks/PacketHooks":      RightView,
+	"/lns.v1.PacketHooks/LoadPacketHook":   RightAdmin,
+	"/lns.v1.PacketHooks/UnloadPacketHook": RightAdmin,
+
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
 
 	"/lns.v1.Services/ChangeServices": RightOperate,
 	"/lns.v1.Services/Intercept":      RightIntercept,
 	"/lns.v1.Services/RadiusClients":  RightView,
+	"/lns.v1.Services/Throttled":      RightView,
 
 	// Which services there are; part of gRPC.
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      RightView,

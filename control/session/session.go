@@ -94,6 +94,7 @@ type Session struct {
 	call    callParams
 
 	opened  time.Time
+	took    [StageAll]uint32 // in microseconds
 	upSince moment
 	stageAt moment // the state before stateUp was entered; none: opened
 	// The session's own timers. setupBy serves until the session is up, retryAt
@@ -245,6 +246,7 @@ func (s *Session) pump(now time.Time, out *Out) {
 			s.linkEvent(now, &e, out)
 		}
 	}
+	out.Links = append(out.Links, p.Steps...)
 	p.Reset()
 	s.pumping = false
 	s.noteEnd(now, out)

@@ -63,6 +63,8 @@ var rules = map[string]rule{
 	"control/config":    adapter([]string{"control/acl"}),
 	"control/api":       adapter(nil, "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys/unix"),
 	"control/events":    {local: []string{"control/session"}},
+	"control/history":   {local: []string{"control/session"}},
+	"control/trace":     adapter(nil, "golang.org/x/time/rate"),
 	"control/status":    adapter(nil),
 	"control/metrics":   adapter(nil, "github.com/prometheus/client_golang"),
 	"maps":              {outside: []string{"github.com/cilium/ebpf", "golang.org/x/sys/unix"}},
