@@ -92,7 +92,7 @@ __noinline int service_down(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 static __always_inline enum lns_reason serve_up(struct xdp_md *ctx, __u32 flags, __u32 slot,
 						const void *packet, __u32 len)
 {
-	if (!(flags & LNS_SERVICES_UP) && !hooked(1))
+	if (without & LNS_PART_SERVICES || (!(flags & LNS_SERVICES_UP) && !hooked(1)))
 		return LNS_CONTINUE;
 	/* Most packets of sessions that are throttled, and no more than that. */
 	if ((flags & LNS_SERVICES_UP) == LNS_THROTTLE_UP && !hooked(1) &&
@@ -104,7 +104,7 @@ static __always_inline enum lns_reason serve_up(struct xdp_md *ctx, __u32 flags,
 static __always_inline enum lns_reason serve_down(struct xdp_md *ctx, __u32 flags, __u32 slot,
 						  __u32 at, __u32 len)
 {
-	if (!(flags & LNS_SERVICES_DOWN) && !hooked(0))
+	if (without & LNS_PART_SERVICES || (!(flags & LNS_SERVICES_DOWN) && !hooked(0)))
 		return LNS_CONTINUE;
 	if ((flags & LNS_SERVICES_DOWN) == LNS_THROTTLE_DOWN && !hooked(0) &&
 	    is_paid(slot << 1, len))

@@ -16,7 +16,7 @@ func TestConfiguredRate(t *testing.T) {
 		"a rate and no rate": {&Services{Up: Rate{Bits: 64e3}, Down: none}, &Services{Up: Rate{Bits: 64e3}, Down: none}},
 	} {
 		s := &Session{cfg: &Config{Throttle: usual}}
-		g := s.throttled(&grant{Profile: Profile{Services: c.granted}})
+		g := s.throttled(&grant{Profile: granted{Services: c.granted}})
 		if !sameServices(g.Profile.Services, c.want) {
 			t.Errorf("%s: %+v, want %+v", name, g.Profile.Services, c.want)
 		}
