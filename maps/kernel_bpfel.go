@@ -22,6 +22,17 @@ type kernelBpfDevmapVal struct {
 	}
 }
 
+type kernelLnsAdvances struct {
+	_       structs.HostLayout
+	Entries [512]struct {
+		_     structs.HostLayout
+		Whose uint32
+		Left  uint32
+		Jiffy uint32
+		Pad   uint32
+	}
+}
+
 type kernelLnsAllowance struct {
 	_        structs.HostLayout
 	Gate     uint64
@@ -515,6 +526,7 @@ type kernelLnsWhere struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	kernelMapLnsAdvances    = "lns_advances"
 	kernelMapLnsBlocks      = "lns_blocks"
 	kernelMapLnsBudget      = "lns_budget"
 	kernelMapLnsCalls       = "lns_calls"
@@ -622,6 +634,7 @@ type kernelProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelMapSpecs struct {
+	LnsAdvances  *ebpf.MapSpec `ebpf:"lns_advances"`
 	LnsBlocks    *ebpf.MapSpec `ebpf:"lns_blocks"`
 	LnsBudget    *ebpf.MapSpec `ebpf:"lns_budget"`
 	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
@@ -705,6 +718,7 @@ func (o *kernelObjects) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelMaps struct {
+	LnsAdvances  *ebpf.Map `ebpf:"lns_advances"`
 	LnsBlocks    *ebpf.Map `ebpf:"lns_blocks"`
 	LnsBudget    *ebpf.Map `ebpf:"lns_budget"`
 	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
@@ -753,6 +767,7 @@ type kernelMaps struct {
 
 func (m *kernelMaps) Close() error {
 	return _KernelClose(
+		m.LnsAdvances,
 		m.LnsBlocks,
 		m.LnsBudget,
 		m.LnsCalls,
