@@ -185,6 +185,9 @@ func (r *runner) sendTraffic(ctx context.Context) {
 	if up == 0 {
 		return
 	}
+	if t.After > 0 {
+		r.until(ctx, t.After, r.nobodyLeft)
+	}
 	r.enter(PhaseTraffic)
 	begun := time.Now()
 	for i, w := range r.workers {
