@@ -80,7 +80,7 @@ func TestCompletionOffersWhatIs(t *testing.T) {
 		"drop user |":               {"alice@example"}, // the other name would not survive a shell
 		"show tunnel |":             {"12", "4711"},
 		"show pool |":               {"business", "default", "pd"},
-		"show |":                    {"access-list", "counters", "garden", "pool", "radius", "running-config", "session", "status", "tunnel", "users", "version"},
+		"show |":                    {"access-list", "counters", "garden", "history", "pool", "radius", "running-config", "session", "status", "tunnel", "users", "version"},
 		"show session 1 |":          nil,
 		"uptime |":                  nil,
 		"drop session 1 --cause n|": {"nas-reboot", "nas-request"},

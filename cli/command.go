@@ -48,6 +48,7 @@ func (a *app) commands() []command {
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.topCommands(), a.certificateCommands(),
+		a.traceCommands(), a.historyCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -61,6 +62,16 @@ func groupHelp(word string) string {
 		return "Show what is"
 	case "drop":
 		return "Disconnect sessions"
+	case "trace":
+		return "See what tunnels and sessions do, in detail"
+	case "set":
+		return "Trace into the daemon's log"
+	case "follow":
+		return "Trace to this terminal"
+	case "clear":
+		return "End what was set"
+	case "explain":
+		return "Say why"
 	case "no":
 		return "Take back what a command has done"
 	}

@@ -94,7 +94,7 @@ func (l *live) apply(c *config.Config) ([]string, error) {
 	if err := l.d.subscribers.reload(c); err != nil {
 		return nil, err
 	}
-	if err := l.sink.Reopen(); err != nil {
+	if err := l.sink.Switch(l.flags.logFile(c)); err != nil {
 		return nil, err
 	}
 	if err := l.d.engine.Reload(enginePolicy(c, l.d.ipv6)); err != nil {

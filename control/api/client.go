@@ -28,6 +28,8 @@ type Client struct {
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
 	lnsv1.ConfigurationClient
+	lnsv1.TracesClient
+	lnsv1.HistoryClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -62,6 +64,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
 	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
+	c.TracesClient, c.HistoryClient = lnsv1.NewTracesClient(conn), lnsv1.NewHistoryClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
 	return c, nil
 }

@@ -87,6 +87,13 @@ var needs = map[string]Right{
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
 
+	"/lns.v1.Traces/SetTrace":    RightOperate,
+	"/lns.v1.Traces/ListTraces":  RightView,
+	"/lns.v1.Traces/ClearTraces": RightOperate,
+	"/lns.v1.Traces/FollowTrace": RightOperate,
+
+	"/lns.v1.History/Stories": RightView,
+
 	"/lns.v1.Services/ChangeServices": RightOperate,
 	"/lns.v1.Services/Intercept":      RightIntercept,
 	"/lns.v1.Services/RadiusClients":  RightView,
