@@ -278,6 +278,9 @@ func (x *tracer) follow(ctx context.Context, t traceTarget, values []string) err
 	return err
 }
 
+// fineClock is the time of day where milliseconds matter.
+func fineClock(ns int64) string { return time.Unix(0, ns).UTC().Format("15:04:05.000") }
+
 func (x *tracer) printLine(l *lnsv1.TraceLine) error {
 	if x.json {
 		return printJSONLine(x.env.Out, struct {
@@ -300,6 +303,6 @@ func (x *tracer) printLine(l *lnsv1.TraceLine) error {
 	case l.Lac != "":
 		where = l.Lac + ": "
 	}
-	_, err := fmt.Fprintf(x.env.Out, "%s %-8s %s%s\n", clock(l.At), l.Category, where, escape(l.Text))
+	_, err := fmt.Fprintf(x.env.Out, "%s %-8s %s%s\n", fineClock(l.At), l.Category, where, escape(l.Text))
 	return err
 }

@@ -36,11 +36,8 @@ func (m *Maps) forBuffers() (*ebpf.Program, error) {
 
 // loadBuffers loads it to deal with them in the given way.
 func (m *Maps) loadBuffers(how kernelLnsBuffers) (*ebpf.Program, error) {
-	spec, err := loadKernel()
+	spec, err := m.programSpec()
 	if err != nil {
-		return nil, err
-	}
-	if err := m.cfg.apply(spec); err != nil {
 		return nil, err
 	}
 	if err := spec.Variables[kernelVarBuffers].Set(how); err != nil {

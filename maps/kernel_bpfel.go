@@ -145,6 +145,11 @@ type kernelLnsHint struct {
 	Local      kernelLnsLocal
 }
 
+type kernelLnsHome6 struct {
+	_       structs.HostLayout
+	Entries [8]uint64
+}
+
 type kernelLnsHop struct {
 	_           structs.HostLayout
 	Tick        uint64
@@ -210,6 +215,14 @@ type kernelLnsPage struct {
 	_       structs.HostLayout
 	Entries [256]uint32
 }
+
+type kernelLnsPart uint32
+
+const (
+	kernelLnsPartLNS_PART_COUNTERS kernelLnsPart = 1
+	kernelLnsPartLNS_PART_ATOMIC   kernelLnsPart = 2
+	kernelLnsPartLNS_PART_SERVICES kernelLnsPart = 4
+)
 
 type kernelLnsPath struct {
 	_             structs.HostLayout
@@ -328,7 +341,8 @@ const (
 	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 49
 	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 50
 	kernelLnsReasonLNS_DROP_PACKETS      kernelLnsReason = 51
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 52
+	kernelLnsReasonLNS_DROP_HOOK         kernelLnsReason = 52
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 53
 )
 
 type kernelLnsRule struct {
@@ -488,6 +502,7 @@ const (
 	kernelMapLnsFilters     = "lns_filters"
 	kernelMapLnsFlows       = "lns_flows"
 	kernelMapLnsHints       = "lns_hints"
+	kernelMapLnsHomes6      = "lns_homes6"
 	kernelMapLnsHops        = "lns_hops"
 	kernelMapLnsHosts       = "lns_hosts"
 	kernelMapLnsIngress     = "lns_ingress"
@@ -519,9 +534,13 @@ const (
 	kernelVarCallPlaces     = "call_places"
 	kernelVarFlowMask       = "flow_mask"
 	kernelVarHairpin        = "hairpin"
+	kernelVarHomes6         = "homes6"
+	kernelVarHookDown       = "hook_down"
+	kernelVarHookUp         = "hook_up"
 	kernelVarOuter6         = "outer6"
 	kernelVarOuterTtl       = "outer_ttl"
 	kernelVarPacketInterval = "packet_interval"
+	kernelVarWithout        = "without"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -585,6 +604,7 @@ type kernelMapSpecs struct {
 	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
 	LnsFlows     *ebpf.MapSpec `ebpf:"lns_flows"`
 	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
+	LnsHomes6    *ebpf.MapSpec `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
@@ -621,9 +641,13 @@ type kernelVariableSpecs struct {
 	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
 	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
 	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
+	Homes6         *ebpf.VariableSpec `ebpf:"homes6"`
+	HookDown       *ebpf.VariableSpec `ebpf:"hook_down"`
+	HookUp         *ebpf.VariableSpec `ebpf:"hook_up"`
 	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
 	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
+	Without        *ebpf.VariableSpec `ebpf:"without"`
 }
 
 // kernelObjects contains all objects after they have been loaded into the kernel.
@@ -658,6 +682,7 @@ type kernelMaps struct {
 	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
 	LnsFlows     *ebpf.Map `ebpf:"lns_flows"`
 	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
+	LnsHomes6    *ebpf.Map `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
@@ -700,6 +725,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsFilters,
 		m.LnsFlows,
 		m.LnsHints,
+		m.LnsHomes6,
 		m.LnsHops,
 		m.LnsHosts,
 		m.LnsIngress,
@@ -737,9 +763,13 @@ type kernelVariables struct {
 	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
 	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
 	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
+	Homes6         *ebpf.Variable `ebpf:"homes6"`
+	HookDown       *ebpf.Variable `ebpf:"hook_down"`
+	HookUp         *ebpf.Variable `ebpf:"hook_up"`
 	Outer6         *ebpf.Variable `ebpf:"outer6"`
 	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`
+	Without        *ebpf.Variable `ebpf:"without"`
 }
 
 // kernelPrograms contains all programs after they have been loaded into the kernel.

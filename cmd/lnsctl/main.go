@@ -18,7 +18,7 @@ var version = "unknown"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, cli.Env{
-		Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stdout.Fd())), Version: version, Socket: os.Getenv("LNSD_SOCKET"), Identity: os.Getenv("LNSD_IDENTITY"),
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stdout.Fd())), Version: version, Socket: os.Getenv("LNSD_SOCKET"), Identity: os.Getenv("LNSD_IDENTITY"),
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

@@ -31,6 +31,10 @@ type fastPath interface {
 	SetFilters([]acl.Set) (left []string, err error)
 	FilterHits(name string) [acl.Families][]uint64
 	Modes() []dataplane.Mode
+	// SetHook puts an operator's function into the way of packets; nil takes it out.
+	SetHook(up bool, h *dataplane.Hook) error
+	HookFunction(up bool) string
+	HookMaps(up bool) []string
 	Counts() []session.Count
 	// Settle is called once, before anything else.
 	Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort) ([]dataplane.Left, error)
@@ -66,6 +70,9 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		LACSources:  lacSources(c),
 		PacketLimit: uint32(c.Sessions.PacketLimit),
 		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},
+
+		HookUp:   d.hooks.first(true, c.Hooks.Up, log),
+		HookDown: d.hooks.first(false, c.Hooks.Down, log),
 
 		DontFragment: c.L2TP.OuterDF,
 		Persist:      true,

@@ -30,6 +30,7 @@ type Client struct {
 	lnsv1.ConfigurationClient
 	lnsv1.TracesClient
 	lnsv1.HistoryClient
+	lnsv1.PacketHooksClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -66,6 +67,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
 	c.TracesClient, c.HistoryClient = lnsv1.NewTracesClient(conn), lnsv1.NewHistoryClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
+	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
 	return c, nil
 }
 

@@ -84,6 +84,10 @@ var needs = map[string]Right{
 	"/lns.v1.Configuration/Configure":   RightAdmin,
 	"/lns.v1.Configuration/WriteMemory": RightAdmin,
 
+	"/lns.v1.PacketHooks/PacketHooks":      RightView,
+	"/lns.v1.PacketHooks/LoadPacketHook":   RightAdmin,
+	"/lns.v1.PacketHooks/UnloadPacketHook": RightAdmin,
+
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
 

@@ -46,6 +46,7 @@ type Config struct {
 	Engine      Engine
 	Log         Log
 	Files       Files
+	Hooks       Hooks
 }
 
 // L2TP holds what concerns control connections and L2TP data headers.

@@ -41,6 +41,7 @@ type Backend struct {
 	ClientList    []api.RadiusClient
 	Lists         []api.AccessList
 	GardenList    []api.Garden
+	Hooks         [2]api.PacketHook
 	ChangeErr     error
 	Notes         []string
 	Err           error
@@ -219,6 +220,23 @@ func (b *Backend) DefaultRate() session.Rate { return b.Default }
 // RadiusClients is described at DefaultRate.
 func (b *Backend) RadiusClients() []api.RadiusClient { return b.ClientList }
 
+// PacketHooks returns Hooks.
+func (b *Backend) PacketHooks() [2]api.PacketHook { return b.Hooks }
+
+// LoadPacketHook notes the call and returns the name, or "only".
+func (b *Backend) LoadPacketHook(up bool, object []byte, function, by string) (string, error) {
+	if len(object) == 0 {
+		return "", errors.New("hook refused: EOF")
+	}
+	if function == "" {
+		function = "only"
+	}
+	return function, b.call("load hook up %v %d bytes %s by %s", up, len(object), function, by)
+}
+
+// UnloadPacketHook notes the call.
+func (b *Backend) UnloadPacketHook(up bool) error { return b.call("unload hook up %v", up) }
+
 // Shutdown notes the call.
 func (b *Backend) Shutdown(context.Context) error { return b.call("shutdown") }
 
@@ -260,6 +278,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 }
 
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
+	opts = append(opts, api.PacketHooks(b))
 	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Configuration(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
