@@ -47,7 +47,7 @@ func TestHangupReopensTheLog(t *testing.T) {
 	}
 	log.Info("meanwhile")
 	d := &daemon{log: log}
-	d.hangup(context.Background(), newLive(flags{config: filepath.Join(dir, "none")}, nil, d, sink, debugLevel()))
+	d.hangup(context.Background(), newLive(flags{config: filepath.Join(dir, "none")}, &config.Config{}, "", d, sink, debugLevel()))
 	log.Info("after")
 	if !holds(t, path+".1", "before") || !holds(t, path+".1", "meanwhile") || !holds(t, path, "after") || !holds(t, path, `"shard":3`) {
 		t.Error("lines are not where they belong")

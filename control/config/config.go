@@ -43,6 +43,7 @@ type Config struct {
 	SlowPath    SlowPath
 	XDP         XDP
 	Management  Management
+	Shell       Shell
 	Engine      Engine
 	Log         Log
 	Files       Files
@@ -251,6 +252,9 @@ type Management struct {
 	Remote netip.AddrPort
 	// The files by which both ends of a remote connection know each other.
 	RemoteCertificate, RemoteKey, RemoteAuthority string
+	// Archive is the directory of earlier configurations, ArchiveSize their number.
+	Archive     string
+	ArchiveSize int
 	// Metrics is where Prometheus may ask; the zero value is nowhere.
 	Metrics netip.AddrPort
 	// StatusDir is where status files are kept, empty for none; StatusRate is how many
@@ -283,6 +287,8 @@ type Log struct {
 // Files are the files found beside the startup-config; empty where there is none.
 type Files struct {
 	StartupConfig, IPPool, ChapSecrets string
+	// Users are the operators who may log in to the daemon's own shell.
+	Users string
 	// Text is the startup-config as it was read.
 	Text Secret
 	// BuildGarden is a script, or a file of nftables, that completes the rules of
