@@ -28,6 +28,8 @@ type Client struct {
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
 	lnsv1.ConfigurationClient
+	lnsv1.TracesClient
+	lnsv1.HistoryClient
 	lnsv1.PacketHooksClient
 	lnsv1.InterceptionsClient
 	lnsv1.CapturesClient
@@ -69,6 +71,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.Config, c.Profiles = lnsv1.NewConfigClient(conn), lnsv1.NewProfilesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
 	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
+	c.TracesClient, c.HistoryClient = lnsv1.NewTracesClient(conn), lnsv1.NewHistoryClient(conn)
 	c.InterceptionsClient, c.CapturesClient = lnsv1.NewInterceptionsClient(conn), lnsv1.NewCapturesClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
 	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
