@@ -18,7 +18,7 @@ const eventsKept = 1 << 16
 // wherever it listens.
 func (d *daemon) management(b *backend, opts ...api.Option) *api.Server {
 	opts = append(opts, api.Services(b), api.Restrictions(b), api.Configuration(b.current), api.Events(eventLog{d.events, d.started.UnixNano()}))
-	opts = append(opts, api.PacketHooks(b))
+	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
 	return api.NewServer(b, d.log.Named("api"), opts...)
 }
 

@@ -29,8 +29,9 @@ type Client struct {
 	lnsv1.RestrictionsClient
 	lnsv1.ConfigurationClient
 	lnsv1.PacketHooksClient
-	conn   *grpc.ClientConn
-	failed atomic.Pointer[error]
+	PluginHost lnsv1.PluginsClient
+	conn       *grpc.ClientConn
+	failed     atomic.Pointer[error]
 }
 
 // Dial makes a client of the daemon whose socket is at path. It connects at the
@@ -65,6 +66,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
 	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
+	c.PluginHost = lnsv1.NewPluginsClient(conn)
 	return c, nil
 }
 

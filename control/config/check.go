@@ -12,6 +12,7 @@ func (b *builder) finish() {
 	b.checkRADIUS()
 	b.checkAAA()
 	b.checkDAE()
+	b.checkPlugins()
 	b.checkTunnels()
 	b.checkTimes()
 	if l := b.c.Limits; l.SessionsPerTunnel > l.Sessions {
