@@ -52,6 +52,14 @@ struct lns_net6 {
 };
 _Static_assert(sizeof(struct lns_net6) == 12, "lns_net6");
 
+/* Value of lns_homes6: a slot in the upper half of a word and what tells its /64 from
+ * the others in the lower one (see net6_mix); 0 for none. A cache line. */
+#define LNS_HOMES 8
+struct lns_home6 {
+	__u64 entries[LNS_HOMES];
+};
+_Static_assert(sizeof(struct lns_home6) == 64, "lns_home6");
+
 /* Key of lns_routes6. prefixlen counts LNS_PREFIX_VRF_BITS too. */
 struct lns_prefix6 {
 	__u32 prefixlen;
@@ -253,6 +261,13 @@ struct lns_path {
 };
 _Static_assert(sizeof(struct lns_path) == 64, "lns_path");
 
+/* Parts of the program that can be left out. */
+enum lns_part {
+	LNS_PART_COUNTERS = 1 << 0, /* of sessions' IPv4 */
+	LNS_PART_ATOMIC = 1 << 1,   /* these add without, and lose counts */
+	LNS_PART_SERVICES = 1 << 2, /* nobody is asked for */
+};
+
 /* How the frames of a device lie in memory. */
 enum lns_buffers {
 	LNS_ONE_BUFFER = 0,
@@ -366,6 +381,23 @@ struct lns_shaper {
 	__u32 shape;
 };
 _Static_assert(sizeof(struct lns_shaper) == 32, "lns_shaper");
+
+/* Value of lns_advances, on each CPU: credit that was taken ahead, of a direction of
+ * a session, by the lower bits of whose. */
+#define LNS_ADVANCES 512
+
+struct lns_advance {
+	__u32 whose; /* slot * 2, and 1 for up */
+	__u32 left;  /* bytes */
+	__u32 jiffy; /* in which it was taken; void in others */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct lns_advance) == 16, "lns_advance");
+
+struct lns_advances {
+	struct lns_advance entries[LNS_ADVANCES];
+};
+_Static_assert(sizeof(struct lns_advances) == 8192, "lns_advances");
 
 /* What may pass at once under packet_interval, in ns: l2tpns counts in tenths of a
  * second. */

@@ -50,8 +50,9 @@ func (a *app) commands() []command {
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
 		a.packetHookCommands(), a.pluginCommands(),
-		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
-		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.topCommands(), a.certificateCommands(),
+		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.shutdownCommands(),
+		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
+		a.traceCommands(), a.historyCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -63,8 +64,18 @@ func groupHelp(word string) string {
 	switch word {
 	case "show":
 		return "Show what is"
+	case "config":
+		return "Change the configuration, compare, commit and undo"
 	case "drop":
 		return "Disconnect sessions"
+	case "trace":
+		return "See what tunnels and sessions do, in detail"
+	case "set":
+		return "Trace into the daemon's log"
+	case "follow":
+		return "Trace to this terminal"
+	case "explain":
+		return "Say why"
 	case "plugin":
 		return "Talk to plugins"
 	case "load":

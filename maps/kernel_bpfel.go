@@ -22,6 +22,17 @@ type kernelBpfDevmapVal struct {
 	}
 }
 
+type kernelLnsAdvances struct {
+	_       structs.HostLayout
+	Entries [512]struct {
+		_     structs.HostLayout
+		Whose uint32
+		Left  uint32
+		Jiffy uint32
+		Pad   uint32
+	}
+}
+
 type kernelLnsBuffers uint32
 
 const (
@@ -145,6 +156,11 @@ type kernelLnsHint struct {
 	Local      kernelLnsLocal
 }
 
+type kernelLnsHome6 struct {
+	_       structs.HostLayout
+	Entries [8]uint64
+}
+
 type kernelLnsHop struct {
 	_           structs.HostLayout
 	Tick        uint64
@@ -210,6 +226,14 @@ type kernelLnsPage struct {
 	_       structs.HostLayout
 	Entries [256]uint32
 }
+
+type kernelLnsPart uint32
+
+const (
+	kernelLnsPartLNS_PART_COUNTERS kernelLnsPart = 1
+	kernelLnsPartLNS_PART_ATOMIC   kernelLnsPart = 2
+	kernelLnsPartLNS_PART_SERVICES kernelLnsPart = 4
+)
 
 type kernelLnsPath struct {
 	_             structs.HostLayout
@@ -477,6 +501,7 @@ type kernelLnsWhere struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	kernelMapLnsAdvances    = "lns_advances"
 	kernelMapLnsBlocks      = "lns_blocks"
 	kernelMapLnsCalls       = "lns_calls"
 	kernelMapLnsChunks      = "lns_chunks"
@@ -489,6 +514,7 @@ const (
 	kernelMapLnsFilters     = "lns_filters"
 	kernelMapLnsFlows       = "lns_flows"
 	kernelMapLnsHints       = "lns_hints"
+	kernelMapLnsHomes6      = "lns_homes6"
 	kernelMapLnsHops        = "lns_hops"
 	kernelMapLnsHosts       = "lns_hosts"
 	kernelMapLnsIngress     = "lns_ingress"
@@ -520,11 +546,13 @@ const (
 	kernelVarCallPlaces     = "call_places"
 	kernelVarFlowMask       = "flow_mask"
 	kernelVarHairpin        = "hairpin"
+	kernelVarHomes6         = "homes6"
 	kernelVarHookDown       = "hook_down"
 	kernelVarHookUp         = "hook_up"
 	kernelVarOuter6         = "outer6"
 	kernelVarOuterTtl       = "outer_ttl"
 	kernelVarPacketInterval = "packet_interval"
+	kernelVarWithout        = "without"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -576,6 +604,7 @@ type kernelProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelMapSpecs struct {
+	LnsAdvances  *ebpf.MapSpec `ebpf:"lns_advances"`
 	LnsBlocks    *ebpf.MapSpec `ebpf:"lns_blocks"`
 	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
 	LnsChunks    *ebpf.MapSpec `ebpf:"lns_chunks"`
@@ -588,6 +617,7 @@ type kernelMapSpecs struct {
 	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
 	LnsFlows     *ebpf.MapSpec `ebpf:"lns_flows"`
 	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
+	LnsHomes6    *ebpf.MapSpec `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
@@ -624,11 +654,13 @@ type kernelVariableSpecs struct {
 	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
 	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
 	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
+	Homes6         *ebpf.VariableSpec `ebpf:"homes6"`
 	HookDown       *ebpf.VariableSpec `ebpf:"hook_down"`
 	HookUp         *ebpf.VariableSpec `ebpf:"hook_up"`
 	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
 	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
+	Without        *ebpf.VariableSpec `ebpf:"without"`
 }
 
 // kernelObjects contains all objects after they have been loaded into the kernel.
@@ -651,6 +683,7 @@ func (o *kernelObjects) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelMaps struct {
+	LnsAdvances  *ebpf.Map `ebpf:"lns_advances"`
 	LnsBlocks    *ebpf.Map `ebpf:"lns_blocks"`
 	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
 	LnsChunks    *ebpf.Map `ebpf:"lns_chunks"`
@@ -663,6 +696,7 @@ type kernelMaps struct {
 	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
 	LnsFlows     *ebpf.Map `ebpf:"lns_flows"`
 	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
+	LnsHomes6    *ebpf.Map `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
@@ -693,6 +727,7 @@ type kernelMaps struct {
 
 func (m *kernelMaps) Close() error {
 	return _KernelClose(
+		m.LnsAdvances,
 		m.LnsBlocks,
 		m.LnsCalls,
 		m.LnsChunks,
@@ -705,6 +740,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsFilters,
 		m.LnsFlows,
 		m.LnsHints,
+		m.LnsHomes6,
 		m.LnsHops,
 		m.LnsHosts,
 		m.LnsIngress,
@@ -742,11 +778,13 @@ type kernelVariables struct {
 	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
 	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
 	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
+	Homes6         *ebpf.Variable `ebpf:"homes6"`
 	HookDown       *ebpf.Variable `ebpf:"hook_down"`
 	HookUp         *ebpf.Variable `ebpf:"hook_up"`
 	Outer6         *ebpf.Variable `ebpf:"outer6"`
 	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`
+	Without        *ebpf.Variable `ebpf:"without"`
 }
 
 // kernelPrograms contains all programs after they have been loaded into the kernel.

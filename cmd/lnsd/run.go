@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/config/commit"
+	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/control/trace"
 	"github.com/lnsd/lnsd/control/udp"
 )
 
@@ -24,11 +28,18 @@ const shutdownLimit = 16 * time.Second
 
 // run is the daemon from its start to its end.
 func run(f flags) error {
-	c, warnings, err := config.Load(f.config)
+	recovered, err := commit.Recover(f.config, time.Now(), func(text string) error {
+		_, _, err := config.LoadText(f.config, text)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("undoing a commit that was not confirmed: %w", err)
+	}
+	c, text, warnings, err := loadFile(f.config)
 	if err != nil {
 		return err
 	}
-	sink, err := openLogSink(c.Log.File)
+	sink, err := openLogSink(f.logFile(c))
 	if err != nil {
 		return err
 	}
@@ -38,20 +49,40 @@ func run(f flags) error {
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("at", w.Pos.String()), zap.String("problem", w.Message))
 	}
+	if recovered != "" {
+		log.Warn("configuration", zap.String("problem", recovered))
+	}
 	if f.remote && !c.Management.Remote.IsValid() {
 		c.Management.Remote = netip.AddrPortFrom(netip.IPv6Unspecified(), api.RemotePort)
 	}
 	if f.status && c.Management.StatusDir == "" {
 		c.Management.StatusDir = defaultStatusDir
 	}
-	d, err := open(c, log)
+	// What is traced was asked for: it is logged whatever the log's level.
+	traces := trace.New(newLogger(sink, zap.NewAtomicLevelAt(zap.InfoLevel), f.logFormat).Named("trace"), time.Now)
+	if mask, _ := f.traced(); mask != 0 {
+		if _, err := traces.Set(session.TraceTarget{System: true}, mask, 0, "command line"); err != nil {
+			return err
+		}
+	}
+	d, err := open(c, traces, log)
 	if err != nil {
 		return err
 	}
 	stop := newStopper()
-	current := newLive(f, c, d, sink, level)
+	current := newLive(f, c, text, d, sink, level)
 	err = d.serve(current, stop)
 	return errors.Join(err, d.close())
+}
+
+// loadFile reads the configuration, and the text of the startup-config that it was made of.
+func loadFile(path string) (*config.Config, string, []config.Warning, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	c, warnings, err := config.Load(path)
+	return c, string(b), warnings, err
 }
 
 // heapGrowth is by how much of what is in use the heap may grow between two
@@ -129,6 +160,9 @@ func (d *daemon) serve(current *live, stop stopper) error {
 		dropSockets(d.log)
 		d.disconnect()
 	}
+	if err := d.shells.close(); err != nil {
+		d.log.Warn("shells", zap.Error(err))
+	}
 	for _, s := range parts.servers {
 		s.close()
 	}
@@ -143,9 +177,13 @@ func (d *daemon) serve(current *live, stop stopper) error {
 
 // hangup answers SIGHUP: configuration and users are read again.
 func (d *daemon) hangup(ctx context.Context, current *live) {
+	// Before all that can go wrong: a log that was rotated away must not stay open.
+	if err := current.sink.Reopen(); err != nil {
+		d.log.Error("the log was not reopened", zap.Error(err))
+	}
 	notify(d.log, sd.SdNotifyReloading)
 	defer notify(d.log, sd.SdNotifyReady)
-	notes, err := current.reload(ctx)
+	notes, err := current.commits.Reload(ctx, "SIGHUP")
 	if err != nil {
 		d.log.Error("the configuration was not changed", zap.Error(err))
 		return

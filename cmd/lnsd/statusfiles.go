@@ -40,7 +40,7 @@ func (p public) Observe(n session.Notice) {
 
 // observer is whom the engine tells what happens.
 func (d *daemon) observer() engine.Observer {
-	all := observers{public{d.events}, d.plugins}
+	all := observers{public{newSparing(d.events)}, public{d.history}, d.plugins}
 	if d.changes != nil {
 		all = append(all, d.changes)
 	}

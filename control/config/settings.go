@@ -257,6 +257,10 @@ func systemSettings() []Setting {
 			"Go on with tunnels and sessions after a restart, an upgrade or a crash; no disconnects them when the daemon stops."),
 		row("journal", dirPath(), func(c *Config) *string { return &c.Engine.Journal }, "", Restart,
 			"Directory, on tmpfs, of what save_state keeps; none for \"journal\" beside socket."),
+		row("config_archive", filePath(), func(c *Config) *string { return &c.Management.Archive }, "/var/lib/lnsd/config", Restart,
+			"Directory of the configurations that were in force, for config rollback."),
+		row("config_archive_size", number[int]("commits", 1, 1000), func(c *Config) *int { return &c.Management.ArchiveSize }, "50", Live,
+			"How many of them are kept."),
 		row("metrics_address", listenAddress(), func(c *Config) *netip.AddrPort { return &c.Management.Metrics }, "", Restart,
 			"Address that answers Prometheus by HTTP, at /metrics and to anybody; without it nothing does."),
 		row("status_dir", dirPath(), func(c *Config) *string { return &c.Management.StatusDir }, "", Restart,
@@ -277,7 +281,9 @@ func systemSettings() []Setting {
 			"Refuse new tunnels and calls, let those that are up live on."),
 		row("debug", number[LogLevel]("", 0, 5), func(c *Config) *LogLevel { return &c.Log.Level }, "3", Live,
 			"Log level: 0 critical, 1 errors, 2 warnings, 3 information, 4 calls, 5 packets."),
+		row("history_size", number[int]("", 0, 100000), func(c *Config) *int { return &c.Log.History }, "1000", Restart,
+			"Sessions, and failures apart from them, whose history is kept for lnsctl show history; 0 for none."),
 		row("log_file", logFile(), func(c *Config) *string { return &c.Log.File }, "", Live,
-			"Path of the log, or syslog:FACILITY; none for standard error."),
+			"Path of the log, syslog:FACILITY, or journal for systemd's with fields; none for standard error."),
 	}
 }
