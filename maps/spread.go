@@ -12,8 +12,9 @@ import (
 // long as its thread may have to wait for others. More are dropped by the kernel.
 const spreadQueue = 8192
 
-// spreadMost is LNS_SPREAD_CPUS of the C sources.
-const spreadMost = 256
+// SpreadMost is the most CPUs that data can be spread over: LNS_SPREAD_CPUS of the C
+// sources.
+const SpreadMost = 256
 
 // spreading is the program that hands data over, and the CPUs that take it.
 type spreading struct {
@@ -88,11 +89,11 @@ func (m *Maps) relink() error {
 
 // loadSpread loads the program twice: to hand over, and to take over.
 func (m *Maps) loadSpread(cpus []int) (s spreading, err error) {
-	if len(cpus) > spreadMost {
-		return s, fmt.Errorf("%d CPUs: more than %d", len(cpus), spreadMost)
+	if len(cpus) > SpreadMost {
+		return s, fmt.Errorf("%d CPUs: more than %d", len(cpus), SpreadMost)
 	}
 	s.cpus = slices.Clone(cpus)
-	var list [spreadMost]uint32
+	var list [SpreadMost]uint32
 	for i, cpu := range cpus {
 		list[i] = uint32(cpu)
 	}

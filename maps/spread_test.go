@@ -390,7 +390,7 @@ func TestSpreadRefused(t *testing.T) {
 	w := newNetwork(t)
 	w.m = open(t, Config{Sessions: 64})
 	defer w.m.Close()
-	for _, cpus := range [][]int{{len(allCPUs(t))}, make([]int, spreadMost+1)} {
+	for _, cpus := range [][]int{{len(allCPUs(t))}, make([]int, SpreadMost+1)} {
 		if err := w.m.Spread(cpus); err == nil {
 			t.Errorf("spread over %d CPUs, the first of them %d", len(cpus), cpus[0])
 		}

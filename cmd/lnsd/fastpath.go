@@ -31,6 +31,8 @@ type fastPath interface {
 	SetFilters([]acl.Set) (left []string, err error)
 	FilterHits(name string) [acl.Families][]uint64
 	Modes() []dataplane.Mode
+	// Spread returns the CPUs that the data of LACs is spread over.
+	Spread() []int
 	Counts() []session.Count
 	// Settle is called once, before anything else.
 	Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort) ([]dataplane.Left, error)
@@ -75,6 +77,12 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		cfg.Hairpin = dataplane.HairpinDeny
 	case config.HairpinCore:
 		cfg.Hairpin = dataplane.HairpinCore
+	}
+	switch c.XDP.Spread {
+	case config.SpreadOff:
+		cfg.Spread = dataplane.SpreadOff
+	case config.SpreadOn:
+		cfg.Spread = dataplane.SpreadOn
 	}
 	for _, lac := range c.LACs {
 		for _, prefix := range lac.Addresses {
