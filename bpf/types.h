@@ -280,7 +280,7 @@ _Static_assert(sizeof(struct lns_hand) == 16, "lns_hand");
 
 /* Value of lns_chunks: as much as bpf_csum_diff takes. */
 struct lns_chunk {
-	__u8 bytes[512];
+	__u64 words[64];
 };
 _Static_assert(sizeof(struct lns_chunk) == 512, "lns_chunk");
 

@@ -58,7 +58,7 @@ const (
 
 type kernelLnsChunk struct {
 	_     structs.HostLayout
-	Bytes [512]uint8
+	Words [64]uint64
 }
 
 type kernelLnsDoor struct {
