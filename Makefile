@@ -112,6 +112,7 @@ lint: ## gofmt, vet and staticcheck
 generate: ## rebuild the BPF object and the API code from their sources
 	test/install-deps $(GENERATE_PACKAGES)
 	$(GO) generate ./maps/... ./control/api/... ./test/perf/...
+	$(MAKE) -s -B -C packaging/examples/bpf-dns-count && $(MAKE) -s -B -C maps/testdata/hooks
 
 # Another compiler makes another object of the same sources, so only the one that made
 # the committed object can tell whether it is stale. A checkout that is not git's has
@@ -124,7 +125,7 @@ check-generated: ## fail when a committed generated file differs from its source
 		echo "Generated files are not checked: this is not a git checkout."; \
 	else \
 		$(MAKE) --no-print-directory generate && \
-		git diff --exit-code --stat -- maps/ control/api/ test/perf/ || \
+		git diff --exit-code --stat -- maps/ control/api/ test/perf/ packaging/examples/ || \
 		{ echo "Generated files are stale: commit what 'make generate' wrote."; exit 1; }; \
 	fi
 

@@ -49,6 +49,11 @@ const volatile __u32 flow_mask = 0;
  * before load. */
 const volatile __u64 packet_interval = 0;
 
+/* Whether packets of a direction pass the operator's function. Set before load:
+ * without, there is nothing of it in the program. */
+const volatile __u8 hook_up = 0;
+const volatile __u8 hook_down = 0;
+
 /* Packets from one subscriber to another. Set before load. */
 const volatile enum lns_hairpin hairpin = LNS_HAIRPIN_ALLOW;
 

@@ -74,6 +74,7 @@ enum lns_reason {
 	LNS_DROP_LATE,         /* data message that a later one has overtaken */
 	LNS_DROP_FILTER,       /* denied by the session's access list */
 	LNS_DROP_PACKETS,      /* more packets to the session than packet_limit */
+	LNS_DROP_HOOK,         /* the operator's function said so */
 
 	LNS_REASONS,
 };

@@ -20,7 +20,8 @@
  *	intercept,  copy what is left; a capture copies drops as well
  *	capture
  *
- * A stage is called only for sessions with its flag. It returns LNS_CONTINUE, or
+ * A stage is called only for sessions with its flag, but for the hook: that is part of
+ * a program for all sessions, or of none. It returns LNS_CONTINUE, or
  * the reason of a drop, which it has counted for the session; then no later stage
  * runs, but for a capture. It finds the packet at byte at of the frame, len
  * bytes of it, IPv4 or IPv6 by its first four bits: header checked, no more of it
@@ -36,6 +37,7 @@
 #define LNS_SERVICE_H
 
 #include "filter.h"
+#include "hook.h"
 #include "throttle.h"
 
 #define LNS_SERVICES_UP (LNS_FILTER_UP | LNS_THROTTLE_UP)
@@ -60,6 +62,8 @@ static __always_inline enum lns_reason serve(struct xdp_md *ctx, __u32 slot, __u
 		reason = limit_packets(slot);
 	if (!reason && s->flags & (up ? LNS_THROTTLE_UP : LNS_THROTTLE_DOWN))
 		reason = throttle(ctx, slot, at, len, up);
+	if (!reason && hooked(up))
+		reason = hook(ctx, slot, at, len, up);
 	return reason;
 }
 
@@ -79,7 +83,7 @@ __noinline int service_down(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 static __always_inline enum lns_reason serve_up(struct xdp_md *ctx, __u32 flags, __u32 slot,
 						const void *packet, __u32 len)
 {
-	if (!(flags & LNS_SERVICES_UP))
+	if (!(flags & LNS_SERVICES_UP) && !hooked(1))
 		return LNS_CONTINUE;
 	return service_up(ctx, slot, distance(packet_start(ctx), packet), len);
 }
@@ -87,7 +91,7 @@ static __always_inline enum lns_reason serve_up(struct xdp_md *ctx, __u32 flags,
 static __always_inline enum lns_reason serve_down(struct xdp_md *ctx, __u32 flags, __u32 slot,
 						  __u32 at, __u32 len)
 {
-	if (!(flags & LNS_SERVICES_DOWN))
+	if (!(flags & LNS_SERVICES_DOWN) && !hooked(0))
 		return LNS_CONTINUE;
 	return service_down(ctx, slot, at, len);
 }

@@ -30,9 +30,9 @@ const authorityName = "ca"
 func (a *app) certificateCommands() []command {
 	var o certificateOptions
 	return []command{{
-		words: "make-certificates",
-		help:  "Make the certificates for management from afar, and the authority that signs them if it is not there yet",
-		arg:   &arg{name: "DIR"},
+		words: "make-certificates", host: true,
+		help: "Make the certificates for management from afar, and the authority that signs them if it is not there yet",
+		arg:  &arg{name: "DIR"},
 		flags: func(cmd *cobra.Command) {
 			f := cmd.Flags()
 			f.StringArrayVar(&o.servers, "server", nil, "`NAME[,ADDRESS...]` of a daemon; may be repeated")

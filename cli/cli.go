@@ -11,10 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lnsd/lnsd/control/api"
 )
@@ -22,6 +24,10 @@ import (
 // Env is what a run of lnsctl takes from its surroundings.
 type Env struct {
 	Out, Err io.Writer
+	// In is the terminal that a shell reads from; nil for no shell.
+	In *os.File
+	// Terminal is true when Out is one and may be taken over.
+	Terminal bool
 	// Version is that of the program.
 	Version string
 	// Socket is where the daemon is unless --socket says otherwise, Identity what
@@ -43,9 +49,13 @@ const (
 // Run runs lnsctl with the given arguments and returns its exit code.
 func Run(ctx context.Context, env Env, args []string) int {
 	// A table of a million rows is not to be a million system calls.
-	out := bufio.NewWriterSize(env.Out, outputBuffer)
+	raw := env.Out
+	out := bufio.NewWriterSize(raw, outputBuffer)
 	env.Out = out
-	a := &app{env: env, args: args, out: out}
+	a := &app{env: env, args: args, out: out, raw: raw}
+	if tty, ok := raw.(*os.File); ok && isTerminal(env.In, tty) {
+		a.tty = tty
+	}
 	err := joinErr(a.execute(ctx), out.Flush())
 	if err == nil {
 		return exitOK
@@ -74,9 +84,16 @@ func Command(env Env) *cobra.Command { return (&app{env: env}).root() }
 
 // app is one run.
 type app struct {
-	env     Env
+	env Env
+	tty *os.File // where a person looks; nil for none
+	// within is the shell that the command was entered in, which knows the daemon by
+	// connect; nil for the command line.
+	within  *shell
+	connect func() (*api.Client, error)
+	filters []filter // that the output goes through
 	args    []string
 	out     *bufio.Writer // below env.Out; nil where that is not buffered
+	raw     io.Writer     // below out
 	socket  string
 	servers []string // none: the socket
 	remote  remoteFlags
@@ -97,23 +114,38 @@ func (a *app) root() *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 		SilenceUsage:               true,
 		Args:                       cobra.ArbitraryArgs,
-		RunE:                       missing,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && a.tty != nil {
+				return a.interactive(cmd.Context(), a.tty)
+			}
+			return missing(cmd, args)
+		},
 	}
 	socket := a.env.Socket
 	if socket == "" {
 		socket = DefaultSocket
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&a.socket, "socket", socket, "Unix socket of the daemon; the variable LNSD_SOCKET sets another default")
-	a.remote.identity = a.env.Identity
-	a.remote.declare(f, &a.servers)
 	f.BoolVar(&a.json, "json", false, "print JSON")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "give up after so long; 0 never")
+	if a.within == nil {
+		// In a shell it is settled which daemon is meant, and who asks.
+		a.declareWhere(f, socket)
+	}
 	for _, c := range a.commands() {
-		a.add(root, c)
+		if a.within == nil || a.within.env.OnHost || !c.host {
+			a.add(root, c)
+		}
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	return root
+}
+
+// declareWhere adds the flags that say which daemon is meant.
+func (a *app) declareWhere(f *pflag.FlagSet, socket string) {
+	f.StringVar(&a.socket, "socket", socket, "Unix socket of the daemon; the variable LNSD_SOCKET sets another default")
+	a.remote.identity = a.env.Identity
+	a.remote.declare(f, &a.servers)
 }
 
 // missing answers a command that only holds others.
@@ -152,6 +184,9 @@ func (a *app) callFor(ctx context.Context, timeout time.Duration, f func(context
 }
 
 func (a *app) dial() (*api.Client, error) {
+	if a.connect != nil {
+		return a.connect()
+	}
 	if len(a.servers) == 0 {
 		return api.Dial(a.socket)
 	}
@@ -160,6 +195,9 @@ func (a *app) dial() (*api.Client, error) {
 
 // where is the daemon as errors name it.
 func (a *app) where() string {
+	if a.within != nil {
+		return a.within.env.Where
+	}
 	if len(a.servers) == 0 {
 		return a.socket
 	}

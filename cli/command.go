@@ -26,7 +26,10 @@ type command struct {
 	alias string
 	// endless commands run until they are interrupted, against one daemon.
 	endless bool
-	run     func(ctx context.Context, value string) error
+	// host commands read or write files of the host that they run on, and are not for
+	// shells that the daemon runs itself.
+	host bool
+	run  func(ctx context.Context, value string) error
 }
 
 // arg is a command's argument.
@@ -46,8 +49,9 @@ func (a *app) commands() []command {
 	var all []command
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
+		a.packetHookCommands(),
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
-		a.supportCommands(), a.watchCommands(), a.certificateCommands(),
+		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.topCommands(), a.certificateCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -61,8 +65,18 @@ func groupHelp(word string) string {
 		return "Show what is"
 	case "drop":
 		return "Disconnect sessions"
+	case "hook":
+		return "Put your own BPF function into the way of packets"
 	case "no":
 		return "Take back what a command has done"
+	case "write":
+		return "Keep what was configured"
+	case "configure":
+		return "Change the configuration"
+	case "clear":
+		return "Begin counting anew"
+	case "terminal":
+		return "Set what holds for this terminal"
 	}
 	return ""
 }

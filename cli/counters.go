@@ -20,6 +20,14 @@ func (a *app) showCounters(ctx context.Context, _ string) error {
 		if err != nil {
 			return err
 		}
+		if a.within != nil {
+			for _, n := range reply.Counters {
+				// A counter below its baseline belongs to a daemon that was started since.
+				if base := a.within.baseline[n.Name]; base <= n.Value {
+					n.Value -= base
+				}
+			}
+		}
 		if a.json {
 			return printJSON(a.env.Out, orderedCounts(reply.Counters))
 		}

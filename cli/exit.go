@@ -37,6 +37,8 @@ func (e *callError) Unwrap() error { return e.err }
 // errStreamEnded is a stream that the daemon ended although it has no end.
 var errStreamEnded = status.Error(codes.Unavailable, "the daemon ended the stream")
 
+var errOneServer = errors.New("a shell takes one --server")
+
 // isUnreachable reports whether trying again could help.
 func isUnreachable(err error) bool { return status.Code(unwrapCall(err)) == codes.Unavailable }
 

@@ -81,6 +81,7 @@ func daemon() *apitest.Backend {
 			{Name: "unpaid", Sessions: 2, Prefixes: 5, DNS: 40, Portal: 3, Up: api.GardenTally{Packets: 100, Bytes: 12000}, Down: api.GardenTally{Packets: 90, Bytes: 99000}, UpDropped: api.GardenTally{Packets: 1000, Bytes: 64000}, DownDropped: api.GardenTally{Packets: 1, Bytes: 40}},
 			{Name: "abuse", Error: "nftables: operation not permitted"},
 		},
+		Hooks:  [2]api.PacketHook{{Function: "count_dns", Source: "uid 0", Maps: []string{"/sys/fs/bpf/lns/hook_up_dns_questions"}}},
 		Config: "set bind_address 192.0.2.1\n# set l2tp_secret (hidden)\npool default add 10.0.0.0/24\n",
 		Notes:  []string{"bind_address takes effect at the next start"},
 	}
@@ -150,6 +151,7 @@ func TestGolden(t *testing.T) {
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
 		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
+		"show hook", "hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
 		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients",
 	} {
 		for _, form := range []string{"", "--json"} {
@@ -191,6 +193,7 @@ func TestGoldenErrors(t *testing.T) {
 		"throttle --sid x", "no throttle", "no throttle alice@example up", "filter alice@example in", "filter alice@example up web",
 		"garden alice@example", "garden nobody unpaid", "snoop alice@example x 1", "snoop alice@example 192.0.2.9 0", "no", "no nonsense",
 		"no snoop nobody", "show radius client", "show access-list none", "show garden none",
+		"hook", "hook load", "hook load sideways x", "hook load up /nonexistent", "hook load up testdata/empty", "hook unload", "hook unload x",
 		"show session --nonsense", "show session --timeout x", "uptime --socket /nonexistent/socket",
 	} {
 		got, code := lctl(socket, strings.Fields(c)...)
@@ -219,7 +222,7 @@ func TestGoldenDaemonErrors(t *testing.T) {
 
 func compare(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", strings.NewReplacer("*", "ANY", "@", "_at_").Replace(name)+".golden")
+	path := filepath.Join("testdata", strings.NewReplacer("*", "ANY", "@", "_at_", "/", "-").Replace(name)+".golden")
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)

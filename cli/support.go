@@ -15,10 +15,10 @@ import (
 
 func (a *app) supportCommands() []command {
 	return []command{{
-		words: "support-bundle",
-		help:  "Collect all that is shown, secrets hidden, and what the host says of its network, in a .tar.gz",
-		arg:   &arg{name: "FILE|-", optional: true},
-		run:   a.supportBundle,
+		words: "support-bundle", host: true,
+		help: "Collect all that is shown, secrets hidden, and what the host says of its network, in a .tar.gz",
+		arg:  &arg{name: "FILE|-", optional: true},
+		run:  a.supportBundle,
 	}}
 }
 

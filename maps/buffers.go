@@ -47,21 +47,18 @@ func (m *Maps) loadBuffers(how kernelLnsBuffers) (*ebpf.Program, error) {
 // loadVariant loads the program once more with other knobs, on the maps that are there
 // apart from those named.
 func (m *Maps) loadVariant(change func(*ebpf.CollectionSpec) error, own ...string) (*ebpf.Program, error) {
-	spec, err := loadKernel()
+	spec, err := m.programSpec()
 	if err != nil {
-		return nil, err
-	}
-	if err := m.cfg.apply(spec); err != nil {
 		return nil, err
 	}
 	if err := change(spec); err != nil {
 		return nil, err
 	}
-	return m.loadBeside(spec, own)
+	return m.loadBeside(spec, own...)
 }
 
 // loadBeside loads spec's program on the maps that are there, apart from own.
-func (m *Maps) loadBeside(spec *ebpf.CollectionSpec, own []string) (*ebpf.Program, error) {
+func (m *Maps) loadBeside(spec *ebpf.CollectionSpec, own ...string) (*ebpf.Program, error) {
 	shared := make(map[string]*ebpf.Map)
 	held := reflect.ValueOf(&m.objs.kernelMaps).Elem()
 	for i := range held.NumField() {

@@ -343,7 +343,8 @@ const (
 	kernelLnsReasonLNS_DROP_LATE         kernelLnsReason = 49
 	kernelLnsReasonLNS_DROP_FILTER       kernelLnsReason = 50
 	kernelLnsReasonLNS_DROP_PACKETS      kernelLnsReason = 51
-	kernelLnsReasonLNS_REASONS           kernelLnsReason = 52
+	kernelLnsReasonLNS_DROP_HOOK         kernelLnsReason = 52
+	kernelLnsReasonLNS_REASONS           kernelLnsReason = 53
 )
 
 type kernelLnsRule struct {
@@ -544,6 +545,8 @@ const (
 	kernelVarCallPlaces     = "call_places"
 	kernelVarFlowMask       = "flow_mask"
 	kernelVarHairpin        = "hairpin"
+	kernelVarHookDown       = "hook_down"
+	kernelVarHookUp         = "hook_up"
 	kernelVarOuter6         = "outer6"
 	kernelVarOuterTtl       = "outer_ttl"
 	kernelVarPacketInterval = "packet_interval"
@@ -651,6 +654,8 @@ type kernelVariableSpecs struct {
 	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
 	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
 	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
+	HookDown       *ebpf.VariableSpec `ebpf:"hook_down"`
+	HookUp         *ebpf.VariableSpec `ebpf:"hook_up"`
 	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
 	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
@@ -774,6 +779,8 @@ type kernelVariables struct {
 	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
 	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
 	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
+	HookDown       *ebpf.Variable `ebpf:"hook_down"`
+	HookUp         *ebpf.Variable `ebpf:"hook_up"`
 	Outer6         *ebpf.Variable `ebpf:"outer6"`
 	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`

@@ -112,6 +112,7 @@ type Maps struct {
 	lacs    map[netip.Prefix]struct{}
 	facts   kernelLnsFacts // as last written
 	links   map[int]attached
+	hooks   [directions]*loadedHook // nil for none
 }
 
 // attached is a link that this process holds.
@@ -316,6 +317,7 @@ func (m *Maps) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var errs []error
+	errs = append(errs, m.closeHooks())
 	for _, a := range m.links {
 		if m.cfg.PinPath == "" {
 			errs = append(errs, m.drop(a.link))
@@ -353,7 +355,7 @@ func Unpin(path string) error {
 		switch {
 		case strings.HasPrefix(e.Name(), linkPrefix):
 			errs = append(errs, dropPinned(pin))
-		case strings.HasPrefix(e.Name(), "lns_"):
+		case strings.HasPrefix(e.Name(), "lns_"), strings.HasPrefix(e.Name(), hookPrefix):
 			errs = append(errs, os.Remove(pin))
 		}
 	}

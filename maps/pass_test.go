@@ -96,7 +96,7 @@ func TestVLANs(t *testing.T) {
 func TestEveryReason(t *testing.T) {
 	w := newWorld(t)
 	seen := reached{}
-	for _, cases := range [][]testCase{passCases(), uplinkCases(), routeCases(), downlinkCases(), uplink6Cases(), downlink6Cases(), ecnCases(), echoCases(), hairpinCases(), denyCases(), shieldCases(), rateCases(), throttleCases(), packetCases(), filterCases(), gardenCases(), sequenceCases(), outer6Cases(), leftCases()} {
+	for _, cases := range [][]testCase{passCases(), uplinkCases(), routeCases(), downlinkCases(), uplink6Cases(), downlink6Cases(), ecnCases(), echoCases(), hairpinCases(), denyCases(), shieldCases(), rateCases(), throttleCases(), packetCases(), filterCases(), gardenCases(), sequenceCases(), hookCases(), outer6Cases(), leftCases()} {
 		for _, c := range cases {
 			seen[c.reason] = true
 		}

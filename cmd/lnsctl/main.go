@@ -7,6 +7,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"golang.org/x/term"
+
 	"github.com/lnsd/lnsd/cli"
 )
 
@@ -16,7 +18,7 @@ var version = "unknown"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, cli.Env{
-		Out: os.Stdout, Err: os.Stderr, Version: version, Socket: os.Getenv("LNSD_SOCKET"), Identity: os.Getenv("LNSD_IDENTITY"),
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: term.IsTerminal(int(os.Stdout.Fd())), Version: version, Socket: os.Getenv("LNSD_SOCKET"), Identity: os.Getenv("LNSD_IDENTITY"),
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

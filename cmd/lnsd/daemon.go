@@ -44,6 +44,7 @@ type daemon struct {
 	socket      *udp.Pair
 	slow        *tun.Path
 	fast        fastPath
+	hooks       *packetHooks
 	gardens     *garden.Gardens
 	grants      *grants
 	engine      *engine.Engine
@@ -100,9 +101,14 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
 
-	if d.socket, err = udp.ListenPair(udp.Config{
-		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF,
-	}, bindAddress6(c)); err != nil {
+	inherited := inheritedFiles()
+	d.socket, err = udp.ListenPair(udp.Config{
+		Bind: netip.AddrPortFrom(bindAddress(c), c.L2TP.Port), Segments: true, DontFragment: c.L2TP.OuterDF, Inherited: inherited,
+	}, bindAddress6(c))
+	for _, f := range inherited {
+		f.Close()
+	}
+	if err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.socket.Close)
@@ -116,6 +122,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.closers = append(d.closers, d.slow.Close)
 
+	d.hooks = newPacketHooks(c)
 	if d.fast, err = openFastPath(c, d, log.Named("dataplane")); err != nil {
 		return d, err
 	}

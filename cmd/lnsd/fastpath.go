@@ -33,6 +33,10 @@ type fastPath interface {
 	Modes() []dataplane.Mode
 	// Spread returns the CPUs that the data of LACs is spread over.
 	Spread() []int
+	// SetHook puts an operator's function into the way of packets; nil takes it out.
+	SetHook(up bool, h *dataplane.Hook) error
+	HookFunction(up bool) string
+	HookMaps(up bool) []string
 	Counts() []session.Count
 	// Settle is called once, before anything else.
 	Settle(keep []session.Record, tunnels map[uint16]netip.AddrPort) ([]dataplane.Left, error)
@@ -68,6 +72,9 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		LACSources:  lacSources(c),
 		PacketLimit: uint32(c.Sessions.PacketLimit),
 		Rates:       dataplane.Rates{SCCRQ: c.XDP.SCCRQRate, Call: c.XDP.CallRate, PPP: c.XDP.PPPRate},
+
+		HookUp:   d.hooks.first(true, c.Hooks.Up, log),
+		HookDown: d.hooks.first(false, c.Hooks.Down, log),
 
 		DontFragment: c.L2TP.OuterDF,
 		Persist:      true,

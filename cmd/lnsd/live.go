@@ -21,6 +21,8 @@ type live struct {
 
 	mu     sync.Mutex
 	config *config.Config
+	// edits are the commands since the startup-config was read.
+	edits []config.Line
 }
 
 func newLive(f flags, c *config.Config, d *daemon, sink *logSink, level zap.AtomicLevel) *live {
@@ -69,6 +71,23 @@ func (l *live) reload(context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	notes, err := l.apply(c)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(l.edits); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d changes that were not written are gone", n))
+		l.edits = nil
+	}
+	for _, w := range warnings {
+		notes = append(notes, w.String())
+	}
+	return notes, nil
+}
+
+// apply puts c in the place of the configuration in force, as far as that can be while
+// the daemon runs, and returns what takes a restart.
+func (l *live) apply(c *config.Config) ([]string, error) {
 	if err := enginePolicy(c, l.d.ipv6).Validate(); err != nil {
 		return nil, err
 	}
@@ -100,9 +119,6 @@ func (l *live) reload(context.Context) ([]string, error) {
 	l.d.engine.Drain(c.Engine.Drain)
 	l.level.SetLevel(logLevel(int(c.Log.Level) + l.flags.verbose))
 
-	for _, w := range warnings {
-		notes = append(notes, w.String())
-	}
 	for _, change := range config.Diff(l.config, c) {
 		if change.Apply == config.Restart {
 			notes = append(notes, fmt.Sprintf("%s has changed and takes effect at the next start", change.Name))

@@ -97,6 +97,9 @@ func (d *daemon) serve(current *live, stop stopper) error {
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	defer signal.Stop(signals)
 
+	if d.journal != nil {
+		keepSockets(d.log, d.socket)
+	}
 	notify(d.log, sd.SdNotifyReady)
 	d.log.Info("started", zap.String("version", version), zap.Stringers("addresses", d.socket.LocalAddrs()),
 		zap.Duration("after", time.Since(d.started)))
@@ -123,6 +126,7 @@ func (d *daemon) serve(current *live, stop stopper) error {
 	}
 	notify(d.log, sd.SdNotifyStopping)
 	if !d.keep {
+		dropSockets(d.log)
 		d.disconnect()
 	}
 	for _, s := range parts.servers {

@@ -24,8 +24,11 @@ const keepaliveTime = 20 * time.Second
 type Client struct {
 	lnsv1.LNSClient
 	lnsv1.EventsClient
+	Top lnsv1.TopClient
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
+	lnsv1.ConfigurationClient
+	lnsv1.PacketHooksClient
 	conn   *grpc.ClientConn
 	failed atomic.Pointer[error]
 }
@@ -59,6 +62,9 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.conn, c.LNSClient = conn, lnsv1.NewLNSClient(conn)
 	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
+	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
+	c.Top = lnsv1.NewTopClient(conn)
+	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
 	return c, nil
 }
 

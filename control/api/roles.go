@@ -78,6 +78,15 @@ var needs = map[string]Right{
 	"/lns.v1.LNS/Shutdown":      RightAdmin,
 
 	"/lns.v1.Events/Watch": RightView,
+	"/lns.v1.Top/Sessions": RightView,
+
+	"/lns.v1.Configuration/Grammar":     RightView,
+	"/lns.v1.Configuration/Configure":   RightAdmin,
+	"/lns.v1.Configuration/WriteMemory": RightAdmin,
+
+	"/lns.v1.PacketHooks/PacketHooks":      RightView,
+	"/lns.v1.PacketHooks/LoadPacketHook":   RightAdmin,
+	"/lns.v1.PacketHooks/UnloadPacketHook": RightAdmin,
 
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
@@ -90,6 +99,9 @@ var needs = map[string]Right{
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      RightView,
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": RightView,
 }
+
+// confidential are the methods whose requests may hold secrets, and are not logged.
+var confidential = map[string]bool{"/lns.v1.Configuration/Configure": true}
 
 // Caller is who makes a call.
 type Caller struct {

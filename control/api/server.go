@@ -24,8 +24,8 @@ import (
 const (
 	// socketMode lets the owner and the group in.
 	socketMode = 0o660
-	// maxRequest bounds a request: the largest holds one user name.
-	maxRequest = 64 << 10
+	// maxRequest bounds a request: the largest holds a BPF object.
+	maxRequest = 1 << 20
 	// maxStreams bounds the calls of one connection.
 	maxStreams = 64
 	// minKeepalive is how often a client may ask whether the connection lives.
@@ -111,6 +111,7 @@ func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 		grpc.StreamInterceptor(stream(o.identify, log)),
 	)}
 	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now})
+	lnsv1.RegisterTopServer(s.grpc, &topService{backend: b})
 	for _, register := range o.services {
 		register(s.grpc, &o)
 	}
@@ -150,6 +151,8 @@ func unary(id identifier, log *zap.Logger) grpc.UnaryServerInterceptor {
 		case need == RightIntercept:
 			// Whom it is about is for the audit log alone.
 			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Bool("done", err == nil))
+		case confidential[info.FullMethod]:
+			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who), zap.Error(err))
 		default:
 			log.Info("operator's command", zap.String("method", info.FullMethod), zap.Stringer("by", who),
 				zap.Any("request", req), zap.Error(err))

@@ -17,18 +17,18 @@ func aaaCommands() []Command {
 		return Arg{Name: "KEY VALUE", Type: what, Help: "What holds for it; the command may be repeated.", Rest: true}
 	}
 	return []Command{
-		{Name: "radius_server", Help: "Use a RADIUS server, alone or in a group. Keys: " + keyHelp(serverKeys()), run: (*builder).radiusServer,
+		{Name: "radius_server", Help: "Use a RADIUS server, alone or in a group. Keys: " + keyHelp(serverKeys()), run: (*builder).radiusServer, Keys: keyArgs(serverKeys()),
 			Args: []Arg{{Name: "NAME", Type: "name", Help: "Name of the server."}, rest("server")}},
-		{Name: "realm", Help: "Say what becomes of the names of a realm (a pattern with * and ?, none for names without). Keys: " + keyHelp(realmKeys()), run: (*builder).realm,
+		{Name: "realm", Help: "Say what becomes of the names of a realm (a pattern with * and ?, none for names without). Keys: " + keyHelp(realmKeys()), run: (*builder).realm, Keys: keyArgs(realmKeys()),
 			Args: []Arg{{Name: "PATTERN", Type: "pattern", Help: "The realm."}, rest("realm")}},
-		{Name: "rate_profile", Help: "Name a pair of rates, for attributes that carry names of policies. Keys: " + keyHelp(rateKeys()), run: (*builder).rateProfile,
+		{Name: "rate_profile", Help: "Name a pair of rates, for attributes that carry names of policies. Keys: " + keyHelp(rateKeys()), run: (*builder).rateProfile, Keys: keyArgs(rateKeys()),
 			Args: []Arg{{Name: "NAME", Type: "name", Help: "Name of the profile."}, rest("rates")}},
-		{Name: "radius_map", Help: "Say what an attribute means: " + strings.Join(mapTargets(), ", ") + ". UNIT is " + strings.Join(unitNames(), ", ") + "; integer tells a number from a text.", run: (*builder).radiusMap,
+		{Name: "radius_map", Help: "Say what an attribute means: " + strings.Join(mapTargets(), ", ") + ". UNIT is " + strings.Join(unitNames(), ", ") + "; integer tells a number from a text.", run: (*builder).radiusMap, keyed: 1,
 			Args: []Arg{
 				{Name: "ATTRIBUTE", Type: "attribute", Help: "Number, VENDOR.NUMBER, or pair:KEY for a Cisco-AVPair."},
 				{Name: "TARGET [UNIT] [integer]", Type: "target", Help: "What it is for.", Rest: true},
 			}},
-		{Name: "filter_id", Help: "Say what Filter-Id values mean that match a regular expression; VALUE may hold $1. TARGET and UNIT are as in radius_map.", run: (*builder).filterID,
+		{Name: "filter_id", Help: "Say what Filter-Id values mean that match a regular expression; VALUE may hold $1. TARGET and UNIT are as in radius_map.", run: (*builder).filterID, keyed: 1,
 			Args: []Arg{
 				{Name: "REGEXP", Type: "regular expression", Help: "What the whole value must match."},
 				{Name: "TARGET VALUE [UNIT]", Type: "target", Help: "What it is for.", Rest: true},

@@ -46,6 +46,7 @@ type Config struct {
 	Engine      Engine
 	Log         Log
 	Files       Files
+	Hooks       Hooks
 }
 
 // L2TP holds what concerns control connections and L2TP data headers.
@@ -282,6 +283,8 @@ type Log struct {
 // Files are the files found beside the startup-config; empty where there is none.
 type Files struct {
 	StartupConfig, IPPool, ChapSecrets string
+	// Text is the startup-config as it was read.
+	Text Secret
 	// BuildGarden is a script, or a file of nftables, that completes the rules of
 	// walled gardens.
 	BuildGarden string

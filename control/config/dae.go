@@ -48,7 +48,7 @@ func daeSettings() []Setting {
 
 func daeCommands() []Command {
 	return []Command{
-		{Name: "dae_client", Help: "Let somebody change and disconnect sessions by RADIUS. Keys: " + keyHelp(daeKeys()), run: (*builder).daeClient, Args: []Arg{
+		{Name: "dae_client", Help: "Let somebody change and disconnect sessions by RADIUS. Keys: " + keyHelp(daeKeys()), run: (*builder).daeClient, Keys: keyArgs(daeKeys()), Args: []Arg{
 			{Name: "NAME", Type: "name", Help: "Name of the client."},
 			{Name: "KEY VALUE", Type: "client", Help: "What holds for it; the command may be repeated.", Rest: true},
 		}},

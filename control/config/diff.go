@@ -37,6 +37,9 @@ func Diff(from, to *Config) []Change {
 	if !reflect.DeepEqual(from.Gardens.List, to.Gardens.List) {
 		out = append(out, Change{"garden", Live})
 	}
+	if from.Hooks != to.Hooks {
+		out = append(out, Change{"hook", Restart})
+	}
 	if !reflect.DeepEqual(from.AccessLists, to.AccessLists) {
 		out = append(out, Change{"access-list", Live})
 	}

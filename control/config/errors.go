@@ -26,6 +26,8 @@ type Error struct {
 	Message string
 	// Hint says what was perhaps meant; it may be empty.
 	Hint string
+	// Whole: every line is right by itself; it is together that they are not.
+	Whole bool
 }
 
 // Error returns the place, what is wrong there, and the hint.

@@ -235,7 +235,7 @@ func gardenName() kind[string] {
 
 func gardenCommands() []Command {
 	return []Command{{
-		Name: "garden", Help: "Define a walled garden.", run: (*builder).garden, Args: []Arg{
+		Name: "garden", Help: "Define a walled garden.", run: (*builder).garden, Keys: gardenKeyArgs(), Args: []Arg{
 			{Name: "NAME", Type: "name", Help: "Name of the garden."},
 			{Name: "KEY VALUE", Type: "garden", Help: "What can be had there; the command may be repeated.", Rest: true, Optional: true},
 		},
@@ -266,4 +266,13 @@ func (g *Garden) render(w *strings.Builder) {
 		line += " allow " + p.String()
 	}
 	w.WriteString(line + "\n")
+}
+
+// gardenKeyArgs are the keys as arguments of their command.
+func gardenKeyArgs() []Arg {
+	var out []Arg
+	for _, k := range GardenKeys() {
+		out = append(out, Arg{Name: k.Name, Type: k.Type, Help: k.Help, Many: k.Many})
+	}
+	return out
 }

@@ -15,6 +15,10 @@ type Arg struct {
 	Words []string
 	// Rest takes all further words, at least one unless it is Optional.
 	Rest, Optional bool
+	// Many: a key that may be given several times and adds up.
+	Many bool
+	// Secret values are not to be shown.
+	Secret bool
 }
 
 // Command is one row of the table of commands.
@@ -22,12 +26,21 @@ type Command struct {
 	// Name is the first word; "no" negates a command and is not part of it.
 	Name string
 	Args []Arg
+	// Keys are what KEY VALUE stands for, where that is among the arguments.
+	Keys []Arg
 	Help string
 
 	run func(*builder, []token)
 	// within says that the command is part of the one before.
 	within bool
+	// keyed is how many arguments tell one such command from another that it takes the
+	// place of; 0: all of them.
+	keyed int
 }
+
+// IsPart reports whether the command is part of the one before, as a rule is of its
+// access list.
+func (c Command) IsPart() bool { return c.within }
 
 // Usage returns the command with its arguments, as a manual writes it.
 func (c Command) Usage() string {
@@ -50,7 +63,7 @@ func (c Command) Usage() string {
 // Commands returns the table of configuration commands.
 func Commands() []Command {
 	commands := []Command{
-		{Name: "set", Help: "Give a setting its value.", run: (*builder).set, Args: []Arg{
+		{Name: "set", Help: "Give a setting its value.", run: (*builder).set, keyed: 1, Args: []Arg{
 			{Name: "NAME", Type: "setting", Help: "Name of the setting."},
 			{Name: "VALUE", Type: "value", Help: "Its value; in quotes if it has blanks."},
 		}},
@@ -65,12 +78,12 @@ func Commands() []Command {
 			{Name: "PREFIX", Type: "IPv6 prefix", Help: "Prefix to be cut into pieces."},
 			{Name: "LENGTH", Type: "number", Help: "Length of the pieces in bits: 64 for links, 48 to 64 for delegation."},
 		}},
-		{Name: "lac", Help: "Let in the LACs of an address or a host name, with a policy of their own.", run: (*builder).lac, Args: []Arg{
+		{Name: "lac", Help: "Let in the LACs of an address or a host name, with a policy of their own.", run: (*builder).lac, Keys: lacKeyArgs(), Args: []Arg{
 			{Name: "NAME", Type: "name", Help: "Name of the policy."},
 			{Name: "KEY VALUE", Type: "policy", Help: "What the policy says; the command may be repeated.", Rest: true},
 		}},
 	}
-	return slices.Concat(commands, aaaCommands(), daeCommands(), gardenCommands(), accessListCommands())
+	return slices.Concat(commands, aaaCommands(), daeCommands(), gardenCommands(), packetHookCommands(), accessListCommands())
 }
 
 // LACKey is one row of the table of what a lac command can say.
@@ -142,4 +155,13 @@ func addressKey() LACKey {
 			return k.format(p), nil
 		},
 	}
+}
+
+// lacKeyArgs are the keys as arguments of their command.
+func lacKeyArgs() []Arg {
+	var out []Arg
+	for _, k := range LACKeys() {
+		out = append(out, Arg{Name: k.Name, Type: k.Type, Help: k.Help, Words: k.Words, Many: k.Many, Secret: k.Secret})
+	}
+	return out
 }

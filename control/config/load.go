@@ -22,7 +22,20 @@ func Load(path string) (*Config, []Warning, error) {
 	if err != nil {
 		return nil, warnings, err
 	}
-	o := Options{Files: Files{StartupConfig: path}}
+	c, more, err := LoadText(path, text)
+	if err == nil && !c.holdsSecrets() {
+		// Nothing in it needs hiding, so anybody may read it.
+		warnings = dropFile(warnings, path)
+	}
+	return c, append(warnings, more...), err
+}
+
+// LoadText is Load for a startup-config that is not, or not yet, what the file at path
+// holds.
+func LoadText(path, text string) (*Config, []Warning, error) {
+	o := Options{Files: Files{StartupConfig: path, Text: Secret(text)}}
+	var warnings []Warning
+	var err error
 	if o.HostName, err = os.Hostname(); err != nil {
 		return nil, warnings, fmt.Errorf("the host's own name: %w", err)
 	}
@@ -48,10 +61,6 @@ func Load(path string) (*Config, []Warning, error) {
 		return nil, warnings, err
 	}
 	c, more, err := Parse(path, text, o)
-	if err == nil && !c.holdsSecrets() {
-		// Nothing in it needs hiding, so anybody may read it.
-		warnings = dropFile(warnings, path)
-	}
 	return c, append(warnings, more...), err
 }
 

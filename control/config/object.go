@@ -130,3 +130,52 @@ func renderObject[T any](w *strings.Builder, command string, o *Object, keys []o
 		w.WriteString(line + "\n")
 	}
 }
+
+// keyArgs are the keys as arguments of their command.
+func keyArgs[T any](keys []objectKey[T]) []Arg {
+	var out []Arg
+	for _, k := range keys {
+		out = append(out, Arg{Name: k.name, Help: k.help, Secret: k.secret})
+	}
+	return out
+}
+
+// Names are the names that the configuration has for one command, such as those of all
+// LACs for "lac".
+func (c *Config) Names(command string) (names []string) {
+	switch command {
+	case "pool":
+		for _, p := range c.Pools {
+			names = append(names, p.Name)
+		}
+	case "pool6":
+		for _, p := range c.Pools6 {
+			names = append(names, p.Name)
+		}
+	case "lac":
+		for i := range c.LACs {
+			names = append(names, c.LACs[i].Name)
+		}
+	case "garden":
+		for i := range c.Gardens.List {
+			names = append(names, c.Gardens.List[i].Name)
+		}
+	case "radius_server":
+		for i := range c.AAA.Servers {
+			names = append(names, c.AAA.Servers[i].Name)
+		}
+	case "realm":
+		for i := range c.AAA.Realms {
+			names = append(names, c.AAA.Realms[i].Name)
+		}
+	case "rate_profile":
+		for i := range c.AAA.Profiles {
+			names = append(names, c.AAA.Profiles[i].Name)
+		}
+	case "dae_client":
+		for i := range c.DAE.Clients {
+			names = append(names, c.DAE.Clients[i].Name)
+		}
+	}
+	return names
+}

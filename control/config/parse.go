@@ -54,7 +54,11 @@ func Parse(file, text string, o Options) (*Config, []Warning, error) {
 	if o.PoolFile != "" {
 		b.poolFile(o.PoolFile, o.Pool)
 	}
+	single := len(b.errs)
 	b.finish()
+	for _, e := range b.errs[single:] {
+		e.Whole = true
+	}
 	if len(b.errs) > 0 {
 		// Some faults are seen only at the end; the reader goes by the file.
 		slices.SortStableFunc(b.errs, func(x, y *Error) int { return b.order(x.Pos, y.Pos) })

@@ -45,6 +45,7 @@ func (c *Config) render(hide bool) string {
 	for i := range c.Gardens.List {
 		c.Gardens.List[i].render(&w)
 	}
+	c.Hooks.render(&w)
 	renderLists(&w, c.AccessLists)
 	return w.String()
 }

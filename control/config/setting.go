@@ -71,3 +71,12 @@ func Settings() []Setting {
 	}
 	return all
 }
+
+// Shown is the setting's value in c, as it may be shown: secrets are hidden.
+func (s Setting) Shown(c *Config) string {
+	v := s.format(c)
+	if s.Secret && v != "" {
+		return hidden
+	}
+	return v
+}

@@ -109,6 +109,8 @@ type Config struct {
 	PacketLimit uint32
 	// Rates bound what XDP passes to the daemon.
 	Rates Rates
+	// HookUp and HookDown are the operator's functions to begin with, nil for none.
+	HookUp, HookDown *Hook
 	// Persist goes on with what is pinned, and leaves it in place at Close.
 	// Otherwise leftovers of an earlier process are removed at start and
 	// everything is at the end.

@@ -64,6 +64,9 @@ func Open(cfg Config, done func([]session.Programmed), log *zap.Logger) (_ *Plan
 		return nil, err
 	}
 	p.gate = p.maps
+	if err := p.firstHooks(); err != nil {
+		return nil, err
+	}
 	if err := p.AllowLACs(cfg.LACSources); err != nil {
 		return nil, err
 	}

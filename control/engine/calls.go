@@ -18,6 +18,8 @@ type call struct {
 	s    *session.Session
 	call *l2tp.Call
 	tun  *tunnel
+	// trace is what the LAC's policy wanted traced when the call came.
+	trace session.TraceMask
 	// saved is what the journal has; noted: it is to be looked at; over: forgotten.
 	saved       saved
 	noted, over bool
@@ -96,13 +98,16 @@ func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
 	}
 	ref := session.Ref{TunnelID: t.id(), SessionID: id, Serial: serial}
 	s.dir.enter(slot, ref)
-	x := &call{call: c, tun: t, placed: placed, s: session.New(cfg, session.Setup{
+	x := &call{call: c, tun: t, placed: placed, trace: t.lac.Trace, s: session.New(cfg, session.Setup{
 		Ref: ref, Slot: slot, AcctSessionID: acctID(s.e.epoch, serial),
 		PeerSessionID: c.PeerID, Tunnel: t.facts,
 	}, s.read, s.now)}
 	t.sessions++
 	s.calls[keyOf(ref.TunnelID, id)] = x
 	s.counts.add(sessionsOpened)
+	if s.tracing {
+		s.traceFunc(nil, x, "call accepted: session id %d, slot %d, account %s", id, slot, acctID(s.e.epoch, serial))
+	}
 	s.noteCall(x)
 	s.timers.set(x, x.s.Deadline())
 	t.t.AcceptCall(s.now, c, id, &s.tout)
@@ -121,6 +126,7 @@ func (s *Shard) reject(t *tunnel, c *l2tp.Call, r l2tp.Result) {
 	s.counts.add(sessionsRefused)
 	s.warn(gateCall, "call refused", zap.Uint16("tunnel", t.id()), zap.String("lac", t.name),
 		zap.Uint16("result", r.Code), zap.Uint16("error", r.Error), zap.String("reason", r.Message))
+	s.tellCall(t, r)
 	t.t.RejectCall(s.now, c, r, &s.tout)
 }
 
@@ -149,6 +155,9 @@ func (s *Shard) authDone(r *session.AuthResult) {
 		s.counts.add(answersLate)
 		return
 	}
+	if s.tracing {
+		s.traceAnswer(c, "the authenticator says %s", verdictText(r))
+	}
 	c.s.Authenticated(s.now, r, &s.sout)
 	s.carry(c)
 	s.pump(c.tun)
@@ -159,6 +168,9 @@ func (s *Shard) programmed(p *session.Programmed) {
 	if c == nil {
 		s.counts.add(answersLate)
 		return
+	}
+	if s.tracing {
+		s.traceAnswer(c, "the forwarding path says %s", outcome(p.Err))
 	}
 	c.s.Programmed(s.now, p, &s.sout)
 	s.carry(c)
@@ -196,6 +208,7 @@ func (s *Shard) forget(c *call) {
 	c.tun.ids.Free(ref.SessionID, s.now)
 	c.tun.sessions--
 	s.accountTunnelDown(c.tun)
+	s.e.ports.Tap.Over(ref, c.s.Slot())
 	for _, f := range c.mourners {
 		f()
 	}

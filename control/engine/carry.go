@@ -18,7 +18,11 @@ func (s *Shard) carry(c *call) {
 		if o.Any() {
 			s.noteCall(c)
 		}
+		if s.tracing {
+			s.traceOut(c)
+		}
 		for _, b := range o.Send {
+			s.tapSent(c, b)
 			s.send.Send(c.tun.local, c.tun.peer, b)
 		}
 		for _, m := range o.LinkInfo {
@@ -59,6 +63,9 @@ func (s *Shard) carry(c *call) {
 		case keep:
 			c.settled(c.s.Settle(s.now, true, s.e.ports.Forwarder, o))
 		case decided:
+			if s.tracing {
+				s.traceAnswer(c, "claim: %v, address %v", claim.Outcome, claim.Address)
+			}
 			c.s.Claimed(s.now, claim, o)
 		case decided6: // never together with the other claim, which comes before the NCPs
 			c.s.Claimed6(s.now, &claim6, o)

@@ -61,6 +61,8 @@ type LAC struct {
 	// MaxTunnels bounds the tunnels from one address, MaxSessions the sessions in
 	// one tunnel of this LAC; 0 leaves it to Limits.
 	MaxTunnels, MaxSessions int
+	// Trace is what is traced of tunnels and sessions made under this entry.
+	Trace session.TraceMask
 }
 
 // Limits bound what peers can make us keep. 0 is no limit, except that there are

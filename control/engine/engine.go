@@ -21,6 +21,8 @@ type Engine struct {
 	shards []*Shard
 	policy atomic.Pointer[Policy]
 	drain  atomic.Bool
+	// traced: some policy has asked for the trace of a LAC; its tunnels may live on.
+	traced atomic.Bool
 	now    func() time.Time
 	epoch  uint32
 	log    *zap.Logger
@@ -68,6 +70,13 @@ func New(cfg Config, in *Inboxes, ports Ports, log *zap.Logger) (*Engine, error)
 	if e.ports.Observer == nil {
 		e.ports.Observer = noObserver{}
 	}
+	if e.ports.Tracer == nil {
+		e.ports.Tracer = noTracer{}
+	}
+	e.traced.Store(cfg.Policy.traced())
+	if e.ports.Tap == nil {
+		e.ports.Tap = noTap{}
+	}
 	if e.now == nil {
 		e.now = time.Now
 	}
@@ -109,6 +118,9 @@ func (e *Engine) Reload(p *Policy) error {
 		return err
 	}
 	e.policy.Store(p)
+	if p.traced() {
+		e.traced.Store(true)
+	}
 	return nil
 }
 

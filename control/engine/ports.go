@@ -79,7 +79,7 @@ type Observer interface {
 }
 
 // Ports are what the engine is wired to. Send has one Sender for each shard; Gate,
-// Services, Auditor and Observer are nil where there is none.
+// Services, Auditor, Observer, Tracer and Tap are nil where there is none.
 type Ports struct {
 	Authenticator Authenticator
 	Accountant    Accountant
@@ -88,6 +88,8 @@ type Ports struct {
 	Services      ServiceChecker
 	Auditor       Auditor
 	Observer      Observer
+	Tracer        Tracer
+	Tap           Tap
 	Send          []Sender
 	// Journal is nil where the end of the process is the end of the sessions.
 	Journal Journal

@@ -77,7 +77,7 @@ func (s *Shard) restoreTunnel(now time.Time, v *session.TunnelSnapshot) bool {
 	}
 	t := &tunnel{
 		t: x, local: v.Local, peer: v.PeerAddr, key: newcomer{v.PeerAddr, v.FirstID}, name: v.HostName,
-		created: v.Created, upSince: v.UpSince, policy: policy, lac: lac, saved: true,
+		created: v.Created, upSince: v.UpSince, policy: policy, lac: lac, saved: true, trace: lac.Trace,
 		facts: &session.Tunnel{ID: v.ID, PeerID: v.PeerID, Local: v.Local, Peer: v.PeerAddr,
 			LACName: v.HostName, LNSName: lac.L2TP.HostName},
 	}
@@ -122,7 +122,7 @@ func (s *Shard) restoreSession(now time.Time, v *session.Snapshot) *call {
 		s.dir.close(v.Slot, now)
 		return nil
 	}
-	c := &call{call: lc, tun: t, s: x, saved: savedSession, placed: s.dir.places.Claim(v.TunnelID, v.SessionID)}
+	c := &call{call: lc, tun: t, s: x, trace: t.trace, saved: savedSession, placed: s.dir.places.Claim(v.TunnelID, v.SessionID)}
 	t.sessions++
 	s.calls[keyOf(v.TunnelID, v.SessionID)] = c
 	s.counts.add(sessionsOpened)

@@ -47,6 +47,10 @@ type Shard struct {
 
 	journal journal
 
+	// tracing: rules, or the policy of a LAC, may want lines of what is done.
+	tracing bool
+	rules   session.TraceRules
+
 	shutdown bool
 	counts   counts
 	times    times
@@ -109,6 +113,7 @@ func (s *Shard) run(ctx context.Context) {
 // works through the inbox as it was at the beginning.
 func (s *Shard) Step(now time.Time) {
 	s.now = now
+	s.beginTrace()
 	b := &s.batch
 	s.in.swap(b)
 	// Answers go first: they finish what was begun.
@@ -155,6 +160,9 @@ func (s *Shard) expire() {
 		switch x := a.(type) {
 		case *tunnel:
 			if d := x.t.Deadline(); !d.IsZero() && !s.now.Before(d) {
+				if s.tracing {
+					s.traceFunc(x, nil, "timer")
+				}
 				x.t.Timer(s.now, &s.tout)
 				s.pump(x)
 			} else {
@@ -163,6 +171,9 @@ func (s *Shard) expire() {
 		case *call:
 			s.noteVolatile(x)
 			if d := x.s.Deadline(); !d.IsZero() && !s.now.Before(d) {
+				if s.tracing {
+					s.traceFunc(nil, x, "timer")
+				}
 				x.s.Timer(s.now, s.e.ports.Forwarder, &s.sout)
 				s.carry(x)
 				s.pump(x.tun)
@@ -228,6 +239,9 @@ func (s *Shard) data(p *packet, h l2tp.Header, frame []byte) {
 		return
 	}
 	t.t.Heard(s.now)
+	if s.tracing {
+		s.traceFrame(c, frame)
+	}
 	proto, payload, ok := ppp.ParseFrame(frame)
 	switch {
 	case !ok:
@@ -239,6 +253,7 @@ func (s *Shard) data(p *packet, h l2tp.Header, frame []byte) {
 	case proto == ppp.ProtoIPv4 || proto == ppp.ProtoIPv6:
 		s.counts.add(packetsUser)
 	default:
+		s.tapFrame(c, false, frame)
 		c.s.Frame(s.now, frame, &s.sout)
 		s.carry(c)
 		s.pump(t)

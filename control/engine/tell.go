@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -26,9 +27,10 @@ func (s *Shard) tell(c *call, e *session.Event) {
 	if e.Kind == session.Down {
 		n.Detail = e.End.Reason
 		if !e.WasUp {
-			n.Kind = session.SessionFailed
+			n.Kind, n.Stage = session.SessionFailed, e.Stage.String()
 		}
 	}
+	n.Since, n.Took = c.s.Setup()
 	r := c.s.Record()
 	n.Address, n.AcctSessionID = r.Address, r.AcctSessionID
 	s.e.ports.Observer.Observe(n)
@@ -36,8 +38,25 @@ func (s *Shard) tell(c *call, e *session.Event) {
 
 // tellTunnel is tell for a tunnel.
 func (s *Shard) tellTunnel(t *tunnel, kind session.NoticeKind, detail string) {
-	s.e.ports.Observer.Observe(session.Notice{
+	n := session.Notice{
 		At: s.now, Kind: kind, Ref: session.Ref{TunnelID: t.id()}, LAC: t.peer, LACName: t.name, Detail: detail,
+	}
+	if kind == session.TunnelDown && t.upSince.IsZero() {
+		n.Stage = "tunnel" // it was never up
+	}
+	s.e.ports.Observer.Observe(n)
+}
+
+// tellStranger tells of an attempt to open a tunnel that comes to nothing.
+func (s *Shard) tellStranger(p *packet, name string, kind session.NoticeKind, detail string) {
+	s.e.ports.Observer.Observe(session.Notice{At: s.now, Kind: kind, LAC: p.peer, LACName: name, Stage: "tunnel", Detail: detail})
+}
+
+// tellCall tells of a call that was refused before it became a session.
+func (s *Shard) tellCall(t *tunnel, r l2tp.Result) {
+	s.e.ports.Observer.Observe(session.Notice{
+		At: s.now, Kind: session.CallRefused, Ref: session.Ref{TunnelID: t.id()}, LAC: t.peer, LACName: t.name,
+		Stage: session.StageCall.String(), Detail: or(r.Message, l2tp.CDNText(r.Code)),
 	})
 }
 

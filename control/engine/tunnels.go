@@ -18,7 +18,9 @@ type tunnel struct {
 	local, peer netip.AddrPort
 	key         newcomer
 	name        string // the peer's Host Name
-	created     time.Time
+	// trace is what its policy wants traced.
+	trace   session.TraceMask
+	created time.Time
 	// facts is what the sessions know of the tunnel; nil until it is up.
 	facts *session.Tunnel
 	ids   *pool.IDs // of sessions; nil until the first
@@ -78,6 +80,10 @@ func (s *Shard) control(p *packet, h l2tp.Header, body []byte) {
 
 func (s *Shard) receive(t *tunnel, p *packet, h l2tp.Header, body []byte) {
 	t.allowed.hear(p.n)
+	if s.tracing {
+		s.traceReceived(t, h, body)
+	}
+	s.tapControl(t, false, s.batch.arena[p.off:p.off+p.n])
 	t.t.Receive(s.now, h, body, &s.tout)
 	s.pump(t)
 }
@@ -130,6 +136,10 @@ func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, h l
 	lac := policy.match(p.peer.Addr(), name)
 	if lac.L2TP == nil {
 		s.counts.add(lacUnknown)
+		if s.tracing {
+			s.traceStranger(p, h, body, "no policy for this LAC, host name %q: no answer", name)
+		}
+		s.tellStranger(p, name, session.TunnelRefused, "no policy for this LAC")
 		s.warn(gateTunnel, "tunnel from unknown LAC ignored", zap.Stringer("peer", p.peer), zap.String("host", name))
 		return
 	}
@@ -152,7 +162,7 @@ func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, h l
 	t := &tunnel{
 		t:     l2tp.NewTunnel(lac.L2TP, id, s.read),
 		local: p.local, peer: p.peer, key: key, name: name, created: s.now,
-		policy: policy, lac: lac, halfOpen: true,
+		policy: policy, lac: lac, halfOpen: true, trace: lac.Trace,
 	}
 	if old != nil && old.t.State() == l2tp.Established {
 		// Not before the new one is authenticated: anybody can send an SCCRQ.
@@ -178,6 +188,10 @@ func (s *Shard) refuse(p *packet, key newcomer, name string, r l2tp.Result) {
 	s.counts.add(tunnelsRefused)
 	s.warn(gateTunnel, "tunnel refused", zap.Stringer("peer", p.peer), zap.String("host", name),
 		zap.Uint16("result", r.Code), zap.Uint16("error", r.Error), zap.String("reason", r.Message))
+	if s.tracing {
+		s.traceRefusal(p, name, r)
+	}
+	s.tellStranger(p, name, session.TunnelRefused, or(r.Message, l2tp.StopText(r.Code)))
 	own := s.random16() | 1 // RFC 2661 section 4.4.3: never 0; nobody will use it
 	var buf [256]byte
 	s.send.Send(p.local, p.peer, l2tp.AppendRefusal(buf[:0], key.id, own, r))
@@ -188,7 +202,11 @@ func (s *Shard) refuse(p *packet, key newcomer, name string, r l2tp.Result) {
 // must not call pump again.
 func (s *Shard) pump(t *tunnel) {
 	o := &s.tout
+	traced := 0
 	for sent, seen := 0, 0; sent < len(o.Send) || seen < len(o.Events); {
+		if s.tracing {
+			traced = s.traceSteps(t, traced)
+		}
 		for ; sent < len(o.Send); sent++ {
 			s.transmit(t, o.Send[sent])
 		}
@@ -198,8 +216,14 @@ func (s *Shard) pump(t *tunnel) {
 			s.event(t, &e)
 		}
 	}
+	if s.tracing {
+		s.traceSteps(t, traced)
+	}
 	s.counts.messages(o)
 	for _, d := range o.Discarded {
+		if s.tracing {
+			s.traceDiscarded(t, d)
+		}
 		if d.Reason == l2tp.Unauthenticated {
 			s.counts.add(tunnelsAuthFailed)
 			s.warn(gateTunnel, "tunnel authentication failed", s.tunnelFields(t)...)
@@ -220,6 +244,10 @@ func (s *Shard) transmit(t *tunnel, b []byte) {
 		s.counts.add(packetsWithheld)
 		return
 	}
+	if s.tracing {
+		s.traceSent(t, b)
+	}
+	s.tapControl(t, true, b)
 	s.send.Send(t.local, t.peer, b)
 }
 

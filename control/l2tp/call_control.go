@@ -62,7 +62,7 @@ func (t *Tunnel) request(now time.Time, c *Call, out *Out) {
 	} else {
 		t.send(OCRQ, 0, func(w *builder) { w.ocrq(c.LocalID, c.params()) })
 	}
-	c.state = callWaitReply
+	c.become(callWaitReply, out)
 	t.calls.watch(c, after(now, t.cfg.EstablishTimeout))
 }
 
@@ -80,7 +80,7 @@ func (t *Tunnel) AcceptCall(now time.Time, c *Call, id uint16, out *Out) {
 	t.calls.addID(c, id)
 	if c.Incoming {
 		t.send(ICRP, c.PeerID, func(w *builder) { w.uint16(avpAssignedSessionID, id) })
-		c.state = callWaitConnect
+		c.become(callWaitConnect, out)
 	} else {
 		t.send(OCRP, c.PeerID, func(w *builder) {
 			w.uint16(avpAssignedSessionID, id)
@@ -88,7 +88,7 @@ func (t *Tunnel) AcceptCall(now time.Time, c *Call, id uint16, out *Out) {
 				w.uint32(avpPhysicalChannel, p.PhysicalChannel)
 			}
 		})
-		c.state = callWaitCSAnswer
+		c.become(callWaitCSAnswer, out)
 	}
 	out.Events = append(out.Events, Event{Kind: CallAccepted, Call: c})
 	t.finish(now, out, false)
@@ -146,7 +146,7 @@ func (t *Tunnel) Calls() int           { return t.calls.live }
 
 // callUp enters the state established.
 func (t *Tunnel) callUp(c *Call, out *Out) {
-	c.state = callEstablished
+	c.become(callEstablished, out)
 	t.calls.trim()
 	out.Events = append(out.Events, Event{Kind: CallUp, Call: c})
 }
@@ -189,6 +189,7 @@ func (t *Tunnel) unusedID() uint16 {
 
 // drop is "Clean up": the call is forgotten and reported down with what e says.
 func (t *Tunnel) drop(c *Call, e Event, out *Out) {
+	out.callStep(c, callDown)
 	t.calls.remove(c)
 	e.Kind, e.Call = CallDown, c
 	out.Events = append(out.Events, e)

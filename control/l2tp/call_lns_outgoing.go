@@ -27,7 +27,7 @@ func (t *Tunnel) lnsOutgoingWaitReply(c *Call, m *message, out *Out) DiscardReas
 			t.disconnect(c, sessionIDInUse(), out)
 			return Unexpected
 		}
-		c.state = callWaitConnect
+		c.become(callWaitConnect, out)
 		out.Events = append(out.Events, Event{Kind: CallAccepted, Call: c})
 		return NotDiscarded
 	case WEN, SLI:

@@ -39,6 +39,9 @@ func (s *callSet) addPeer(c *Call, id uint16) {
 	s.byPeer[id] = c
 }
 
+// CallOfPeer returns the live call that the peer gave an id to, nil for none.
+func (t *Tunnel) CallOfPeer(id uint16) *Call { return t.calls.byPeer[id] }
+
 // remove forgets c.
 func (s *callSet) remove(c *Call) {
 	if s.byID[c.LocalID] == c {

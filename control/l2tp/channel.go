@@ -173,6 +173,13 @@ func (c *channel) emit(i int, out *Out) {
 	if m.typ == HELLO {
 		c.stats.HelloSent++
 	}
+	if out.Trace {
+		kind := StepSent
+		if i < c.sent {
+			kind = StepResent
+		}
+		c.step(kind, m.typ, c.una+uint16(i), c.nr, out)
+	}
 }
 
 // sendZLB acknowledges without a message. Its Ns is that of the next message,
@@ -183,6 +190,9 @@ func (c *channel) sendZLB(peerID uint16, out *Out) {
 	out.sent(start, ZLB)
 	c.ackDue = false
 	c.stats.ZLBSent++
+	if out.Trace {
+		c.step(StepSent, ZLB, c.una+uint16(c.sent), c.nr, out)
+	}
 }
 
 // timedOut reports whether the retransmission timer has run out.

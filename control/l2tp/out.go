@@ -19,6 +19,11 @@ type Out struct {
 	Received  []MessageType
 	Discarded []Discard
 
+	// Trace, set by the owner, asks for Steps; it outlives a Reset.
+	Trace bool
+	Steps []Step
+
+	by    string // what is being worked on, for Steps
 	arena []byte // backs Send
 }
 
@@ -33,6 +38,11 @@ func (o *Out) Reset() {
 	clear(o.Events) // they point to calls
 	o.Send, o.Events, o.arena = o.Send[:0], o.Events[:0], o.arena[:0]
 	o.Sent, o.Received, o.Discarded = o.Sent[:0], o.Received[:0], o.Discarded[:0]
+	if o.Trace {
+		clear(o.Steps)
+		o.by = ""
+	}
+	o.Steps = o.Steps[:0]
 }
 
 // sent notes that what was appended to the arena from start on is a datagram.

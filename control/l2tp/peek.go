@@ -39,6 +39,16 @@ func PeekStopCCN(body []byte) (assignedID uint16, ok bool) {
 	return binary.BigEndian.Uint16(id), true
 }
 
+// PeekAssignedSession reads the Assigned Session ID of a message, the sender's own;
+// 0 when there is none, or it is hidden.
+func PeekAssignedSession(body []byte) uint16 {
+	id, ok := peekAVP(body, avpAssignedSessionID)
+	if !ok || id == nil {
+		return 0
+	}
+	return binary.BigEndian.Uint16(id)
+}
+
 // PeekTieBreaker reads the Tie Breaker of an SCCRQ, for CompareTieBreakers.
 func PeekTieBreaker(body []byte) (tie [8]byte, ok bool) {
 	v, ok := peekAVP(body, avpTieBreaker)

@@ -139,6 +139,9 @@ func (t *Tunnel) Receive(now time.Time, h Header, body []byte, out *Out) {
 	before := t.ch.una
 	t.ch.acknowledge(now, h.Nr)
 	t.proven = t.proven || t.ch.una != before
+	if out.Trace && t.ch.una != before {
+		t.ch.step(StepAcked, ZLB, h.Ns, h.Nr, out)
+	}
 	events := len(out.Events)
 	// Section 5.8: a ZLB takes no sequence number; only its Nr counts.
 	if len(body) == 0 {
@@ -153,7 +156,12 @@ func (t *Tunnel) Receive(now time.Time, h Header, body []byte, out *Out) {
 // sequence gives the message, and those that have waited for it, to the state
 // machines in order.
 func (t *Tunnel) sequence(now time.Time, h Header, body []byte, out *Out) {
-	switch t.ch.accept(h, body) {
+	v := t.ch.accept(h, body)
+	if out.Trace {
+		typ, _ := PeekType(body)
+		t.ch.step(StepReceived, typ, h.Ns, h.Nr, out).Verdict = verdictNames[v]
+	}
+	switch v {
 	case deliver:
 		t.process(now, h, body, out)
 		for !t.gone {
@@ -192,6 +200,9 @@ func requested(events []Event) bool {
 func (t *Tunnel) process(now time.Time, h Header, body []byte, out *Out) {
 	var m message
 	m.decode(body, t.cfg.Secret)
+	if out.Trace {
+		out.by = m.typ.String()
+	}
 	out.count(m.typ, t.dispatch(now, h, &m, out))
 }
 
@@ -268,6 +279,9 @@ func (t *Tunnel) Heard(now time.Time) { t.heard = now }
 func (t *Tunnel) Timer(now time.Time, out *Out) {
 	if t.gone {
 		return
+	}
+	if out.Trace {
+		out.by = "timer"
 	}
 	if t.ch.timedOut(now) && !t.ch.retransmit(now, out) {
 		t.lost(out)

@@ -66,7 +66,7 @@ func (t *Tunnel) receiveStopCCN(now time.Time, m *message, out *Out) {
 // of the StopCCN are acknowledged, or ours is delivered (section 5.7).
 func (t *Tunnel) enterClosing(now time.Time, r Result, remote bool, out *Out) {
 	t.endCalls(r, remote, out)
-	t.state = Closing
+	t.become(Closing, out)
 	t.expiry = now.Add(t.ch.cycle())
 	out.Events = append(out.Events, Event{Kind: TunnelClosing, Result: r, Remote: remote})
 }
@@ -110,7 +110,7 @@ func (t *Tunnel) discard(r Result, out *Out) { t.end(r, false, out) }
 func (t *Tunnel) end(r Result, remote bool, out *Out) {
 	if t.state != Closing {
 		t.endCalls(r, remote, out)
-		t.state = Closing
+		t.become(Closing, out)
 		out.Events = append(out.Events, Event{Kind: TunnelClosing, Result: r, Remote: remote})
 	}
 	t.bury(out)

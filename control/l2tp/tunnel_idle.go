@@ -23,7 +23,7 @@ func (t *Tunnel) Open(now time.Time, out *Out) {
 		}
 		t.addChallenge(w)
 	})
-	t.state = WaitCtlReply
+	t.become(WaitCtlReply, out)
 	t.expiry = after(now, t.cfg.EstablishTimeout)
 	t.finish(now, out, false)
 }
@@ -52,7 +52,7 @@ func (t *Tunnel) receiveSCCRQ(now time.Time, m *message, out *Out) DiscardReason
 		t.addChallenge(w)
 		t.addResponse(w, SCCRP, m)
 	})
-	t.state = WaitCtlConn
+	t.become(WaitCtlConn, out)
 	t.expiry = after(now, t.cfg.EstablishTimeout)
 	return NotDiscarded
 }

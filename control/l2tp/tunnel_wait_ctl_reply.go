@@ -49,7 +49,7 @@ func (t *Tunnel) receiveSCCRP(now time.Time, m *message, out *Out) DiscardReason
 
 // establish enters the state established: calls that waited for the tunnel go on.
 func (t *Tunnel) establish(now time.Time, out *Out) {
-	t.state = Established
+	t.become(Established, out)
 	t.expiry = time.Time{}
 	out.Events = append(out.Events, Event{Kind: TunnelUp})
 	for _, c := range t.calls.takeWaiting() {

@@ -15,7 +15,7 @@ type cell struct {
 	dash bool
 }
 
-var eventNames = map[string]event{
+var eventsByName = map[string]event{
 	"Up": evUp, "Down": evDown, "Open": evOpen, "Close": evClose, "TO+": evTOgood, "TO-": evTObad,
 	"RCR+": evRCRgood, "RCR-": evRCRbad, "RCA": evRCA, "RCN": evRCN, "RTR": evRTR, "RTA": evRTA,
 	"RUC": evRUC, "RXJ+": evRXJgood, "RXJ-": evRXJbad, "RXR": evRXR,
@@ -47,7 +47,7 @@ func publishedTable(t *testing.T) map[event]map[state]cell {
 			}
 			continue
 		}
-		ev, known := eventNames[name]
+		ev, known := eventsByName[name]
 		if !known {
 			continue
 		}
@@ -81,7 +81,7 @@ func parseCell(t *testing.T, text string) cell {
 func TestTransitionsAreThoseOfRFC1661(t *testing.T) {
 	table := publishedTable(t)
 	cells := 0
-	for name, ev := range eventNames {
+	for name, ev := range eventsByName {
 		for s := range numStates {
 			want, ok := table[ev][s]
 			if !ok {
@@ -123,7 +123,7 @@ func TestEveryCellIsDone(t *testing.T) {
 	sends := map[actions]int{scr: configureRequest, str: terminateRequest, sca: configureAck,
 		scn: configureNak, sta: terminateAck, scj: codeReject}
 	table := publishedTable(t)
-	for name, ev := range eventNames {
+	for name, ev := range eventsByName {
 		for from, want := range table[ev] {
 			t.Run(fmt.Sprintf("%s/%d", name, from), func(t *testing.T) {
 				l, out := layerIn(from)

@@ -74,6 +74,9 @@ func (l *Link) fire(s step, k layer, st stimulus) {
 	if !legal {
 		return
 	}
+	if s.out.Trace {
+		s.out.step(k, st.event, was, a.state)
+	}
 	if do&tld != 0 {
 		l.layerDown(s, k)
 	}

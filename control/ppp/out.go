@@ -9,6 +9,10 @@ import "encoding/binary"
 type Out struct {
 	Send   [][]byte
 	Events []Event
+	// Trace, set by the owner, asks for Steps, which serve traces alone; it outlives a
+	// Reset.
+	Trace bool
+	Steps []Step
 	// arena holds the bytes of Send and of the credentials. It only grows by
 	// append, so slices into an outgrown array stay what they were.
 	arena []byte
@@ -18,7 +22,9 @@ type Out struct {
 }
 
 // Reset empties o and keeps its memory.
-func (o *Out) Reset() { o.Send, o.Events, o.arena = o.Send[:0], o.Events[:0], o.arena[:0] }
+func (o *Out) Reset() {
+	o.Send, o.Events, o.Steps, o.arena = o.Send[:0], o.Events[:0], o.Steps[:0], o.arena[:0]
+}
 
 func (o *Out) event(e Event) { o.Events = append(o.Events, e) }
 

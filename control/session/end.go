@@ -31,6 +31,8 @@ type End struct {
 type ending struct {
 	End
 	at time.Time
+	// stage is what was going on.
+	stage Stage
 }
 
 // PPP Disconnect Cause codes and directions (RFC 3145 section 2.1).

@@ -18,7 +18,7 @@ func (s *Session) refresh(now time.Time, out *Out) {
 		// Only the packets stop; the link and the accounting go on, and an NCP may
 		// open again.
 		if s.install == installing || s.install == installed {
-			s.state = stateNCP
+			s.become(stateNCP, out)
 			s.remove(out)
 		}
 	case s.install == absent:

@@ -19,12 +19,17 @@ const (
 	SessionChanged
 	// LoginFailed: the authenticator said no, or nothing.
 	LoginFailed
+	// TunnelRefused: an SCCRQ got a StopCCN, or no answer. CallRefused: a request for a
+	// call got a CDN before it was a session.
+	TunnelRefused
+	CallRefused
 	noticeKinds
 )
 
 var noticeNames = [noticeKinds]string{
 	TunnelUp: "tunnel-up", TunnelDown: "tunnel-down", SessionUp: "session-up", SessionDown: "session-down",
 	SessionFailed: "session-failed", SessionChanged: "session-changed", LoginFailed: "login-failed",
+	TunnelRefused: "tunnel-refused", CallRefused: "call-refused",
 }
 
 func (k NoticeKind) String() string {
@@ -57,6 +62,12 @@ type Notice struct {
 	AcctSessionID string
 	LAC           netip.AddrPort
 	LACName       string
+	// Since is when a session's call came, and Took how long its stages of set-up took,
+	// in microseconds.
+	Since time.Time
+	Took  [StageAll]uint32
+	// Stage is where a failure happened: "tunnel" or the name of a Stage.
+	Stage string
 	// Detail says why, or what was changed.
 	Detail string
 }

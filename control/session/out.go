@@ -44,6 +44,12 @@ type Out struct {
 	// accounting id are to be released, last, and the session forgotten.
 	Done bool
 
+	// Moves and Links, for traces, are transitions of the session and of its PPP
+	// automata; noted only after Trace(true).
+	Moves []Move
+	Links []ppp.Step
+
+	trace bool
 	ppp   ppp.Out
 	arena []byte // backs Send
 }
@@ -52,6 +58,12 @@ type Out struct {
 func (o *Out) Any() bool {
 	return len(o.Send)+len(o.Program)+len(o.Account)+len(o.Events)+len(o.Changed)+len(o.HangUp) > 0
 }
+
+// Trace says whether Moves and Links are wanted. It outlives a Reset.
+func (o *Out) Trace(on bool) { o.trace, o.ppp.Trace = on, on }
+
+// Move is a transition of a session.
+type Move struct{ From, To string }
 
 // Reset empties o and keeps its memory.
 func (o *Out) Reset() {
@@ -73,6 +85,7 @@ func (o *Out) Reset() {
 	o.Events = o.Events[:0]
 	o.Stages = o.Stages[:0]
 	o.Done = false
+	o.Moves, o.Links = o.Moves[:0], o.Links[:0]
 	o.arena = o.arena[:0]
 }
 
@@ -180,6 +193,8 @@ type Event struct {
 	// how long it was, and Idle for how long nothing had passed when it ended.
 	WasUp      bool
 	Open, Idle time.Duration
+	// Stage is where the set-up stood when it failed.
+	Stage Stage
 	// LeftGarden tells, with Altered, that normal service has begun.
 	LeftGarden bool
 	By         string // Altered

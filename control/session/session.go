@@ -94,6 +94,7 @@ type Session struct {
 	call    callParams
 
 	opened  time.Time
+	took    [StageAll]uint32 // in microseconds
 	upSince moment
 	stageAt moment // the state before stateUp was entered; none: opened
 	// The session's own timers. setupBy serves until the session is up, retryAt
@@ -137,6 +138,9 @@ func (s *Session) Policy() *Config { return s.cfg }
 
 // User is the name that the peer gave, or that the authenticator replaced it by.
 func (s *Session) User() string { return s.accountingUser() }
+
+// Calling is the caller's number as the LAC gave it, "" before the call is up.
+func (s *Session) Calling() string { return s.call.calling }
 
 // IsUp reports whether the forwarding path confirmed the session and it is not
 // closing.
@@ -242,6 +246,7 @@ func (s *Session) pump(now time.Time, out *Out) {
 			s.linkEvent(now, &e, out)
 		}
 	}
+	out.Links = append(out.Links, p.Steps...)
 	p.Reset()
 	s.pumping = false
 	s.noteEnd(now, out)

@@ -38,18 +38,34 @@ type StageTime struct {
 // the session is up for the first time. To go back, or nowhere, is no step.
 func (s *Session) enter(now time.Time, next state, out *Out) {
 	before := s.state
-	s.state = next
+	s.become(next, out)
 	if s.started || before >= stateUp || next <= before {
 		return
 	}
 	at := s.moment(now)
 	took := time.Duration(at - max(s.stageAt, 1))
+	s.took[stageOf(before)] = uint32(min(took.Microseconds(), 1<<32-1))
 	out.Stages = append(out.Stages, StageTime{Stage: stageOf(before), Took: took, Failed: next >= stateClosing})
 	if next == stateUp {
 		out.Stages = append(out.Stages, StageTime{Stage: StageAll, Took: time.Duration(at - 1)})
 	}
 	s.stageAt = at
 }
+
+// Setup is when the call came, and how long the stages of set-up that are behind the
+// session took, in microseconds.
+func (s *Session) Setup() (since time.Time, took [StageAll]uint32) { return s.opened, s.took }
+
+// become changes the state.
+func (s *Session) become(next state, out *Out) {
+	if out.trace && next != s.state {
+		out.Moves = append(out.Moves, Move{stateText[s.state], stateText[next]})
+	}
+	s.state = next
+}
+
+// stateText is for traces; stateNames, for operators, has one word for the way out.
+var stateText = [...]string{"call", "lcp", "auth", "ncp", "up", "closing", "done"}
 
 func stageOf(s state) Stage {
 	switch s {

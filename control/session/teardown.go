@@ -87,8 +87,9 @@ func (s *Session) linkDown(now time.Time, e *ppp.Event, out *Out) {
 // begin notes why and when the session ends; the first reason stands.
 func (s *Session) begin(now time.Time, e End, out *Out) {
 	s.interrupt(out)
+	stage := stageOf(s.state)
 	s.enter(now, stateClosing, out)
-	s.end = &ending{e, now}
+	s.end = &ending{e, now, stage}
 	s.held = nil
 	s.setupBy, s.expireAt, s.idleAt, s.interimAt = 0, 0, 0, 0
 }
@@ -108,7 +109,7 @@ func (s *Session) finish(out *Out) {
 	if s.state == stateDone {
 		return
 	}
-	s.state = stateDone
+	s.become(stateDone, out)
 	s.retryAt, s.hurryAt = 0, 0
 	if s.accounted {
 		// The account is closed as of when the session ended, however long the
@@ -122,7 +123,7 @@ func (s *Session) finish(out *Out) {
 		s.callGone = true
 		out.HangUp = append(out.HangUp, s.end.Result)
 	}
-	e := Event{Kind: Down, End: s.end.End, WasUp: s.started}
+	e := Event{Kind: Down, End: s.end.End, WasUp: s.started, Stage: s.end.stage}
 	if s.started {
 		e.Open, e.Idle = s.lasted()
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"syscall"
 
@@ -59,6 +60,9 @@ type Config struct {
 	// exceeds the path MTU the kernel has learnt. Without it DF is never set:
 	// routers may fragment, and a forged ICMP message can't shrink the path.
 	DontFragment bool
+	// Inherited are sockets that an earlier daemon has left. The one that is bound to
+	// Bind is taken instead of a new one; none of them is closed.
+	Inherited []*os.File
 }
 
 func (c Config) withDefaults() Config {
@@ -107,18 +111,13 @@ func Listen(cfg Config) (*Socket, error) {
 	case bind.Is6():
 		network = "udp6" // and not IPv4 besides
 	}
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var opt error
-		if err := c.Control(func(fd uintptr) { opt = setOptions(int(fd), cfg) }); err != nil {
-			return err
-		}
-		return opt
-	}}
-	pc, err := lc.ListenPacket(context.Background(), network, cfg.Bind.String())
-	if err != nil {
-		return nil, fmt.Errorf("udp: listen on %s: %w", cfg.Bind, err)
+	conn, err := inherit(cfg)
+	if conn == nil && err == nil {
+		conn, err = bind(cfg, network)
 	}
-	conn := pc.(*net.UDPConn)
+	if err != nil {
+		return nil, err
+	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("udp: %w", err), conn.Close())
@@ -137,6 +136,24 @@ func Listen(cfg Config) (*Socket, error) {
 		s.bundles.allow(maxDatagram)
 	}
 	return s, nil
+}
+
+// bind opens a socket of our own.
+func bind(cfg Config, network string) (*net.UDPConn, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return control(c, cfg) }}
+	pc, err := lc.ListenPacket(context.Background(), network, cfg.Bind.String())
+	if err != nil {
+		return nil, fmt.Errorf("udp: listen on %s: %w", cfg.Bind, err)
+	}
+	return pc.(*net.UDPConn), nil
+}
+
+func control(c syscall.RawConn, cfg Config) error {
+	var opt error
+	if err := c.Control(func(fd uintptr) { opt = setOptions(int(fd), cfg) }); err != nil {
+		return err
+	}
+	return opt
 }
 
 func setOptions(fd int, cfg Config) error {

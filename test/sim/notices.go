@@ -47,6 +47,7 @@ func (n *Notices) Observe(x session.Notice) {
 		if !n.sessions[x.Ref] {
 			wrong()
 		}
+	case session.TunnelRefused, session.CallRefused: // leave nothing behind
 	case session.LoginFailed: // a session may try again
 	default:
 		wrong()

@@ -45,6 +45,8 @@ type Options struct {
 	MaxSessions uint32
 	// Checker knows what services there are; nil: any.
 	Checker engine.ServiceChecker
+	// Tap looks on; nil: nobody.
+	Tap engine.Tap
 	// NoJournal keeps nothing for a Crash, for tests that look at memory and time.
 	NoJournal bool
 	// Adjust changes the configuration before the engine is made.
@@ -150,7 +152,7 @@ func New(t testing.TB, seed uint64, o Options) *World {
 	w.Journal = newJournal()
 	ports := engine.Ports{
 		Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward, Gate: w.Gate, Services: o.Checker,
-		Observer: w.Notices,
+		Observer: w.Notices, Tap: o.Tap,
 	}
 	if !o.NoJournal {
 		ports.Journal = w.Journal

@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/api/lnsv1"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -33,15 +35,19 @@ type Backend struct {
 	CounterList   []session.Count
 	AuthList      []session.AuthServerView
 	Config        string
+	Grammars      *lnsv1.GrammarReply
+	Batch         int // sessions in one go; 2 unless set
 	Default       session.Rate
 	ClientList    []api.RadiusClient
 	Lists         []api.AccessList
 	GardenList    []api.Garden
+	Hooks         [2]api.PacketHook
 	ChangeErr     error
 	Notes         []string
 	Err           error
 	ReloadErr     error
 	BeforeSession func(context.Context) // called by Session, to wait or to panic
+	BeforeBatch   func()                // called by Sessions
 
 	mu    sync.Mutex
 	calls []string
@@ -51,6 +57,8 @@ var (
 	_ api.Backend             = (*Backend)(nil)
 	_ api.ServicesBackend     = (*Backend)(nil)
 	_ api.RestrictionsBackend = (*Backend)(nil)
+
+	_ api.ConfigurationBackend = (*Backend)(nil)
 )
 
 // Calls returns the commands given so far.
@@ -78,7 +86,15 @@ func (b *Backend) Status(context.Context) (api.Status, error) { return b.StatusV
 
 // Sessions yields SessionList.
 func (b *Backend) Sessions(_ context.Context, yield func([]session.View) error) error {
-	return chunks(b.SessionList, yield, b.Err)
+	for chunk := range slices.Chunk(b.SessionList, max(b.Batch, batch)) {
+		if b.BeforeBatch != nil {
+			b.BeforeBatch()
+		}
+		if err := yield(chunk); err != nil {
+			return err
+		}
+	}
+	return b.Err
 }
 
 // Session finds in SessionList.
@@ -204,6 +220,23 @@ func (b *Backend) DefaultRate() session.Rate { return b.Default }
 // RadiusClients is described at DefaultRate.
 func (b *Backend) RadiusClients() []api.RadiusClient { return b.ClientList }
 
+// PacketHooks returns Hooks.
+func (b *Backend) PacketHooks() [2]api.PacketHook { return b.Hooks }
+
+// LoadPacketHook notes the call and returns the name, or "only".
+func (b *Backend) LoadPacketHook(up bool, object []byte, function, by string) (string, error) {
+	if len(object) == 0 {
+		return "", errors.New("hook refused: EOF")
+	}
+	if function == "" {
+		function = "only"
+	}
+	return function, b.call("load hook up %v %d bytes %s by %s", up, len(object), function, by)
+}
+
+// UnloadPacketHook notes the call.
+func (b *Backend) UnloadPacketHook(up bool) error { return b.call("unload hook up %v", up) }
+
 // Shutdown notes the call.
 func (b *Backend) Shutdown(context.Context) error { return b.call("shutdown") }
 
@@ -245,7 +278,8 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 }
 
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
-	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b))...)
+	opts = append(opts, api.PacketHooks(b))
+	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Configuration(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {
@@ -256,4 +290,40 @@ func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.
 			t.Errorf("serve: %v", err)
 		}
 	})
+}
+
+// Grammar returns Grammars.
+func (b *Backend) Grammar(context.Context) (*lnsv1.GrammarReply, error) {
+	if b.Grammars == nil {
+		return &lnsv1.GrammarReply{}, b.Err
+	}
+	return b.Grammars, b.Err
+}
+
+// Configure notes the lines. One with "wrong" in it is refused, one with "partial"
+// misses something.
+func (b *Backend) Configure(_ context.Context, lines []*lnsv1.ConfigLine) (*lnsv1.ConfigureReply, error) {
+	for _, l := range lines {
+		if strings.Contains(l.Text, "wrong") {
+			return nil, fmt.Errorf("%w: that is wrong", api.ErrRefused)
+		}
+	}
+	if strings.Contains(lines[len(lines)-1].Text, "partial") {
+		return &lnsv1.ConfigureReply{Missing: []string{"something is missing"}}, nil
+	}
+	for _, l := range lines {
+		within := ""
+		if l.Within != "" {
+			within = " in " + l.Within
+		}
+		if err := b.call("configure %s%s", l.Text, within); err != nil {
+			return nil, err
+		}
+	}
+	return &lnsv1.ConfigureReply{Applied: true, Notes: b.Notes}, nil
+}
+
+// WriteMemory notes the call.
+func (b *Backend) WriteMemory(context.Context) (*lnsv1.WriteMemoryReply, error) {
+	return &lnsv1.WriteMemoryReply{File: "/etc/lnsd/startup-config", Lines: 1}, b.call("write memory")
 }
