@@ -21,21 +21,24 @@ static __always_inline int any_routes6(void)
 static __always_inline enum lns_reason find_subscriber6(const struct frame *f, const struct ipv6hdr *ip,
 							struct downlink *down)
 {
-	__u32 *slot = net6_slot(f->vrf, &ip->daddr);
-	int own = slot != NULL;
+	__u32 slot = net6_slot(f->vrf, &ip->daddr);
+	int own = slot != 0;
 	struct lns_session *s;
+	__u32 *found;
 
-	if (!slot && any_routes6())
-		slot = routed6_slot(f->vrf, &ip->daddr);
-	if (!slot)
-		return LNS_PASS_NOT_OURS;
-	s = bpf_map_lookup_elem(&lns_sessions, slot);
+	if (!own) {
+		found = any_routes6() ? routed6_slot(f->vrf, &ip->daddr) : NULL;
+		if (!found)
+			return LNS_PASS_NOT_OURS;
+		slot = *found;
+	}
+	s = bpf_map_lookup_elem(&lns_sessions, &slot);
 	if (!s || s->state != LNS_OPEN || s->vrf != f->vrf ||
 	    (own && net_word(s->net6) != net_word(&ip->daddr)))
 		return LNS_PUNT_CLOSED;
-	down->place = slot_place(*slot);
+	down->place = slot_place(slot);
 	down->path = downlink_path(down->place);
-	if (!down->path || !is_open(down->path) || down->path->slot != *slot)
+	if (!down->path || !is_open(down->path) || down->path->slot != slot)
 		return LNS_PUNT_CLOSED;
 	return LNS_CONTINUE;
 }

@@ -63,13 +63,48 @@ static __always_inline int is_martian6(const struct in6_addr *addr)
 	return net_word(addr) == 0;
 }
 
-/* The slot of the subscriber whose own /64 addr lies in, or NULL. */
-static __always_inline __u32 *net6_slot(__u32 vrf, const struct in6_addr *addr)
+/* Spreads a /64 over all numbers, each bit of it over all bits (the finalizer of
+ * MurmurHash3): neighbours in a pool are far from each other. The upper half chooses
+ * the place in lns_homes6, the lower one tells those in it apart. */
+static __always_inline __u64 net6_mix(__u32 vrf, __u64 net)
 {
-	struct lns_net6 key = { .vrf = vrf };
+	__u64 v = net ^ (__u64)vrf << 32;
 
-	__builtin_memcpy(key.net, addr, sizeof(key.net));
-	return bpf_map_lookup_elem(&lns_nets6, &key);
+	v = (v ^ v >> 33) * 0xFF51AFD7ED558CCDULL;
+	v = (v ^ v >> 33) * 0xC4CEB9FE1A85EC53ULL;
+	return v ^ v >> 33;
+}
+
+/* The slot of the subscriber whose own /64 net is, as it lies in memory, 0 for none.
+ * Not static for the verifier's sake (see write_udp_checksum). */
+__noinline int own_net6(__u32 vrf, __u64 net)
+{
+	__u64 mixed = net6_mix(vrf, net);
+	__u32 place = (mixed >> 32) * homes6 >> 32;
+	const struct lns_home6 *home = bpf_map_lookup_elem(&lns_homes6, &place);
+	struct lns_net6 key = { .vrf = vrf };
+	const struct lns_session *s;
+	__u32 *stray;
+
+	for (int i = 0; home && i < LNS_HOMES; i++) {
+		__u64 entry = *(const volatile __u64 *)&home->entries[i];
+		__u32 slot = entry >> 32;
+
+		if (!slot || (__u32)entry != (__u32)mixed)
+			continue;
+		s = bpf_map_lookup_elem(&lns_sessions, &slot);
+		if (s && net_word(s->net6) == net && s->vrf == vrf)
+			return slot;
+	}
+	__builtin_memcpy(key.net, &net, sizeof(key.net));
+	stray = bpf_map_lookup_elem(&lns_nets6, &key);
+	return stray ? *stray : 0;
+}
+
+/* The slot of the subscriber whose own /64 addr lies in, 0 for none. */
+static __always_inline __u32 net6_slot(__u32 vrf, const struct in6_addr *addr)
+{
+	return own_net6(vrf, net_word(addr));
 }
 
 /* The slot of the longest other prefix that addr lies in, or NULL. */

@@ -10,12 +10,12 @@
  * keys away before it gives the places to another session.
  *
  * Memory of a session, all allocated at load: lns_sessions 64, lns_uplinks and
- * lns_downlinks 72 each, lns_counters 128, lns_shapers 64, lns_lines 16,
- * lns_sequences 8, lns_calls and lns_hosts 16 each (their buckets, rounded up to a
- * power of two; an element is another 64 bytes), lns_flows and lns_paces 8 each: 472
- * bytes. IPv6, where it is on,
- * takes 72 + 16 bytes in lns_nets6 and 32 in lns_counters6. A routed prefix takes some
- * 100 bytes more, when it is installed.
+ * lns_downlinks 72 each, lns_counters 128, lns_shape_up and lns_shape_down 32 each,
+ * lns_lines 16, lns_sequences and lns_paces 8 each, lns_hosts 16 and lns_calls 8 (their
+ * buckets, rounded up to a power of two; an element is another 64 bytes), lns_flows 2
+ * to 8: 460 bytes of a million. IPv6, where it is on, takes 13 bytes in lns_homes6, 2
+ * in lns_nets6 and 32 in lns_counters6. A routed prefix takes some 100 bytes more, when
+ * it is installed. TestMapMemory in test/perf asks the kernel.
  */
 #ifndef LNS_MAPS_H
 #define LNS_MAPS_H
@@ -59,6 +59,13 @@ const volatile enum lns_hairpin hairpin = LNS_HAIRPIN_ALLOW;
 
 /* Places in lns_uplinks that ids choose from. Set before load. */
 const volatile __u32 call_places = 1;
+
+/* What is left out, any of enum lns_part. Set before load, and only to measure what it
+ * costs. */
+const volatile enum lns_part without = 0;
+
+/* Entries of lns_homes6. Set before load. */
+const volatile __u32 homes6 = 1;
 
 /*
  * What forwarding takes of each session, from the subscriber and to it. Written by
@@ -109,7 +116,7 @@ struct {
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1); /* set at load: sessions */
+	__uint(max_entries, 1); /* set at load: half of the sessions */
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct lns_call);
 	__type(value, __u32);
@@ -139,14 +146,26 @@ struct {
 } lns_routes SEC(".maps");
 
 /*
- * (routing table, /64) to slot: the one /64 that a subscriber calls its own, as
- * told in router advertisements. Written by the daemon, read per IPv6 packet;
- * lives as long as the session. Hash: nearly every subscriber has just this, and
- * a trie of a million takes some twenty steps.
+ * By a hash of (routing table, /64), the slots of those whose own it is: the one /64
+ * that a subscriber has been told in router advertisements. Written by the daemon,
+ * through shared memory, read per IPv6 packet; an entry lives as long as its session.
+ * lns_sessions has the /64 itself: a hash table of the kernel's, which would keep it
+ * beside links and pointers, takes 88 bytes a session where this takes 13.
  */
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load: homes6 */
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct lns_home6);
+} lns_homes6 SEC(".maps");
+
+/* (routing table, /64) to slot, for those that found their place in lns_homes6 taken:
+ * some 2 of 100. */
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1); /* set at load: sessions, with IPv6 */
+	__uint(max_entries, 1); /* set at load: an eighth of the sessions, with IPv6 */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct lns_net6);
 	__type(value, __u32);
 } lns_nets6 SEC(".maps");

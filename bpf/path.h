@@ -121,9 +121,16 @@ static __always_inline struct lns_path *downlink_path(__u32 place)
  * plain store, since all writers write the same coarse clock. */
 static __always_inline void count_path(struct lns_path *p, __u64 bytes, __u64 now)
 {
+	if (without & LNS_PART_COUNTERS)
+		return;
+	p->last_seen = now;
+	if (without & LNS_PART_ATOMIC) {
+		p->packets++;
+		p->bytes += bytes;
+		return;
+	}
 	__sync_fetch_and_add(&p->packets, 1);
 	__sync_fetch_and_add(&p->bytes, bytes);
-	p->last_seen = now;
 }
 
 #endif

@@ -83,7 +83,7 @@ __noinline int service_down(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len)
 static __always_inline enum lns_reason serve_up(struct xdp_md *ctx, __u32 flags, __u32 slot,
 						const void *packet, __u32 len)
 {
-	if (!(flags & LNS_SERVICES_UP) && !hooked(1))
+	if (without & LNS_PART_SERVICES || (!(flags & LNS_SERVICES_UP) && !hooked(1)))
 		return LNS_CONTINUE;
 	return service_up(ctx, slot, distance(packet_start(ctx), packet), len);
 }
@@ -91,7 +91,7 @@ static __always_inline enum lns_reason serve_up(struct xdp_md *ctx, __u32 flags,
 static __always_inline enum lns_reason serve_down(struct xdp_md *ctx, __u32 flags, __u32 slot,
 						  __u32 at, __u32 len)
 {
-	if (!(flags & LNS_SERVICES_DOWN) && !hooked(0))
+	if (without & LNS_PART_SERVICES || (!(flags & LNS_SERVICES_DOWN) && !hooked(0)))
 		return LNS_CONTINUE;
 	return service_down(ctx, slot, at, len);
 }

@@ -52,6 +52,14 @@ struct lns_net6 {
 };
 _Static_assert(sizeof(struct lns_net6) == 12, "lns_net6");
 
+/* Value of lns_homes6: a slot in the upper half of a word and what tells its /64 from
+ * the others in the lower one (see net6_mix); 0 for none. A cache line. */
+#define LNS_HOMES 8
+struct lns_home6 {
+	__u64 entries[LNS_HOMES];
+};
+_Static_assert(sizeof(struct lns_home6) == 64, "lns_home6");
+
 /* Key of lns_routes6. prefixlen counts LNS_PREFIX_VRF_BITS too. */
 struct lns_prefix6 {
 	__u32 prefixlen;
@@ -252,6 +260,13 @@ struct lns_path {
 	__u64 last_seen;
 };
 _Static_assert(sizeof(struct lns_path) == 64, "lns_path");
+
+/* Parts of the program that can be left out. */
+enum lns_part {
+	LNS_PART_COUNTERS = 1 << 0, /* of sessions' IPv4 */
+	LNS_PART_ATOMIC = 1 << 1,   /* these add without, and lose counts */
+	LNS_PART_SERVICES = 1 << 2, /* nobody is asked for */
+};
 
 /* How the frames of a device lie in memory. */
 enum lns_buffers {

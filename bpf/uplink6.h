@@ -17,7 +17,7 @@
 static __always_inline int owns_source6(const struct lns_session *s, __u32 slot,
 					const struct in6_addr *addr)
 {
-	__u32 *owner;
+	__u32 own, *owner;
 
 	if (is_martian6(addr))
 		return 0;
@@ -25,9 +25,10 @@ static __always_inline int owns_source6(const struct lns_session *s, __u32 slot,
 		return 1;
 	if (!(s->flags & LNS_ROUTED6))
 		return 0;
-	owner = net6_slot(s->vrf, addr);
-	if (!owner)
-		owner = routed6_slot(s->vrf, addr);
+	own = net6_slot(s->vrf, addr);
+	if (own)
+		return own == slot;
+	owner = routed6_slot(s->vrf, addr);
 	return owner && *owner == slot;
 }
 

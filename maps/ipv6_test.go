@@ -188,7 +188,7 @@ func downlink6Cases() []testCase {
 		{name: "a length beyond the frame is the kernel's to refuse", in: downlink6Frame(from(header6{change: func(h []byte) { h[4]++ }})), reason: "pass_malformed"},
 		{name: "a slot that is being changed takes the slow path", in: good, reason: "punt_closed",
 			with: func(w *world, t *testing.T) { closeSlot(t, w, 7) }},
-		{name: "a slot that holds another session takes the slow path", in: good, reason: "punt_closed",
+		{name: "a slot that holds another session is not found", in: good, reason: "pass_not_ours",
 			with: changeSlot(func(p *Policy) { p.Net6[7]++ })},
 		{name: "data that is numbered elsewhere takes the slow path", in: good, reason: "punt_sequence",
 			with: replaceSession6(func(s *Session) { s.Policy.Flags |= FlagSequence })},
@@ -327,7 +327,7 @@ func TestInstall6(t *testing.T) {
 // expect6 checks how many keys of IPv6 there are, and that the program knows.
 func (w *world) expect6(t *testing.T, nets, routes int) {
 	t.Helper()
-	n, r := len(readAll[kernelLnsNet6](t, w.m.objs.LnsNets6)), len(readAll[prefix6](t, w.m.objs.LnsRoutes6))
+	n, r := len(w.nets6(t)), len(readAll[prefix6](t, w.m.objs.LnsRoutes6))
 	var facts kernelLnsFacts
 	w.must(w.m.objs.LnsLive.Lookup(uint32(0), &facts))
 	if n != nets || r != routes || int(facts.Routes6) != routes {
@@ -345,6 +345,8 @@ func TestReopen6(t *testing.T) {
 	w.run(t, "core0", downlink6Frame(udp6(server6, sub6, 10)))
 	// A key whose session was never opened is swept.
 	w.must(w.m.objs.LnsNets6.Put(&kernelLnsNet6{Net: [8]uint8{0x20}}, uint32(9)))
+	w.must(w.m.homes.put(9, kernelLnsNet6{Net: [8]uint8{0x21}}))
+	w.must(w.m.homes.put(7, kernelLnsNet6{Net: [8]uint8{0x22}}))
 	w.must(w.m.objs.LnsRoutes6.Put(&prefix6{Prefixlen: 40, Addr: [16]uint8{0x20}}, uint32(9)))
 	w.must(w.m.Close())
 
@@ -375,7 +377,7 @@ func TestNoRoomFor6(t *testing.T) {
 	if err := m.Install(subscriberSession()); err != nil {
 		t.Error(err)
 	}
-	if n := m.objs.LnsNets6.MaxEntries() + m.objs.LnsCounters6.MaxEntries(); n != 2 {
+	if n := m.objs.LnsNets6.MaxEntries() + m.objs.LnsHomes6.MaxEntries() + m.objs.LnsCounters6.MaxEntries(); n != 3 {
 		t.Errorf("%d entries are held for nothing", n)
 	}
 }

@@ -160,6 +160,11 @@ type kernelLnsHint struct {
 	Local      kernelLnsLocal
 }
 
+type kernelLnsHome6 struct {
+	_       structs.HostLayout
+	Entries [8]uint64
+}
+
 type kernelLnsHop struct {
 	_           structs.HostLayout
 	Tick        uint64
@@ -225,6 +230,14 @@ type kernelLnsPage struct {
 	_       structs.HostLayout
 	Entries [256]uint32
 }
+
+type kernelLnsPart uint32
+
+const (
+	kernelLnsPartLNS_PART_COUNTERS kernelLnsPart = 1
+	kernelLnsPartLNS_PART_ATOMIC   kernelLnsPart = 2
+	kernelLnsPartLNS_PART_SERVICES kernelLnsPart = 4
+)
 
 type kernelLnsPath struct {
 	_             structs.HostLayout
@@ -514,6 +527,7 @@ const (
 	kernelMapLnsFlows       = "lns_flows"
 	kernelMapLnsHands       = "lns_hands"
 	kernelMapLnsHints       = "lns_hints"
+	kernelMapLnsHomes6      = "lns_homes6"
 	kernelMapLnsHops        = "lns_hops"
 	kernelMapLnsHosts       = "lns_hosts"
 	kernelMapLnsIngress     = "lns_ingress"
@@ -545,6 +559,7 @@ const (
 	kernelVarCallPlaces     = "call_places"
 	kernelVarFlowMask       = "flow_mask"
 	kernelVarHairpin        = "hairpin"
+	kernelVarHomes6         = "homes6"
 	kernelVarHookDown       = "hook_down"
 	kernelVarHookUp         = "hook_up"
 	kernelVarOuter6         = "outer6"
@@ -553,6 +568,7 @@ const (
 	kernelVarSpread         = "spread"
 	kernelVarSpreadCount    = "spread_count"
 	kernelVarSpreadCpus     = "spread_cpus"
+	kernelVarWithout        = "without"
 )
 
 // loadKernel returns the embedded CollectionSpec for kernel.
@@ -618,6 +634,7 @@ type kernelMapSpecs struct {
 	LnsFlows     *ebpf.MapSpec `ebpf:"lns_flows"`
 	LnsHands     *ebpf.MapSpec `ebpf:"lns_hands"`
 	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
+	LnsHomes6    *ebpf.MapSpec `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.MapSpec `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.MapSpec `ebpf:"lns_ingress"`
@@ -654,6 +671,7 @@ type kernelVariableSpecs struct {
 	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
 	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
 	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
+	Homes6         *ebpf.VariableSpec `ebpf:"homes6"`
 	HookDown       *ebpf.VariableSpec `ebpf:"hook_down"`
 	HookUp         *ebpf.VariableSpec `ebpf:"hook_up"`
 	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
@@ -662,6 +680,7 @@ type kernelVariableSpecs struct {
 	Spread         *ebpf.VariableSpec `ebpf:"spread"`
 	SpreadCount    *ebpf.VariableSpec `ebpf:"spread_count"`
 	SpreadCpus     *ebpf.VariableSpec `ebpf:"spread_cpus"`
+	Without        *ebpf.VariableSpec `ebpf:"without"`
 }
 
 // kernelObjects contains all objects after they have been loaded into the kernel.
@@ -698,6 +717,7 @@ type kernelMaps struct {
 	LnsFlows     *ebpf.Map `ebpf:"lns_flows"`
 	LnsHands     *ebpf.Map `ebpf:"lns_hands"`
 	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
+	LnsHomes6    *ebpf.Map `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
 	LnsHosts     *ebpf.Map `ebpf:"lns_hosts"`
 	LnsIngress   *ebpf.Map `ebpf:"lns_ingress"`
@@ -742,6 +762,7 @@ func (m *kernelMaps) Close() error {
 		m.LnsFlows,
 		m.LnsHands,
 		m.LnsHints,
+		m.LnsHomes6,
 		m.LnsHops,
 		m.LnsHosts,
 		m.LnsIngress,
@@ -779,6 +800,7 @@ type kernelVariables struct {
 	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
 	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
 	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
+	Homes6         *ebpf.Variable `ebpf:"homes6"`
 	HookDown       *ebpf.Variable `ebpf:"hook_down"`
 	HookUp         *ebpf.Variable `ebpf:"hook_up"`
 	Outer6         *ebpf.Variable `ebpf:"outer6"`
@@ -787,6 +809,7 @@ type kernelVariables struct {
 	Spread         *ebpf.Variable `ebpf:"spread"`
 	SpreadCount    *ebpf.Variable `ebpf:"spread_count"`
 	SpreadCpus     *ebpf.Variable `ebpf:"spread_cpus"`
+	Without        *ebpf.Variable `ebpf:"without"`
 }
 
 // kernelPrograms contains all programs after they have been loaded into the kernel.

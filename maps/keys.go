@@ -52,10 +52,10 @@ func (m *Maps) addKeys(slot uint32, k keys) error {
 	err := errors.Join(
 		enter(m.objs.LnsRoutes, slot, k.routes.v4, &done.routes.v4),
 		enter(m.objs.LnsRoutes6, slot, k.routes.v6, &done.routes.v6),
-		enter(m.objs.LnsNets6, slot, k.nets6, &done.nets6),
+		m.homes.enter(slot, k.nets6, &done.nets6),
 	)
 	if err != nil {
-		return errors.Join(err, m.removeKeys(done))
+		return errors.Join(err, m.removeKeys(slot, done))
 	}
 	return nil
 }
@@ -82,10 +82,10 @@ func (k kernelLnsPrefix) String() string {
 	return fmt.Sprintf("route %v/%d", netip.AddrFrom4(k.Addr), int(k.Prefixlen)-vrfBits)
 }
 
-// removeKeys takes out all of k; one that is missing is no error.
-func (m *Maps) removeKeys(k keys) error {
+// removeKeys takes out all of k, which lead to slot; one that is missing is no error.
+func (m *Maps) removeKeys(slot uint32, k keys) error {
 	return errors.Join(
-		takeOut(m.objs.LnsNets6, k.nets6),
+		m.homes.takeOut(slot, k.nets6),
 		takeOut(m.objs.LnsRoutes, k.routes.v4),
 		takeOut(m.objs.LnsRoutes6, k.routes.v6),
 	)
@@ -128,20 +128,17 @@ func (m *Maps) sweep() error {
 		}
 		return m.sessions.values[slot], true
 	}
-	var stale keys
+	var stale routeKeys
 	err := errors.Join(
-		stray(m.objs.LnsNets6, &stale.nets6, func(slot uint32, key kernelLnsNet6) bool {
-			p, open := policy(slot)
-			return open && key == kernelLnsNet6{Vrf: p.Vrf, Net: p.Net6}
-		}),
-		stray(m.objs.LnsRoutes, &stale.routes.v4, func(slot uint32, key prefix) bool {
+		m.homes.sweep(policy),
+		stray(m.objs.LnsRoutes, &stale.v4, func(slot uint32, key prefix) bool {
 			_, open := policy(slot)
 			if r := m.routes[slot]; open {
 				m.remember(slot, routeKeys{append(slices.Clip(r.v4), key), r.v6})
 			}
 			return open
 		}),
-		stray(m.objs.LnsRoutes6, &stale.routes.v6, func(slot uint32, key prefix6) bool {
+		stray(m.objs.LnsRoutes6, &stale.v6, func(slot uint32, key prefix6) bool {
 			_, open := policy(slot)
 			if r := m.routes[slot]; open {
 				m.remember(slot, routeKeys{r.v4, append(slices.Clip(r.v6), key)})
@@ -152,7 +149,7 @@ func (m *Maps) sweep() error {
 	if err != nil {
 		return fmt.Errorf("read the pinned maps: %w", err)
 	}
-	return m.removeKeys(stale)
+	return errors.Join(takeOut(m.objs.LnsRoutes, stale.v4), takeOut(m.objs.LnsRoutes6, stale.v6))
 }
 
 // stray adds to list the keys of a map that do not belong where they lead.

@@ -43,6 +43,8 @@ type Config struct {
 	PacketLimit uint32
 	// Rates bound what reaches the daemon.
 	Rates Rates
+	// Without leaves parts of the program out, to measure what they cost.
+	Without Part
 	// Generic attaches in generic mode even where the driver could do better.
 	Generic bool
 }
@@ -55,6 +57,16 @@ const (
 	HairpinAllow = kernelLnsHairpinLNS_HAIRPIN_ALLOW // sent on within the program
 	HairpinDeny  = kernelLnsHairpinLNS_HAIRPIN_DENY  // dropped
 	HairpinCore  = kernelLnsHairpinLNS_HAIRPIN_CORE  // left to the kernel's routes
+)
+
+// Part is parts of the program that can be left out, to measure what they cost.
+type Part = kernelLnsPart
+
+// The parts.
+const (
+	PartCounters = kernelLnsPartLNS_PART_COUNTERS // what sessions count of IPv4
+	PartAtomic   = kernelLnsPartLNS_PART_ATOMIC   // they count, and lose some
+	PartServices = kernelLnsPartLNS_PART_SERVICES // what is done for sessions beyond forwarding
 )
 
 // MaxSessions is the most sessions that one set of maps can be made for.
@@ -96,6 +108,7 @@ type Maps struct {
 	shares   mapped[kernelLnsShare6]
 	lines    mapped[kernelLnsLine]
 	numbers  mapped[Sequence]
+	homes    homes
 	shapers  [2]mapped[kernelLnsShaper] // up, down
 	paces    mapped[uint64]
 	current  mapped[uint64] // of lns_filters
@@ -160,7 +173,7 @@ func Open(cfg Config) (*Maps, error) {
 // apply puts sizes, knobs and pinning into spec.
 func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 	sizes := map[string]uint32{
-		kernelMapLnsCalls:    cfg.Sessions,
+		kernelMapLnsCalls:    strayCalls(cfg.Sessions),
 		kernelMapLnsHosts:    cfg.Sessions,
 		kernelMapLnsRoutes:   max(cfg.Routes, 1),
 		kernelMapLnsSessions: cfg.Sessions + 1, // slot 0 is not used
@@ -178,7 +191,11 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		kernelMapLnsSequences: cfg.Sessions + 1,
 	}
 	if cfg.IPv6 {
-		sizes[kernelMapLnsNets6] = cfg.Sessions
+		if err := spec.Variables[kernelVarHomes6].Set(homes6(cfg.Sessions)); err != nil {
+			return err
+		}
+		sizes[kernelMapLnsNets6] = strays6(cfg.Sessions)
+		sizes[kernelMapLnsHomes6] = homes6(cfg.Sessions)
 		sizes[kernelMapLnsRoutes6] = max(cfg.Routes, 1)
 		sizes[kernelMapLnsCounters6] = cfg.Sessions + 1
 	}
@@ -208,6 +225,9 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		if err := spec.Variables[kernelVarOuter6].Set(uint8(1)); err != nil {
 			return err
 		}
+	}
+	if err := spec.Variables[kernelVarWithout].Set(cfg.Without); err != nil {
+		return err
 	}
 	if err := cfg.limits(spec); err != nil {
 		return err
@@ -256,6 +276,9 @@ func (m *Maps) begin() (err error) {
 		return err
 	}
 	if m.lines, err = newMapped[kernelLnsLine](m.objs.LnsLines); err != nil {
+		return err
+	}
+	if err = m.homes.open(m.objs.LnsHomes6, m.objs.LnsNets6, m.sessions.values); err != nil {
 		return err
 	}
 	if m.numbers, err = newMapped[Sequence](m.objs.LnsSequences); err != nil {
@@ -325,7 +348,7 @@ func (m *Maps) Close() error {
 			errs = append(errs, a.link.Close())
 		}
 	}
-	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(),
+	errs = append(errs, m.sessions.close(), m.usage.close(), m.shares.close(), m.lines.close(), m.homes.close(),
 		m.numbers.close(), m.shapers[0].close(), m.shapers[1].close(), m.paces.close(), m.current.close(), m.tunnels.close(), m.doors.close(), m.hints.close(),
 		m.ends.close(), m.paths.up.close(), m.paths.down.close(), m.paths.blocks.close())
 	if m.buffers != nil {

@@ -20,7 +20,7 @@ import (
 const previousLayout kernelLnsLayout = 2
 
 // outgrown are the maps of previousLayout that don't fit any more.
-var outgrown = [...]string{kernelMapLnsCalls, kernelMapLnsHosts, kernelMapLnsReasons, kernelMapLnsLive}
+var outgrown = [...]string{kernelMapLnsCalls, kernelMapLnsHosts, kernelMapLnsNets6, kernelMapLnsReasons, kernelMapLnsLive}
 
 // adopt readies what is pinned at path for this program and reports whether there
 // is anything. A layout that it can't go on from is left as it is.

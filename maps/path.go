@@ -14,6 +14,10 @@ const (
 // CallPlaces is how many places ids choose from, with room for sessions.
 func CallPlaces(sessions uint32) uint32 { return sessions + sessions/spareFrom + 1 }
 
+// strayCalls is how many sessions may have ids that don't lead to their place. Of ids
+// that were drawn without asking, a third do not when all places are taken.
+func strayCalls(sessions uint32) uint32 { return max(sessions/2, min(sessions, 1<<16)) }
+
 // CallPlace is the place that ids lead to among places. A session whose place is free
 // when it is installed is found fastest; who draws ids may look for such.
 func CallPlace(places uint32, tunnelID, sessionID uint16) uint32 {

@@ -154,7 +154,7 @@ func (m *Maps) installNew(slot uint32, p Policy, routes routeKeys, limits [2]Lim
 	m.remember(slot, routes)
 	if err := m.putFacts(); err != nil {
 		m.remember(slot, routeKeys{})
-		return errors.Join(err, m.removeKeys(keysOf(p, routes)), m.hide(slot, &p), m.leave(slot))
+		return errors.Join(err, m.removeKeys(slot, keysOf(p, routes)), m.hide(slot, &p), m.leave(slot))
 	}
 	m.setState(slot, kernelLnsStateLNS_OPEN)
 	return nil
@@ -189,13 +189,13 @@ func (m *Maps) replace(slot uint32, p Policy, routes routeKeys, limits [2]Limit)
 	m.remember(slot, routes)
 	if err := m.putFacts(); err != nil {
 		m.remember(slot, before)
-		return errors.Join(err, m.removeKeys(added), m.undoMove(moved))
+		return errors.Join(err, m.removeKeys(slot, added), m.undoMove(moved))
 	}
 	m.setLimits(slot, limits)
 	err = m.endMove(moved)
 	p.Downlink = m.paths.down.at[slot]
 	m.sessions.values[slot] = p
-	return errors.Join(err, m.removeKeys(was.without(will)))
+	return errors.Join(err, m.removeKeys(slot, was.without(will)))
 }
 
 // onlyServices reports whether a policy differs from another in services alone, or
@@ -228,7 +228,7 @@ func (m *Maps) Remove(slots []uint32) ([]Usage, error) {
 		m.setState(slot, kernelLnsStateLNS_CLOSED)
 		open = append(open, i)
 		p := m.sessions.values[slot]
-		if err := errors.Join(m.hide(slot, &p), m.removeKeys(keysOf(p, m.routes[slot]))); err != nil {
+		if err := errors.Join(m.hide(slot, &p), m.removeKeys(slot, keysOf(p, m.routes[slot]))); err != nil {
 			errs = append(errs, fmt.Errorf("remove: slot %d: %w", slot, err))
 		}
 		m.remember(slot, routeKeys{})

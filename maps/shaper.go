@@ -74,9 +74,10 @@ func (l Limit) shape() uint32 {
 	return half<<halfShift | step<<stepShift | uint32(burst>>stampShift)
 }
 
-// flows is how many cells lns_flows has: one for each session, a power of two.
+// flows is how many cells lns_flows has, a power of two: one for each session, but for
+// no more than can have packets waiting at one time.
 func (cfg Config) flows() uint32 {
-	return 1 << min(max(bits.Len32(cfg.Sessions-1), 12), 20)
+	return 1 << min(max(bits.Len32(cfg.Sessions-1), 12), 18)
 }
 
 // limits sets the knobs of throttling.

@@ -49,7 +49,7 @@ func NewIDs(random func() uint16, fixedBits int, fixed uint16) *IDs {
 func (s *IDs) Take(now time.Time) (uint16, bool) { return s.TakeWhere(now, nil) }
 
 // preferTries is how many ids are drawn for one that is preferred.
-const preferTries = 40
+const preferTries = 120
 
 // TakeWhere is Take that prefers an id for which good, if not nil, is true. No id is
 // asked about after that one.

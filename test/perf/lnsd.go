@@ -35,9 +35,14 @@ const trusted = time.Duration(math.MaxInt64)
 // newFastPath loads the program with room for size sessions and installs some. All
 // checks are on; there is no setting that would turn them off.
 func newFastPath(r *rig, size int, sessions []Session) (f *fastPath, err error) {
+	return newFastPathWithout(r, size, sessions, 0)
+}
+
+// newFastPathWithout is newFastPath that leaves parts of the program out.
+func newFastPathWithout(r *rig, size int, sessions []Session, parts maps.Part) (f *fastPath, err error) {
 	f = &fastPath{rig: r}
 	err = r.lab.LNS.Do(func() error {
-		if f.maps, err = maps.Open(maps.Config{Sessions: uint32(size), Routes: 16}); err != nil {
+		if f.maps, err = maps.Open(maps.Config{Sessions: uint32(size), Routes: 16, Without: parts}); err != nil {
 			return err
 		}
 		return f.fill(sessions)
@@ -60,19 +65,22 @@ func (f *fastPath) fill(sessions []Session) error {
 		}
 	}
 	f.maps.TrustHops(trusted)
-	policy := maps.Policy{
-		Flags: usualFlags, Local: netlab.LNSAddr.As4(), Peer: netlab.LACAddr.As4(),
-		LocalPort: l2tpPort, PeerPort: l2tpPort, Mtu: usualMTU, ClampMss: usualMSS,
-	}
-	for i, s := range sessions {
-		policy.TunnelId, policy.SessionId = s.TunnelID, s.SessionID
-		policy.PeerTunnelId, policy.PeerSessionId = s.PeerTunnelID, s.PeerSessionID
-		policy.Address = s.Address
-		if err := f.maps.Install(maps.Session{Slot: uint32(i + 1), Policy: policy}); err != nil {
+	for i := range sessions {
+		if err := f.maps.Install(entry(i, &sessions[i])); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// entry is how session i of a list is installed.
+func entry(i int, s *Session) maps.Session {
+	return maps.Session{Slot: uint32(i + 1), Policy: maps.Policy{
+		Flags: usualFlags, Local: netlab.LNSAddr.As4(), Peer: netlab.LACAddr.As4(),
+		LocalPort: l2tpPort, PeerPort: l2tpPort, Mtu: usualMTU, ClampMss: usualMSS,
+		TunnelId: s.TunnelID, SessionId: s.SessionID,
+		PeerTunnelId: s.PeerTunnelID, PeerSessionId: s.PeerSessionID, Address: s.Address,
+	}}
 }
 
 func (f *fastPath) attach() error {

@@ -22,6 +22,9 @@ type Plan struct {
 	// Programs is how many test runs each path gets, Calls how many sessions are
 	// set up, MapSizes for how many sessions maps are made; 0 and none skip.
 	Programs int
+	// Extras is how many turns those take that show what parts of lnsd's program
+	// cost; 0 for none.
+	Extras   int
 	Calls    int
 	MapSizes []int
 	// LNSD is the daemon's binary.
@@ -50,9 +53,15 @@ func (p *Plan) Run() (report *Report, err error) {
 			return report, err
 		}
 	}
+	if p.Extras > 0 {
+		p.say("parts of lnsd's program")
+		if report.Extras, err = MeasureExtras(p.Extras); err != nil {
+			return report, err
+		}
+	}
 	for _, n := range p.MapSizes {
 		p.say("maps for %d sessions", n)
-		m, err := MeasureMaps(n)
+		m, err := MeasureMaps(n, n, true)
 		if err != nil {
 			return report, err
 		}

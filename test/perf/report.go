@@ -19,6 +19,7 @@ type Report struct {
 	Host     Host
 	Rates    []Rate
 	Programs []Program
+	Extras   []Extra
 	Setups   []Setup
 	Maps     []MapMemory
 }
@@ -52,6 +53,7 @@ type line struct {
 	Host    *Host      `json:"host,omitempty"`
 	Rate    *Rate      `json:"rate,omitempty"`
 	Program *Program   `json:"program,omitempty"`
+	Extra   *Extra     `json:"extra,omitempty"`
 	Setup   *Setup     `json:"setup,omitempty"`
 	Maps    *MapMemory `json:"maps,omitempty"`
 }
@@ -64,6 +66,9 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	}
 	for i := range r.Programs {
 		lines = append(lines, line{Program: &r.Programs[i]})
+	}
+	for i := range r.Extras {
+		lines = append(lines, line{Extra: &r.Extras[i]})
 	}
 	for i := range r.Maps {
 		lines = append(lines, line{Maps: &r.Maps[i]})
@@ -98,6 +103,8 @@ func ReadJSON(r io.Reader) (*Report, error) {
 			report.Rates = append(report.Rates, *l.Rate)
 		case l.Program != nil:
 			report.Programs = append(report.Programs, *l.Program)
+		case l.Extra != nil:
+			report.Extras = append(report.Extras, *l.Extra)
 		case l.Maps != nil:
 			report.Maps = append(report.Maps, *l.Maps)
 		case l.Setup != nil:

@@ -18,7 +18,7 @@ type Session struct {
 }
 
 // sessionsPerTunnel leaves a choice of ids.
-const sessionsPerTunnel = 32768
+const sessionsPerTunnel = 4096
 
 // firstAddress is 100.64.0.0: a /10, room for four million subscribers.
 const firstAddress = 100<<24 | 64<<16

@@ -66,6 +66,7 @@ func parse(args []string, plan *perf.Plan, o *options) error {
 	flags.IntVar(&plan.Rounds, "rounds", 5, "rounds of each measurement")
 	flags.DurationVar(&plan.Time, "time", 250*time.Millisecond, "counted time of a round")
 	flags.IntVar(&plan.Programs, "programs", 2000, "test runs of each path of a program; 0 for none")
+	flags.IntVar(&plan.Extras, "extras", 400, "turns in which parts of lnsd's program are measured; 0 for none")
 	flags.IntVar(&plan.Calls, "calls", 20000, "sessions to set up at each server; 0 for none (l2tpns gets slower the more it has)")
 	flags.StringVar(&plan.LNSD, "lnsd", filepath.Join(filepath.Dir(os.Args[0]), "lnsd"), "the daemon's binary")
 	flags.BoolVar(&o.short, "short", false, "a fifth of the rounds, of the calls and no million of sessions: a glance")
@@ -82,7 +83,7 @@ func parse(args []string, plan *perf.Plan, o *options) error {
 func complete(plan *perf.Plan, o *options) (err error) {
 	if o.short {
 		o.sessions = "1,1000,60000"
-		plan.Rounds, plan.Calls, plan.Programs = 1, plan.Calls/5, plan.Programs/5
+		plan.Rounds, plan.Calls, plan.Programs, plan.Extras = 1, plan.Calls/5, plan.Programs/5, plan.Extras/5
 	}
 	plan.MapSizes = []int{65536, 1 << 20}
 	for _, list := range []struct {
