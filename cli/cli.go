@@ -102,6 +102,7 @@ type app struct {
 	cause   string // of drop
 	summary bool   // of show pool
 	sid     bool   // USER is a session's ID
+	commit  commitFlags
 }
 
 func (a *app) root() *cobra.Command {

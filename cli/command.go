@@ -50,7 +50,7 @@ func (a *app) commands() []command {
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
 		a.packetHookCommands(),
-		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.shutdownCommands(),
+		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.topCommands(), a.certificateCommands(),
 	} {
 		all = append(all, noun...)
@@ -63,6 +63,8 @@ func groupHelp(word string) string {
 	switch word {
 	case "show":
 		return "Show what is"
+	case "config":
+		return "Change the configuration, compare, commit and undo"
 	case "drop":
 		return "Disconnect sessions"
 	case "hook":

@@ -84,6 +84,15 @@ func daemon() *apitest.Backend {
 		Hooks:  [2]api.PacketHook{{Function: "count_dns", Source: "uid 0", Maps: []string{"/sys/fs/bpf/lns/hook_up_dns_questions"}}},
 		Config: "set bind_address 192.0.2.1\n# set l2tp_secret (hidden)\npool default add 10.0.0.0/24\n",
 		Notes:  []string{"bind_address takes effect at the next start"},
+		CommitList: []api.ConfigCommit{
+			{Number: 13, Time: ago(time.Minute), By: "uid 0", Comment: "longer sessions", UndoneAt: now.Add(4 * time.Minute)},
+			{Number: 12, Steps: 1, Time: ago(24 * time.Hour), By: "alice@example\x1b[2J"},
+			{Number: 11, Steps: 2, Time: ago(48 * time.Hour), By: "SIGHUP", Comment: "read from the file"},
+		},
+		Commit: api.CommitReport{
+			Commit: 14, Changes: []api.ConfigChange{{Name: "idle_timeout", Apply: "new sessions"}, {Name: "bind_address", Apply: "restart"}, {Name: "debug", Apply: "live"}},
+			Notes: []string{"a note"}, Sessions: 3, Tunnels: 1, UndoneAt: now.Add(5 * time.Minute),
+		},
 	}
 }
 
@@ -153,6 +162,8 @@ func TestGolden(t *testing.T) {
 		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
 		"show hook", "hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
 		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients",
+		"config edit set idle_timeout 900", "config show", "config diff", "config diff 2", "config check", "config commit --force --confirmed 5m",
+		"config confirm", "config rollback 1 --force", "config history", "config discard", "config write",
 	} {
 		for _, form := range []string{"", "--json"} {
 			args := strings.Fields(c + " " + form)
@@ -193,6 +204,8 @@ func TestGoldenErrors(t *testing.T) {
 		"throttle --sid x", "no throttle", "no throttle alice@example up", "filter alice@example in", "filter alice@example up web",
 		"garden alice@example", "garden nobody unpaid", "snoop alice@example x 1", "snoop alice@example 192.0.2.9 0", "no", "no nonsense",
 		"no snoop nobody", "show radius client", "show access-list none", "show garden none",
+		"config", "config edit", "config edit wrong", "config load /nonexistent/file", "config diff 9", "config diff 0", "config commit", "config rollback", "config rollback 0",
+		"config rollback 9", "config commit --confirmed x", "config save /nonexistent/directory/file",
 		"hook", "hook load", "hook load sideways x", "hook load up /nonexistent", "hook load up testdata/empty", "hook unload", "hook unload x",
 		"show session --nonsense", "show session --timeout x", "uptime --socket /nonexistent/socket",
 	} {

@@ -137,6 +137,9 @@ func (n *branch) descend(words []string) (*branch, []string, []string, error) {
 	var full []string
 	for i, w := range words {
 		found := n.match(w)
+		if len(found) > 1 && i+1 < len(words) {
+			found = continued(found, words[i+1])
+		}
 		switch {
 		case len(found) == 1:
 			n, full = found[0], append(full, found[0].word)
@@ -147,6 +150,26 @@ func (n *branch) descend(words []string) (*branch, []string, []string, error) {
 		return n, full, words[i:], nil
 	}
 	return n, full, nil, nil
+}
+
+// continued are those of several that the next word can follow, as "conf t" can only be
+// "configure terminal"; all of them if that does not tell.
+func continued(found []*branch, next string) []*branch {
+	var out []*branch
+	for _, c := range found {
+		takes := len(c.match(next)) > 0
+		for _, a := range c.arguments() {
+			takes = takes || a.kind.check == nil || a.kind.check(next) == nil
+			break
+		}
+		if takes {
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return found
+	}
+	return out
 }
 
 func names(ns []*branch) string {

@@ -127,7 +127,9 @@ func (b *backend) DropUser(ctx context.Context, user string, cause session.Termi
 	return n, translate(err)
 }
 
-func (b *backend) Reload(ctx context.Context) ([]string, error) { return b.current.reload(ctx) }
+func (b *backend) Reload(ctx context.Context) ([]string, error) {
+	return b.current.commits.Reload(ctx, api.CallerOf(ctx).Name)
+}
 
 // Shutdown disconnects everybody while the operator waits, and then ends the daemon.
 func (b *backend) Shutdown(ctx context.Context) error {

@@ -4,48 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/api/lnsv1"
 	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/config/commit"
 )
 
 // Configure changes the configuration in force by some lines, all or none.
-func (l *live) Configure(_ context.Context, lines []*lnsv1.ConfigLine) (*lnsv1.ConfigureReply, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *live) Configure(ctx context.Context, lines []*lnsv1.ConfigLine) (*lnsv1.ConfigureReply, error) {
 	edits := make([]config.Line, len(lines))
 	for i, line := range lines {
 		edits[i] = config.Line{Within: line.Within, Text: line.Text}
 	}
-	text, err := editAll(l.config.Files.Text.Reveal(), edits)
+	before := l.commits.Text()
+	text, err := editAll(before, edits)
 	if err != nil {
 		return nil, refused(err)
 	}
-	c, warnings, err := config.LoadText(l.flags.config, text)
+	_, _, err = config.LoadText(l.flags.config, text)
 	if missing := together(err); missing != nil {
 		return &lnsv1.ConfigureReply{Missing: missing}, nil
 	}
-	if err == nil {
-		err = usable(c)
-	}
 	if err != nil {
 		return nil, refused(err)
 	}
-	_, known, err := config.LoadText(l.flags.config, l.config.Files.Text.Reveal())
+	_, known, err := config.LoadText(l.flags.config, before)
 	if err != nil {
 		known = nil // a file beside it has been spoilt; the warnings are all new then
 	}
-	notes, err := l.apply(c)
+	r, err := l.commits.ChangeLines(ctx, edits, commit.Options{By: api.CallerOf(ctx).Name, Volatile: true})
 	if err != nil {
-		return nil, err
+		return nil, configError(err)
 	}
-	l.edits = append(l.edits, edits...)
-	return &lnsv1.ConfigureReply{Applied: true, Notes: append(notes, newWarnings(known, warnings)...)}, nil
+	notes := slices.DeleteFunc(r.Notes, func(n string) bool {
+		return slices.ContainsFunc(known, func(w config.Warning) bool { return strings.HasSuffix(n, ": "+w.Message) })
+	})
+	return &lnsv1.ConfigureReply{Applied: true, Notes: notes}, nil
 }
 
 func editAll(text string, edits []config.Line) (string, error) {
@@ -88,63 +85,11 @@ func together(err error) []string {
 	return messages(faults)
 }
 
-func newWarnings(known, now []config.Warning) (notes []string) {
-	for _, w := range now {
-		if !slices.ContainsFunc(known, func(k config.Warning) bool { return k.Message == w.Message }) {
-			notes = append(notes, w.Message)
-		}
-	}
-	return notes
-}
-
-// WriteMemory makes the changes since the startup-config was read in the file, as it is
-// by now.
-func (l *live) WriteMemory(context.Context) (*lnsv1.WriteMemoryReply, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	name := l.flags.config
-	old, err := os.ReadFile(name)
+// WriteMemory makes the changes since the startup-config was read in the file.
+func (l *live) WriteMemory(ctx context.Context) (*lnsv1.WriteMemoryReply, error) {
+	n, err := l.commits.Save(api.CallerOf(ctx).Name, false)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", api.ErrRefused, err)
+		return nil, configError(err)
 	}
-	text, err := editAll(string(old), l.edits)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s was changed by another hand (%w)", api.ErrRefused, name, err)
-	}
-	if _, _, err := config.LoadText(name, text); err != nil {
-		return nil, fmt.Errorf("%w: %s was changed by another hand: %w", api.ErrRefused, name, err)
-	}
-	if text != string(old) {
-		if err := replaceFile(name, text); err != nil {
-			return nil, fmt.Errorf("%w: %w", api.ErrRefused, err)
-		}
-	}
-	n := len(l.edits)
-	l.edits = nil
-	return &lnsv1.WriteMemoryReply{File: name, Lines: uint64(n)}, nil
-}
-
-// replaceFile puts text in the place of a file, whole or not at all, with the mode and
-// the owner that it had.
-func replaceFile(name, text string) error {
-	// A link stays one: what it points to is written.
-	name, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".startup-config-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(text)
-	err = errors.Join(err, f.Chmod(info.Mode().Perm()), sameOwner(f, info), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
+	return &lnsv1.WriteMemoryReply{File: l.flags.config, Lines: uint64(n)}, nil
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"go.uber.org/zap"
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/config/commit"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -19,14 +19,30 @@ type live struct {
 	sink  *logSink
 	level zap.AtomicLevel
 
+	// commits decides what is put in force.
+	commits *commit.Manager
+
 	mu     sync.Mutex
 	config *config.Config
-	// edits are the commands since the startup-config was read.
-	edits []config.Line
 }
 
-func newLive(f flags, c *config.Config, d *daemon, sink *logSink, level zap.AtomicLevel) *live {
-	return &live{flags: f, config: c, d: d, sink: sink, level: level}
+var _ commit.Target = (*live)(nil)
+
+// newLive goes on from c, whose text is that of the startup-config.
+func newLive(f flags, c *config.Config, text string, d *daemon, sink *logSink, level zap.AtomicLevel) *live {
+	l := &live{flags: f, config: c, d: d, sink: sink, level: level}
+	l.commits = commit.New(commit.Config{
+		File: f.config, Target: l, Log: d.log.Named("config"),
+		Load: func(text string) (*config.Config, []config.Warning, error) { return config.LoadText(f.config, text) },
+	}, c, text)
+	return l
+}
+
+// running is the configuration in force.
+func (l *live) running() *config.Config {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.config
 }
 
 // text is the configuration in force, secrets hidden.
@@ -61,34 +77,70 @@ func (l *live) hostname() string {
 	return l.config.Hostname
 }
 
-// reload reads the files again and applies what can be applied to a running daemon.
-// It returns what the operator should know: warnings, and what takes a restart. When
-// anything is wrong nothing has changed. Sessions that are up keep what they have.
-func (l *live) reload(context.Context) ([]string, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c, warnings, err := config.Load(l.flags.config)
-	if err != nil {
-		return nil, err
+// Check says what putting c in force would take with it: the tunnels, with their
+// sessions, of LACs that it lets in no more.
+func (l *live) Check(ctx context.Context, c *config.Config) (commit.Impact, error) {
+	if err := usable(c); err != nil {
+		return commit.Impact{}, err
 	}
-	notes, err := l.apply(c)
-	if err != nil {
-		return nil, err
+	var impact commit.Impact
+	tunnels, err := l.excluded(ctx, c)
+	for _, t := range tunnels {
+		impact.Tunnels++
+		impact.Sessions += t.Sessions
 	}
-	if n := len(l.edits); n > 0 {
-		notes = append(notes, fmt.Sprintf("%d changes that were not written are gone", n))
-		l.edits = nil
-	}
-	for _, w := range warnings {
-		notes = append(notes, w.String())
-	}
-	return notes, nil
+	return impact, err
 }
 
-// apply puts c in the place of the configuration in force, as far as that can be while
-// the daemon runs, and returns what takes a restart.
-func (l *live) apply(c *config.Config) ([]string, error) {
-	if err := enginePolicy(c, l.d.ipv6).Validate(); err != nil {
+// excluded are the tunnels of LACs that were let in and that c keeps out.
+func (l *live) excluded(ctx context.Context, c *config.Config) ([]session.TunnelView, error) {
+	before, after := enginePolicy(l.running(), l.d.ipv6), enginePolicy(c, l.d.ipv6)
+	tunnels, err := l.d.engine.Tunnels(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []session.TunnelView
+	for _, t := range tunnels {
+		if peer := t.Peer.Addr(); before.Admits(peer, t.HostName) && !after.Admits(peer, t.HostName) {
+			out = append(out, t)
+		}
+	}
+	return out, nil
+}
+
+// Apply puts c in force in all parts that can take it while they run. When one refuses
+// it, those that had taken it go back.
+func (l *live) Apply(ctx context.Context, c *config.Config, drop bool) (did commit.Impact, notes []string, err error) {
+	gone, err := l.excluded(ctx, c)
+	if err != nil {
+		return did, nil, err
+	}
+	old := l.running()
+	if notes, err = l.install(c); err != nil {
+		if _, again := l.install(old); again != nil {
+			l.d.log.Error("the former configuration is not wholly in force again", zap.Error(again))
+		}
+		return did, nil, err
+	}
+	l.mu.Lock()
+	l.config = c
+	l.mu.Unlock()
+	if !drop {
+		return did, notes, nil
+	}
+	for _, t := range gone {
+		if err := l.d.engine.DropTunnel(ctx, t.TunnelID); err == nil {
+			did.Tunnels++
+			did.Sessions += t.Sessions
+		}
+	}
+	return did, notes, nil
+}
+
+// install hands c to the parts. What can refuse it comes first.
+func (l *live) install(c *config.Config) (notes []string, err error) {
+	policy := enginePolicy(c, l.d.ipv6)
+	if err := policy.Validate(); err != nil {
 		return nil, err
 	}
 	if err := l.d.subscribers.reload(c); err != nil {
@@ -97,33 +149,25 @@ func (l *live) apply(c *config.Config) ([]string, error) {
 	if err := l.sink.Reopen(); err != nil {
 		return nil, err
 	}
-	if err := l.d.engine.Reload(enginePolicy(c, l.d.ipv6)); err != nil {
+	if err := l.d.engine.Reload(policy); err != nil {
 		return nil, err
 	}
 	if err := l.d.fast.AllowLACs(lacSources(c)); err != nil {
 		return nil, err
 	}
-	notes, err := l.d.setFilters(c)
-	if err != nil {
+	if notes, err = l.d.setFilters(c); err != nil {
 		return nil, err
 	}
-	if err := l.d.gardens.Reload(gardens(c), c.Files.BuildGarden); err != nil {
-		notes = append(notes, err.Error())
-	}
-	l.d.grants.reload(c)
 	more, err := l.d.reloadDAE(c)
 	if err != nil {
 		return nil, err
 	}
 	notes = append(notes, more...)
+	if err := l.d.gardens.Reload(gardens(c), c.Files.BuildGarden); err != nil {
+		notes = append(notes, err.Error())
+	}
+	l.d.grants.reload(c)
 	l.d.engine.Drain(c.Engine.Drain)
 	l.level.SetLevel(logLevel(int(c.Log.Level) + l.flags.verbose))
-
-	for _, change := range config.Diff(l.config, c) {
-		if change.Apply == config.Restart {
-			notes = append(notes, fmt.Sprintf("%s has changed and takes effect at the next start", change.Name))
-		}
-	}
-	l.config = c
 	return notes, nil
 }

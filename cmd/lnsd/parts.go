@@ -35,6 +35,7 @@ func (d *daemon) start(ctx context.Context, b *backend) *parts {
 		p.run(ctx, "metrics", func(ctx context.Context) error { return metrics.Serve(ctx, d.scraped, metricsSource{b}) })
 	}
 	p.group.Go(func() { b.rates.run(ctx) })
+	p.run(ctx, "configuration", b.current.commits.Run)
 	if w := d.accounting.usage; w != nil {
 		p.group.Go(func() { w.Run(ctx, d.engine.Sessions) })
 	}

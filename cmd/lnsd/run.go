@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/config/commit"
 	"github.com/lnsd/lnsd/control/udp"
 )
 
@@ -24,7 +26,14 @@ const shutdownLimit = 16 * time.Second
 
 // run is the daemon from its start to its end.
 func run(f flags) error {
-	c, warnings, err := config.Load(f.config)
+	recovered, err := commit.Recover(f.config, time.Now(), func(text string) error {
+		_, _, err := config.LoadText(f.config, text)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("undoing a commit that was not confirmed: %w", err)
+	}
+	c, text, warnings, err := loadFile(f.config)
 	if err != nil {
 		return err
 	}
@@ -38,6 +47,9 @@ func run(f flags) error {
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("at", w.Pos.String()), zap.String("problem", w.Message))
 	}
+	if recovered != "" {
+		log.Warn("configuration", zap.String("problem", recovered))
+	}
 	if f.remote && !c.Management.Remote.IsValid() {
 		c.Management.Remote = netip.AddrPortFrom(netip.IPv6Unspecified(), api.RemotePort)
 	}
@@ -49,9 +61,19 @@ func run(f flags) error {
 		return err
 	}
 	stop := newStopper()
-	current := newLive(f, c, d, sink, level)
+	current := newLive(f, c, text, d, sink, level)
 	err = d.serve(current, stop)
 	return errors.Join(err, d.close())
+}
+
+// loadFile reads the configuration, and the text of the startup-config that it was made of.
+func loadFile(path string) (*config.Config, string, []config.Warning, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	c, warnings, err := config.Load(path)
+	return c, string(b), warnings, err
 }
 
 // heapGrowth is by how much of what is in use the heap may grow between two
@@ -145,7 +167,7 @@ func (d *daemon) serve(current *live, stop stopper) error {
 func (d *daemon) hangup(ctx context.Context, current *live) {
 	notify(d.log, sd.SdNotifyReloading)
 	defer notify(d.log, sd.SdNotifyReady)
-	notes, err := current.reload(ctx)
+	notes, err := current.commits.Reload(ctx, "SIGHUP")
 	if err != nil {
 		d.log.Error("the configuration was not changed", zap.Error(err))
 		return

@@ -29,8 +29,11 @@ type Client struct {
 	lnsv1.RestrictionsClient
 	lnsv1.ConfigurationClient
 	lnsv1.PacketHooksClient
-	conn   *grpc.ClientConn
-	failed atomic.Pointer[error]
+	// Config and Profiles have methods whose names say little without them.
+	Config   lnsv1.ConfigClient
+	Profiles lnsv1.ProfilesClient
+	conn     *grpc.ClientConn
+	failed   atomic.Pointer[error]
 }
 
 // Dial makes a client of the daemon whose socket is at path. It connects at the
@@ -61,6 +64,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	}
 	c.conn, c.LNSClient = conn, lnsv1.NewLNSClient(conn)
 	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
+	c.Config, c.Profiles = lnsv1.NewConfigClient(conn), lnsv1.NewProfilesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
 	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)

@@ -91,6 +91,17 @@ var needs = map[string]Right{
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
 
+	"/lns.v1.Config/GetText":  RightAdmin,
+	"/lns.v1.Config/Edit":     RightAdmin,
+	"/lns.v1.Config/Diff":     RightAdmin,
+	"/lns.v1.Config/Check":    RightAdmin,
+	"/lns.v1.Config/Commit":   RightAdmin,
+	"/lns.v1.Config/Confirm":  RightAdmin,
+	"/lns.v1.Config/Rollback": RightAdmin,
+	"/lns.v1.Config/History":  RightAdmin,
+	"/lns.v1.Config/Discard":  RightAdmin,
+	"/lns.v1.Config/Save":     RightAdmin,
+
 	"/lns.v1.Services/ChangeServices": RightOperate,
 	"/lns.v1.Services/Intercept":      RightIntercept,
 	"/lns.v1.Services/RadiusClients":  RightView,
@@ -101,7 +112,11 @@ var needs = map[string]Right{
 }
 
 // confidential are the methods whose requests may hold secrets, and are not logged.
-var confidential = map[string]bool{"/lns.v1.Configuration/Configure": true}
+var confidential = map[string]bool{
+	"/lns.v1.Configuration/Configure": true,
+	"/lns.v1.Config/Edit":             true,
+	"/lns.v1.Profiles/ChangeProfile":  true,
+}
 
 // Caller is who makes a call.
 type Caller struct {

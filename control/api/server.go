@@ -24,8 +24,8 @@ import (
 const (
 	// socketMode lets the owner and the group in.
 	socketMode = 0o660
-	// maxRequest bounds a request: the largest holds a BPF object.
-	maxRequest = 1 << 20
+	// maxRequest bounds a request: the largest holds a startup-config.
+	maxRequest = 4 << 20
 	// maxStreams bounds the calls of one connection.
 	maxStreams = 64
 	// minKeepalive is how often a client may ask whether the connection lives.

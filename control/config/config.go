@@ -253,6 +253,9 @@ type Management struct {
 	Remote netip.AddrPort
 	// The files by which both ends of a remote connection know each other.
 	RemoteCertificate, RemoteKey, RemoteAuthority string
+	// Archive is the directory of earlier configurations, ArchiveSize their number.
+	Archive     string
+	ArchiveSize int
 	// Metrics is where Prometheus may ask; the zero value is nowhere.
 	Metrics netip.AddrPort
 	// StatusDir is where status files are kept, empty for none; StatusRate is how many

@@ -95,6 +95,11 @@ func (p *Policy) match(peer netip.Addr, hostName string) LAC {
 	return p.fill(LAC{L2TP: p.Default})
 }
 
+// Admits reports whether tunnels of such a peer are let in.
+func (p *Policy) Admits(peer netip.Addr, hostName string) bool {
+	return p.match(peer, hostName).L2TP != nil
+}
+
 func (p *Policy) fill(l LAC) LAC {
 	if l.Session == nil {
 		l.Session = p.Session

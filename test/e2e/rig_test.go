@@ -89,8 +89,8 @@ func (r *rig) writeConfig(o options) {
 	if o.secrets == "" {
 		o.secrets = fmt.Sprintf("* * %q *", userPassword)
 	}
-	config := fmt.Sprintf("set bind_address %s\nset l2tp_secret %q\nset socket %s\nset pin_path %s\nset accounting_spool %s\n%s\n",
-		netlab.LNSAddr, tunnelSecret, r.path("lnsd.sock"), r.pins(), r.path("spool"), o.config)
+	config := fmt.Sprintf("set bind_address %s\nset l2tp_secret %q\nset socket %s\nset pin_path %s\nset accounting_spool %s\nset config_archive %s\n%s\n",
+		netlab.LNSAddr, tunnelSecret, r.path("lnsd.sock"), r.pins(), r.path("spool"), r.path("archive"), o.config)
 	for file, text := range map[string]string{
 		"startup-config": config, "ip_pool": o.pool + "\n", "chap-secrets": o.secrets + "\n",
 	} {

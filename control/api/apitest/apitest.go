@@ -36,6 +36,8 @@ type Backend struct {
 	AuthList      []session.AuthServerView
 	Config        string
 	Grammars      *lnsv1.GrammarReply
+	CommitList    []api.ConfigCommit
+	Commit        api.CommitReport
 	Batch         int // sessions in one go; 2 unless set
 	Default       session.Rate
 	ClientList    []api.RadiusClient
@@ -59,6 +61,7 @@ var (
 	_ api.RestrictionsBackend = (*Backend)(nil)
 
 	_ api.ConfigurationBackend = (*Backend)(nil)
+	_ api.CommitsBackend       = (*Backend)(nil)
 )
 
 // Calls returns the commands given so far.
@@ -279,7 +282,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
 	opts = append(opts, api.PacketHooks(b))
-	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Configuration(b))...)
+	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Configuration(b), api.Commits(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {
