@@ -50,6 +50,7 @@ static __always_inline enum lns_reason serve(struct xdp_md *ctx, __u32 slot, __u
 {
 	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
 	enum lns_reason reason = LNS_CONTINUE;
+	int verdict;
 
 	if (!s)
 		return LNS_CONTINUE;
@@ -60,8 +61,10 @@ static __always_inline enum lns_reason serve(struct xdp_md *ctx, __u32 slot, __u
 		reason = filter(ctx, s, slot, at, up);
 	if (!up && !reason && s->flags & LNS_PACKET_LIMIT)
 		reason = limit_packets(slot);
-	if (!reason && s->flags & (up ? LNS_THROTTLE_UP : LNS_THROTTLE_DOWN))
-		reason = throttle(ctx, slot, at, len, up);
+	if (!reason && s->flags & (up ? LNS_THROTTLE_UP : LNS_THROTTLE_DOWN)) {
+		verdict = throttle(slot, len, up);
+		reason = verdict == THROTTLE_BY_FLOW ? throttle_flow(ctx, slot, at, len, up) : verdict;
+	}
 	if (!reason && hooked(up))
 		reason = hook(ctx, slot, at, len, up);
 	return reason;

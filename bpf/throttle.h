@@ -113,6 +113,9 @@ static __always_inline int take_credit(struct lns_shaper *s, __u64 now, __u64 mo
 	return -1;
 }
 
+/* What throttle says where the packet's flow matters. */
+#define THROTTLE_BY_FLOW -1
+
 /* Judges a packet of a session whose credit is low, or higher than an idle
  * session's: by the exact clock and by its flow. Not static for the verifier's
  * sake (see write_udp_checksum). */
@@ -146,12 +149,13 @@ __noinline int throttle_flow(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len
 }
 
 /*
- * Judges a packet of len bytes, at byte at of the frame, that the session in slot
- * sends (up) or receives. A session that uses less than its rate is done with
- * here: a clock that is late makes its credit look smaller, never larger. Not
- * static for the verifier's sake (see write_udp_checksum).
+ * Judges a packet of len bytes that the session in slot sends (up) or receives. A
+ * session that uses less than its rate is done with here: a clock that is late makes
+ * its credit look smaller, never larger. The others are throttle_flow's, which is not
+ * called from here, for the stack is all but used up. Not static for the verifier's
+ * sake (see write_udp_checksum).
  */
-__noinline int throttle(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len, __u32 up)
+__noinline int throttle(__u32 slot, __u32 len, __u32 up)
 {
 	struct lns_shaper *s = shaper_of(slot, up);
 	const struct lns_facts *live = facts();
@@ -165,12 +169,12 @@ __noinline int throttle(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len, __u
 	cost = time_of(s, len);
 	credit = credit_at(was, now << LNS_TICK_SHIFT, ~0ULL);
 	if (credit > idle && drop_lately(s, now >> LNS_STAMP_SHIFT))
-		return throttle_flow(ctx, slot, at, len, up);
+		return THROTTLE_BY_FLOW;
 	credit = credit < idle ? credit : idle;
 	if (credit >= cost + (depth_of(s->shape) >> 1) &&
 	    __sync_val_compare_and_swap(&s->full, was, (now << LNS_TICK_SHIFT) - credit + cost) == was)
 		return LNS_CONTINUE;
-	return throttle_flow(ctx, slot, at, len, up);
+	return THROTTLE_BY_FLOW;
 }
 
 /* Judges a packet to the session in slot by their number alone: packet_interval

@@ -31,6 +31,8 @@ var configurations = []configuration{
 	{name: "usual"},
 	{name: "outer6", knobs: map[string]uint64{"outer6": 1}},
 	{name: "packet-limit", knobs: map[string]uint64{"packet_interval": 1e6, "outer6": 1}},
+	{name: "hooks", knobs: map[string]uint64{"hook_up": 1, "hook_down": 1, "outer6": 1}},
+	{name: "without-services", knobs: map[string]uint64{"without": 4}},
 	{name: "hairpin-deny", knobs: map[string]uint64{"hairpin": 1, "outer6": 1}},
 	{name: "hairpin-core", knobs: map[string]uint64{"hairpin": 2, "outer6": 1}},
 	{name: "frags-sent", knobs: map[string]uint64{"buffers": 1, "outer6": 1}, flags: hasFrags},
@@ -40,7 +42,7 @@ var configurations = []configuration{
 }
 
 // numbers are knobs that the program computes with, whatever their value.
-var numbers = []string{"outer_ttl", "flow_mask", "call_places", "spread_count", "spread_cpus"}
+var numbers = []string{"outer_ttl", "flow_mask", "call_places", "homes6", "spread_count", "spread_cpus"}
 
 // TestVerifier loads every program in every configuration, and says what the verifier
 // made of it.
