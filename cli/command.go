@@ -51,7 +51,7 @@ func (a *app) commands() []command {
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
 		a.packetHookCommands(),
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.shutdownCommands(),
-		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.topCommands(), a.certificateCommands(),
+		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
 	} {
 		all = append(all, noun...)
 	}

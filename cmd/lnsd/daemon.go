@@ -58,6 +58,8 @@ type daemon struct {
 	remote      *remote      // nil: managed from this host only
 	scraped     net.Listener // nil: no metrics
 
+	shells *shells // operators' shells by SSH and telnet
+
 	ipv6 bool // subscribers' IPv6 is carried
 	// keep: the daemon ends and the sessions go on.
 	keep bool
@@ -163,6 +165,10 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		d.closers = append(d.closers, func() error { return ignoreClosed(d.scraped.Close()) })
 	}
 	d.maxSessions = c.Limits.Sessions
+	if d.shells, err = openShells(c, log.Named("shell")); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.shells.close)
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
 	}

@@ -151,6 +151,9 @@ func (d *daemon) serve(current *live, stop stopper) error {
 		dropSockets(d.log)
 		d.disconnect()
 	}
+	if err := d.shells.close(); err != nil {
+		d.log.Warn("shells", zap.Error(err))
+	}
 	for _, s := range parts.servers {
 		s.close()
 	}

@@ -43,6 +43,7 @@ type Config struct {
 	SlowPath    SlowPath
 	XDP         XDP
 	Management  Management
+	Shell       Shell
 	Engine      Engine
 	Log         Log
 	Files       Files
@@ -286,6 +287,8 @@ type Log struct {
 // Files are the files found beside the startup-config; empty where there is none.
 type Files struct {
 	StartupConfig, IPPool, ChapSecrets string
+	// Users are the operators who may log in to the daemon's own shell.
+	Users string
 	// Text is the startup-config as it was read.
 	Text Secret
 	// BuildGarden is a script, or a file of nftables, that completes the rules of
