@@ -105,6 +105,7 @@ var needs = map[string]Right{
 	"/lns.v1.Services/ChangeServices": RightOperate,
 	"/lns.v1.Services/Intercept":      RightIntercept,
 	"/lns.v1.Services/RadiusClients":  RightView,
+	"/lns.v1.Services/Throttled":      RightView,
 
 	// Which services there are; part of gRPC.
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      RightView,

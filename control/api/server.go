@@ -83,6 +83,7 @@ type options struct {
 	creds    credentials.TransportCredentials
 	now      func() time.Time
 	services []func(grpc.ServiceRegistrar, *options)
+	backend  Backend
 }
 
 // identifier finds out who makes a call.
@@ -97,7 +98,7 @@ func Clock(now func() time.Time) Option { return func(o *options) { o.now = now 
 // their own. Unless Remote says otherwise it serves root, the user and the group that
 // the process runs as, on a Unix socket.
 func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
-	o := options{identify: self(), creds: peerCredentials{}, now: time.Now}
+	o := options{identify: self(), creds: peerCredentials{}, now: time.Now, backend: b}
 	for _, opt := range opts {
 		opt(&o)
 	}
