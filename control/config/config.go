@@ -240,6 +240,8 @@ type XDP struct {
 	Interfaces []string
 	Mode       XDPMode
 	PinPath    string
+	// Spread is whether the data of LACs is spread over CPUs.
+	Spread Spread
 	// SCCRQRate and CallRate bound what one source may ask of the daemon, PPPRate
 	// the PPP frames of one session, per second; 0 is no limit.
 	SCCRQRate, CallRate, PPPRate int
@@ -278,8 +280,10 @@ type Engine struct {
 // Log is where log lines go and how many.
 type Log struct {
 	Level LogLevel
-	// File is a path, "syslog:FACILITY", or empty for standard error.
+	// File is a path, "syslog:FACILITY", "journal", or empty for standard error.
 	File string
+	// History is how many sessions, and failures, are remembered.
+	History int
 }
 
 // Files are the files found beside the startup-config; empty where there is none.

@@ -241,6 +241,8 @@ func systemSettings() []Setting {
 			"Devices of the fast path; none chooses by bind address and routes."),
 		row("xdp_mode", enum(xdpModeWords()), func(c *Config) *XDPMode { return &c.XDP.Mode }, "auto", Restart,
 			"How the fast path is attached; auto takes native mode where the driver has it."),
+		row("cpu_spread", enum(spreadWords()), func(c *Config) *Spread { return &c.XDP.Spread }, "auto", Restart,
+			"Spread the data of LACs over all CPUs, by session: off, on, or auto while one CPU alone has too much of it."),
 		row("hairpin", enum(hairpinWords()), func(c *Config) *Hairpin { return &c.Sessions.Hairpin }, "allow", Restart,
 			"Packets from one subscriber to another: allow, deny, or core to leave them to the kernel's routes and rules."),
 		row("shield_sccrq_rate", number[int]("messages/s", 0, maxRate), func(c *Config) *int { return &c.XDP.SCCRQRate }, "100", Restart,
@@ -281,7 +283,9 @@ func systemSettings() []Setting {
 			"Refuse new tunnels and calls, let those that are up live on."),
 		row("debug", number[LogLevel]("", 0, 5), func(c *Config) *LogLevel { return &c.Log.Level }, "3", Live,
 			"Log level: 0 critical, 1 errors, 2 warnings, 3 information, 4 calls, 5 packets."),
+		row("history_size", number[int]("", 0, 100000), func(c *Config) *int { return &c.Log.History }, "1000", Restart,
+			"Sessions, and failures apart from them, whose history is kept for lnsctl show history; 0 for none."),
 		row("log_file", logFile(), func(c *Config) *string { return &c.Log.File }, "", Live,
-			"Path of the log, or syslog:FACILITY; none for standard error."),
+			"Path of the log, syslog:FACILITY, or journal for systemd's with fields; none for standard error."),
 	}
 }
