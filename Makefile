@@ -77,7 +77,7 @@ test-e2e: build ## end-to-end tests in network namespaces (root)
 .PHONY: test-kernels
 test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs
 	test/install-deps $(KERNEL_PACKAGES)
-	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) $(GO) test -count=1 -v -timeout 60m ./test/kernels
+	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) $(GO) test -count=1 -v -timeout 120m ./test/kernels
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)

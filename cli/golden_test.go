@@ -43,6 +43,7 @@ func daemon() *apitest.Backend {
 		StatusValue: api.Status{
 			Version: "1.0-test", HostName: "lns1", Started: ago(26*time.Hour + 3*time.Minute),
 			Interfaces: []api.Interface{{Name: "eth0", Mode: "native"}, {Name: "eth1", Mode: "generic"}},
+			SpreadCPUs: []int{0, 1, 2, 3},
 			Sessions:   5, SessionsUp: 3, Tunnels: 3, TunnelsEstablished: 2,
 			Load:    [3]float64{0.5, 0.25, 0.125},
 			Traffic: api.Traffic{UpBits: 6.2e6, DownBits: 31.4e6, UpPackets: 2569, DownPackets: 3033},

@@ -49,6 +49,7 @@ func (b *backend) Status(ctx context.Context) (api.Status, error) {
 	for _, m := range b.d.fast.Modes() {
 		s.Interfaces = append(s.Interfaces, api.Interface{Name: m.Interface, Mode: m.Mode})
 	}
+	s.SpreadCPUs = b.d.fast.Spread()
 	return s, nil
 }
 
