@@ -31,6 +31,7 @@ type Client struct {
 	lnsv1.TracesClient
 	lnsv1.HistoryClient
 	lnsv1.PacketHooksClient
+	PluginHost lnsv1.PluginsClient
 	lnsv1.InterceptionsClient
 	lnsv1.CapturesClient
 	// Config and Profiles have methods whose names say little without them.
@@ -75,6 +76,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.InterceptionsClient, c.CapturesClient = lnsv1.NewInterceptionsClient(conn), lnsv1.NewCapturesClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
 	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
+	c.PluginHost = lnsv1.NewPluginsClient(conn)
 	return c, nil
 }
 

@@ -74,8 +74,11 @@ type StatusReply struct {
 	TunnelsEstablished uint64       `protobuf:"varint,9,opt,name=tunnels_established,json=tunnelsEstablished,proto3" json:"tunnels_established,omitempty"`
 	Draining           bool         `protobuf:"varint,10,opt,name=draining,proto3" json:"draining,omitempty"`
 	// Load averages over 1, 5 and 15 minutes.
-	Load          []float64 `protobuf:"fixed64,11,rep,packed,name=load,proto3" json:"load,omitempty"`
-	Traffic       *Traffic  `protobuf:"bytes,12,opt,name=traffic,proto3" json:"traffic,omitempty"`
+	Load    []float64 `protobuf:"fixed64,11,rep,packed,name=load,proto3" json:"load,omitempty"`
+	Traffic *Traffic  `protobuf:"bytes,12,opt,name=traffic,proto3" json:"traffic,omitempty"`
+	// CPUs that the LACs' data is spread over; none when each packet is forwarded
+	// where it came in.
+	SpreadCpus    []uint32 `protobuf:"varint,13,rep,packed,name=spread_cpus,json=spreadCpus,proto3" json:"spread_cpus,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +193,13 @@ func (x *StatusReply) GetLoad() []float64 {
 func (x *StatusReply) GetTraffic() *Traffic {
 	if x != nil {
 		return x.Traffic
+	}
+	return nil
+}
+
+func (x *StatusReply) GetSpreadCpus() []uint32 {
+	if x != nil {
+		return x.SpreadCpus
 	}
 	return nil
 }
@@ -2874,7 +2884,7 @@ var File_lns_proto protoreflect.FileDescriptor
 const file_lns_proto_rawDesc = "" +
 	"\n" +
 	"\tlns.proto\x12\x06lns.v1\x1a\x0eservices.proto\"\x0f\n" +
-	"\rStatusRequest\"\x86\x03\n" +
+	"\rStatusRequest\"\xa7\x03\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1b\n" +
 	"\thost_name\x18\x02 \x01(\tR\bhostName\x12\x18\n" +
@@ -2891,7 +2901,9 @@ const file_lns_proto_rawDesc = "" +
 	"\bdraining\x18\n" +
 	" \x01(\bR\bdraining\x12\x12\n" +
 	"\x04load\x18\v \x03(\x01R\x04load\x12)\n" +
-	"\atraffic\x18\f \x01(\v2\x0f.lns.v1.TrafficR\atraffic\"3\n" +
+	"\atraffic\x18\f \x01(\v2\x0f.lns.v1.TrafficR\atraffic\x12\x1f\n" +
+	"\vspread_cpus\x18\r \x03(\rR\n" +
+	"spreadCpus\"3\n" +
 	"\tInterface\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\tR\x04mode\"\x81\x01\n" +
