@@ -52,6 +52,7 @@ func (a *app) commands() []command {
 		a.packetHookCommands(),
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
+		a.traceCommands(), a.historyCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -67,6 +68,14 @@ func groupHelp(word string) string {
 		return "Change the configuration, compare, commit and undo"
 	case "drop":
 		return "Disconnect sessions"
+	case "trace":
+		return "See what tunnels and sessions do, in detail"
+	case "set":
+		return "Trace into the daemon's log"
+	case "follow":
+		return "Trace to this terminal"
+	case "explain":
+		return "Say why"
 	case "hook":
 		return "Put your own BPF function into the way of packets"
 	case "no":

@@ -16,11 +16,13 @@ import (
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/events"
 	"github.com/lnsd/lnsd/control/garden"
+	"github.com/lnsd/lnsd/control/history"
 	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/radius/dae"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/status"
+	"github.com/lnsd/lnsd/control/trace"
 	"github.com/lnsd/lnsd/control/tun"
 	"github.com/lnsd/lnsd/control/udp"
 )
@@ -50,6 +52,8 @@ type daemon struct {
 	engine      *engine.Engine
 	dae         *dae.Server // nil where nobody may change sessions by RADIUS
 	events      *events.Log
+	history     *history.Book
+	traces      *trace.Hub
 	changes     *status.Changes // nil: no status files
 	statusDir   string
 	statusRate  int
@@ -69,8 +73,8 @@ type daemon struct {
 
 // open makes all parts in the order of what needs what. On an error it takes down
 // what it had made.
-func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
-	d = &daemon{log: log, started: time.Now()}
+func open(c *config.Config, traces *trace.Hub, log *zap.Logger) (d *daemon, err error) {
+	d = &daemon{log: log, started: time.Now(), traces: traces}
 	defer func() {
 		if err != nil {
 			if d.fast != nil && !d.keep {
@@ -94,6 +98,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.inboxes = engine.NewInboxes(shards)
 	d.events = events.NewLog(eventsKept)
+	d.history = history.NewBook(c.Log.History)
 	if d.statusDir, d.statusRate = c.Management.StatusDir, c.Management.StatusRate; d.statusDir != "" {
 		d.changes = status.NewChanges()
 	}
@@ -194,6 +199,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.accounting,
 		Observer:      d.observer(),
+		Tracer:        d.traces,
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens},
 		Services:      d.grants,
 		Gate:          d.fast,

@@ -47,6 +47,7 @@ func enginePolicy(c *config.Config, ipv6 bool) *engine.Policy {
 			L2TP:        tunnelConfig(c, lac),
 			Session:     sessionConfig(c, lac, ipv6),
 			MaxSessions: lac.MaxSessions,
+			Trace:       lac.Trace,
 		}
 		prefixes := lac.Addresses
 		if len(prefixes) == 0 {

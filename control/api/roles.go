@@ -91,6 +91,13 @@ var needs = map[string]Right{
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
 
+	"/lns.v1.Traces/SetTrace":    RightOperate,
+	"/lns.v1.Traces/ListTraces":  RightView,
+	"/lns.v1.Traces/ClearTraces": RightOperate,
+	"/lns.v1.Traces/FollowTrace": RightOperate,
+
+	"/lns.v1.History/Stories": RightView,
+
 	"/lns.v1.Config/GetText":  RightAdmin,
 	"/lns.v1.Config/Edit":     RightAdmin,
 	"/lns.v1.Config/Diff":     RightAdmin,

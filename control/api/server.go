@@ -83,6 +83,7 @@ type options struct {
 	creds    credentials.TransportCredentials
 	now      func() time.Time
 	services []func(grpc.ServiceRegistrar, *options)
+	asked    func(method, by string, err error)
 	backend  Backend
 }
 
@@ -102,7 +103,7 @@ func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	s := &Server{grpc: grpc.NewServer(
+	s := &Server{grpc: grpc.NewServer(append(observing(o.asked),
 		grpc.Creds(o.creds),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),
@@ -110,7 +111,7 @@ func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(unary(o.identify, log)),
 		grpc.StreamInterceptor(stream(o.identify, log)),
-	)}
+	)...)}
 	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now})
 	lnsv1.RegisterTopServer(s.grpc, &topService{backend: b})
 	for _, register := range o.services {

@@ -280,8 +280,10 @@ type Engine struct {
 // Log is where log lines go and how many.
 type Log struct {
 	Level LogLevel
-	// File is a path, "syslog:FACILITY", or empty for standard error.
+	// File is a path, "syslog:FACILITY", "journal", or empty for standard error.
 	File string
+	// History is how many sessions, and failures, are remembered.
+	History int
 }
 
 // Files are the files found beside the startup-config; empty where there is none.

@@ -35,6 +35,8 @@ type LAC struct {
 	SendAddressControl bool
 	OuterDSCP          session.DSCP
 	ECN                bool
+	// Trace is what is traced into the log.
+	Trace session.TraceMask
 
 	// Given is what the command said, to render it again.
 	Given []LACText

@@ -264,6 +264,3 @@ func (s *Session) FailureRecord(at time.Time, cause TerminateCause) *AcctRecord 
 	r.Duration, r.Cause = 0, cause
 	return r
 }
-
-// CallingNumber is what the LAC said; "" before the call is connected.
-func (s *Session) CallingNumber() string { return s.call.calling }
