@@ -81,7 +81,12 @@ func daemon() *apitest.Backend {
 			{Name: "unpaid", Sessions: 2, Prefixes: 5, DNS: 40, Portal: 3, Up: api.GardenTally{Packets: 100, Bytes: 12000}, Down: api.GardenTally{Packets: 90, Bytes: 99000}, UpDropped: api.GardenTally{Packets: 1000, Bytes: 64000}, DownDropped: api.GardenTally{Packets: 1, Bytes: 40}},
 			{Name: "abuse", Error: "nftables: operation not permitted"},
 		},
-		Hooks:  [2]api.PacketHook{{Function: "count_dns", Source: "uid 0", Maps: []string{"/sys/fs/bpf/lns/hook_up_dns_questions"}}},
+		Hooks: [2]api.PacketHook{{Function: "count_dns", Source: "uid 0", Maps: []string{"/sys/fs/bpf/lns/hook_up_dns_questions"}}},
+		PluginList: []api.Plugin{
+			{Name: "stripdomain", BuiltIn: true, State: "running", Events: []string{"pre_auth"}, Timeout: time.Second, Calls: 12},
+			{Name: "example", State: "running", Version: "1.0", PID: 4711, Events: []string{"pre_auth", "timer"}, Closed: true, Timeout: 500 * time.Millisecond, Calls: 1200, Stopped: 2, Errors: 3, Failures: 5, Timeouts: 4, Restarts: 1},
+			{Name: "lost", State: "fork/exec /nonexistent: no such file", Timeout: time.Second, Restarts: 7},
+		},
 		Config: "set bind_address 192.0.2.1\n# set l2tp_secret (hidden)\npool default add 10.0.0.0/24\n",
 		Notes:  []string{"bind_address takes effect at the next start"},
 		CommitList: []api.ConfigCommit{
@@ -160,7 +165,8 @@ func TestGolden(t *testing.T) {
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
 		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
-		"show hook", "hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
+		"show hook", "show plugin", "load plugin example", "remove plugin example", "plugin send example refuse alice",
+		"hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
 		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients", "show throttle",
 		"config edit set idle_timeout 900", "config show", "config diff", "config diff 2", "config check", "config commit --force --confirmed 5m",
 		"config confirm", "config rollback 1 --force", "config history", "config discard", "config write",
@@ -206,6 +212,7 @@ func TestGoldenErrors(t *testing.T) {
 		"no snoop nobody", "show radius client", "show access-list none", "show garden none",
 		"config", "config edit", "config edit wrong", "config load /nonexistent/file", "config diff 9", "config diff 0", "config commit", "config rollback", "config rollback 0",
 		"config rollback 9", "config commit --confirmed x", "config save /nonexistent/directory/file",
+		"plugin", "plugin send x", "load", "load plugin", "remove plugin",
 		"hook", "hook load", "hook load sideways x", "hook load up /nonexistent", "hook load up testdata/empty", "hook unload", "hook unload x",
 		"show session --nonsense", "show session --timeout x", "uptime --socket /nonexistent/socket",
 	} {

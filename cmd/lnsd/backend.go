@@ -98,7 +98,7 @@ func (b *backend) Leases(ctx context.Context, pool string, yield func([]session.
 func (b *backend) Counters(context.Context) ([]session.Count, error) {
 	var out []session.Count
 	for _, counts := range []func() []session.Count{
-		b.d.engine.Counts, b.d.subscribers.counts, b.d.accounting.counts, b.d.journalCounts, b.d.socket.Counts, b.d.slow.Counts, b.d.fast.Counts, b.d.grants.counts,
+		b.d.engine.Counts, b.d.subscribers.counts, b.d.accounting.counts, b.d.journalCounts, b.d.socket.Counts, b.d.slow.Counts, b.d.fast.Counts, b.d.grants.counts, b.d.plugins.Counts,
 	} {
 		out = append(out, counts()...)
 	}

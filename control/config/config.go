@@ -48,6 +48,7 @@ type Config struct {
 	Log         Log
 	Files       Files
 	Hooks       Hooks
+	Plugins     Plugins
 }
 
 // L2TP holds what concerns control connections and L2TP data headers.
