@@ -91,6 +91,11 @@ var needs = map[string]Right{
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
 
+	"/lns.v1.Profiles/ListProfiles":  RightView,
+	"/lns.v1.Profiles/GetProfile":    RightView,
+	"/lns.v1.Profiles/ChangeProfile": RightAdmin,
+	"/lns.v1.Profiles/Explain":       RightView,
+
 	"/lns.v1.Config/GetText":  RightAdmin,
 	"/lns.v1.Config/Edit":     RightAdmin,
 	"/lns.v1.Config/Diff":     RightAdmin,
