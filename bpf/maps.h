@@ -274,6 +274,17 @@ struct {
 	__type(value, __u64);
 } lns_flows SEC(".maps");
 
+/*
+ * What throttled sessions have been granted ahead. Written and read by XDP, per CPU. One
+ * value, since looking up an entry of an array by number costs more.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lns_advances);
+} lns_advances SEC(".maps");
+
 /* Gates of packets by slot, as in lns_rates. Written by XDP; zeroed by the daemon
  * while the slot is in no other map. */
 struct {

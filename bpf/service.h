@@ -43,6 +43,15 @@
 #define LNS_SERVICES_UP (LNS_FILTER_UP | LNS_THROTTLE_UP)
 #define LNS_SERVICES_DOWN (LNS_FILTER_DOWN | LNS_PACKET_LIMIT | LNS_THROTTLE_DOWN)
 
+/* The throttle. */
+static __always_inline enum lns_reason hold(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len,
+					    int up)
+{
+	int verdict = is_paid(slot << 1 | up, len) ? LNS_CONTINUE : throttle(slot, len, up);
+
+	return verdict == LOOK_CLOSER ? throttle_flow(ctx, slot, at, len, up) : verdict;
+}
+
 /* Passes a packet of the session in slot through its services, in the direction
  * that is a constant for the compiler. */
 static __always_inline enum lns_reason serve(struct xdp_md *ctx, __u32 slot, __u32 at,
@@ -61,7 +70,7 @@ static __always_inline enum lns_reason serve(struct xdp_md *ctx, __u32 slot, __u
 	if (!up && !reason && s->flags & LNS_PACKET_LIMIT)
 		reason = limit_packets(slot);
 	if (!reason && s->flags & (up ? LNS_THROTTLE_UP : LNS_THROTTLE_DOWN))
-		reason = throttle(ctx, slot, at, len, up);
+		reason = hold(ctx, slot, at, len, up);
 	if (!reason && hooked(up))
 		reason = hook(ctx, slot, at, len, up);
 	return reason;
@@ -85,6 +94,10 @@ static __always_inline enum lns_reason serve_up(struct xdp_md *ctx, __u32 flags,
 {
 	if (without & LNS_PART_SERVICES || (!(flags & LNS_SERVICES_UP) && !hooked(1)))
 		return LNS_CONTINUE;
+	/* Most packets of sessions that are throttled, and no more than that. */
+	if ((flags & LNS_SERVICES_UP) == LNS_THROTTLE_UP && !hooked(1) &&
+	    is_paid(slot << 1 | 1, len))
+		return LNS_CONTINUE;
 	return service_up(ctx, slot, distance(packet_start(ctx), packet), len);
 }
 
@@ -92,6 +105,9 @@ static __always_inline enum lns_reason serve_down(struct xdp_md *ctx, __u32 flag
 						  __u32 at, __u32 len)
 {
 	if (without & LNS_PART_SERVICES || (!(flags & LNS_SERVICES_DOWN) && !hooked(0)))
+		return LNS_CONTINUE;
+	if ((flags & LNS_SERVICES_DOWN) == LNS_THROTTLE_DOWN && !hooked(0) &&
+	    is_paid(slot << 1, len))
 		return LNS_CONTINUE;
 	return service_down(ctx, slot, at, len);
 }

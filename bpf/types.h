@@ -382,6 +382,23 @@ struct lns_shaper {
 };
 _Static_assert(sizeof(struct lns_shaper) == 32, "lns_shaper");
 
+/* Value of lns_advances, on each CPU: credit that was taken ahead, of a direction of
+ * a session, by the lower bits of whose. */
+#define LNS_ADVANCES 512
+
+struct lns_advance {
+	__u32 whose; /* slot * 2, and 1 for up */
+	__u32 left;  /* bytes */
+	__u32 jiffy; /* in which it was taken; void in others */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct lns_advance) == 16, "lns_advance");
+
+struct lns_advances {
+	struct lns_advance entries[LNS_ADVANCES];
+};
+_Static_assert(sizeof(struct lns_advances) == 8192, "lns_advances");
+
 /* What may pass at once under packet_interval, in ns: l2tpns counts in tenths of a
  * second. */
 #define LNS_PACE_BURST 100000000ULL

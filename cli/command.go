@@ -51,7 +51,8 @@ func (a *app) commands() []command {
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
 		a.packetHookCommands(),
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.profileCommands(), a.shutdownCommands(),
-		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.topCommands(), a.certificateCommands(),
+		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
+		a.traceCommands(), a.historyCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -69,12 +70,18 @@ func groupHelp(word string) string {
 		return "What holds for " + word + "s"
 	case "session":
 		return "What holds for sessions"
-	case "explain":
-		return "Say why something is as it is"
 	case "config":
 		return "Change the configuration, compare, commit and undo"
 	case "drop":
 		return "Disconnect sessions"
+	case "trace":
+		return "See what tunnels and sessions do, in detail"
+	case "set":
+		return "Trace into the daemon's log"
+	case "follow":
+		return "Trace to this terminal"
+	case "explain":
+		return "Say why"
 	case "hook":
 		return "Put your own BPF function into the way of packets"
 	case "no":

@@ -112,7 +112,7 @@ func sessions() []session.View {
 			LAC: netip.MustParseAddrPort("198.51.100.5:1701"), LACName: "lac-5", Calling: "0301234567", Called: "5000", CallSerial: 99,
 			TxSpeed: 100_000_000, RxSpeed: 40_000_000, AcctSessionID: "65e1c0a000000001",
 			Opened: ago(3600 * time.Second), UpSince: ago(3598 * time.Second),
-			Counters:       session.Counters{UpPackets: 10, UpBytes: 15000, DownPackets: 20, DownBytes: 28_000_000_000, DownDropped: 1, UpPackets6: 4, UpBytes6: 6000, DownPackets6: 8, DownBytes6: 11000, LastSeen: ago(2500 * time.Millisecond)},
+			Counters:       session.Counters{UpPackets: 10, UpBytes: 15000, DownPackets: 20, DownBytes: 28_000_000_000, DownDropped: 1, DownThrottled: 1, UpPackets6: 4, UpBytes6: 6000, DownPackets6: 8, DownBytes6: 11000, LastSeen: ago(2500 * time.Millisecond)},
 			SessionTimeout: 24 * time.Hour, IdleTimeout: 15 * time.Minute, InterimInterval: 10 * time.Minute,
 			Framing: session.Framing{Length: true, AddressControl: true}, MRU: 1460, MTU: 1460,
 			IPv6: &session.Network6{
@@ -168,9 +168,9 @@ func TestGolden(t *testing.T) {
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
 		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
 		"show hook", "hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
-		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients",
 		"explain session 1", "peer profile list", "ppp profile list", "session profile list", "ppp profile show fast",
 		"ppp profile create slow lcp_echo_interval=60 dns1=192.0.2.53", "ppp profile modify fast idle_timeout=60 --live", "ppp profile unset fast idle_timeout", "peer profile delete north",
+		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients", "show throttle",
 		"config edit set idle_timeout 900", "config show", "config diff", "config diff 2", "config check", "config commit --force --confirmed 5m",
 		"config confirm", "config rollback 1 --force", "config history", "config discard", "config write",
 	} {

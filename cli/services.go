@@ -34,6 +34,7 @@ func (a *app) servicesCommands() []command {
 		{words: "snoop", args: []arg{who, {"IP", false, addressKind()}, {"PORT", false, portKind()}}, flags: a.sidFlag,
 			help: "Copy every packet of a user's sessions to an address (takes the right to intercept)", runs: a.snoop},
 		{words: "no snoop", args: []arg{who}, flags: a.sidFlag, help: "End the copying of a user's packets", runs: a.noSnoop},
+		{words: "show throttle", alias: "tbf", help: "Show the sessions that are held to a rate, what passed, and the packets beyond it", run: a.showThrottle},
 		{words: "show radius clients", help: "Show who may change and disconnect sessions by RADIUS", run: a.showRadiusClients},
 	}
 }

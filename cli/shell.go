@@ -8,7 +8,6 @@ import (
 	"maps"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/term"
 
@@ -31,7 +30,8 @@ type ShellEnv struct {
 	Where string
 	// Dial connects to the daemon as somebody who is enabled, or is not.
 	Dial func(enabled bool) (*api.Client, error)
-	// Enable checks the password of "enable"; nil lets it pass without one.
+	// Enable checks the password of "enable", and takes its time when it is wrong; nil
+	// lets it pass without one.
 	Enable func(password string) bool
 	// History keeps the lines; nil keeps them as long as the shell runs.
 	History term.History
@@ -287,10 +287,7 @@ func Exec(ctx context.Context, env ShellEnv, enabled bool, line string) int {
 	return code
 }
 
-// wrongPause keeps a guesser of the enable password slow.
-const wrongPause = 2 * time.Second
-
-func (s *shell) enable(ctx context.Context, _ []string) {
+func (s *shell) enable(context.Context, []string) {
 	if s.env.Enable != nil {
 		s.keys.onInterrupt(nil) // ^C empties the line, as it does everywhere
 		password, err := s.term.ReadPassword("Password: ")
@@ -298,10 +295,6 @@ func (s *shell) enable(ctx context.Context, _ []string) {
 			return
 		}
 		if !s.env.Enable(password) {
-			select {
-			case <-time.After(wrongPause):
-			case <-ctx.Done():
-			}
 			s.say("%% wrong password")
 			return
 		}

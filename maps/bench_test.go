@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -218,4 +219,56 @@ func BenchmarkUsage(b *testing.B) {
 		sum += u.Up.Bytes
 	}
 	_ = sum
+}
+
+// BenchmarkThrottle: what a packet of a throttled session that is within its rate costs
+// more than one of the same session without a limit. Turns of each alternate, so that
+// what else the machine does hits both alike; and since the first packets of a turn find
+// cold caches and a new jiffy, a packet's cost is what a longer turn takes more.
+func BenchmarkThrottle(b *testing.B) {
+	const usual = FlagLength | FlagAddressControl | FlagDontFragment
+	for _, size := range []int{64, 1400} {
+		b.Run(fmt.Sprintf("both/%d", size), func(b *testing.B) {
+			w, frame := newBench(b, usual, 0), nested(1, size, second)
+			turns := [...]int{bothRepeat / 4, bothRepeat}
+			var times [2][len(turns)][]float64
+			for range min(max(b.N/bothRepeat, 20), 200) {
+				for i, rate := range [...]uint64{0, 1e12} {
+					w.limit(rate)
+					for j, n := range turns {
+						_, d, err := w.m.objs.LnsXdp.Benchmark(frame, n, nil)
+						if err != nil {
+							b.Fatal(err)
+						}
+						times[i][j] = append(times[i][j], float64(d.Nanoseconds())*float64(n))
+					}
+				}
+			}
+			cost := func(t [len(turns)][]float64, share int) float64 {
+				for j := range t {
+					slices.Sort(t[j])
+				}
+				of := func(j int) float64 { return t[j][len(t[j])*share/100] }
+				return (of(1) - of(0)) / float64(turns[1]-turns[0])
+			}
+			free, held := cost(times[0], 50), cost(times[1], 50)
+			b.ReportMetric(free, "ns/free")
+			b.ReportMetric(held, "ns/throttled")
+			b.ReportMetric(held-free, "ns/more")
+			b.ReportMetric(cost(times[1], 10)-cost(times[0], 10), "ns/more-10th-percentile")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// limit gives both sessions of newBench a rate, 0 for none.
+func (w *world) limit(rate uint64) {
+	for _, slot := range []uint32{7, 8} {
+		w.m.setLimits(slot, [2]Limit{{Bits: rate, Burst: time.Second}, {Bits: rate, Burst: time.Second}})
+		flags := w.m.sessions.values[slot].Flags &^ (flagThrottleUp | flagThrottleDown)
+		if rate > 0 {
+			flags |= flagThrottleUp | flagThrottleDown
+		}
+		w.m.setFlags(slot, flags)
+	}
 }

@@ -22,6 +22,17 @@ type kernelBpfDevmapVal struct {
 	}
 }
 
+type kernelLnsAdvances struct {
+	_       structs.HostLayout
+	Entries [512]struct {
+		_     structs.HostLayout
+		Whose uint32
+		Left  uint32
+		Jiffy uint32
+		Pad   uint32
+	}
+}
+
 type kernelLnsBuffers uint32
 
 const (
@@ -490,6 +501,7 @@ type kernelLnsWhere struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	kernelMapLnsAdvances    = "lns_advances"
 	kernelMapLnsBlocks      = "lns_blocks"
 	kernelMapLnsCalls       = "lns_calls"
 	kernelMapLnsChunks      = "lns_chunks"
@@ -592,6 +604,7 @@ type kernelProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type kernelMapSpecs struct {
+	LnsAdvances  *ebpf.MapSpec `ebpf:"lns_advances"`
 	LnsBlocks    *ebpf.MapSpec `ebpf:"lns_blocks"`
 	LnsCalls     *ebpf.MapSpec `ebpf:"lns_calls"`
 	LnsChunks    *ebpf.MapSpec `ebpf:"lns_chunks"`
@@ -670,6 +683,7 @@ func (o *kernelObjects) Close() error {
 //
 // It can be passed to loadKernelObjects or ebpf.CollectionSpec.LoadAndAssign.
 type kernelMaps struct {
+	LnsAdvances  *ebpf.Map `ebpf:"lns_advances"`
 	LnsBlocks    *ebpf.Map `ebpf:"lns_blocks"`
 	LnsCalls     *ebpf.Map `ebpf:"lns_calls"`
 	LnsChunks    *ebpf.Map `ebpf:"lns_chunks"`
@@ -713,6 +727,7 @@ type kernelMaps struct {
 
 func (m *kernelMaps) Close() error {
 	return _KernelClose(
+		m.LnsAdvances,
 		m.LnsBlocks,
 		m.LnsCalls,
 		m.LnsChunks,

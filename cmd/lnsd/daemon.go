@@ -16,11 +16,13 @@ import (
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/events"
 	"github.com/lnsd/lnsd/control/garden"
+	"github.com/lnsd/lnsd/control/history"
 	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/radius/dae"
 	"github.com/lnsd/lnsd/control/session"
 	"github.com/lnsd/lnsd/control/status"
+	"github.com/lnsd/lnsd/control/trace"
 	"github.com/lnsd/lnsd/control/tun"
 	"github.com/lnsd/lnsd/control/udp"
 )
@@ -50,6 +52,8 @@ type daemon struct {
 	engine      *engine.Engine
 	dae         *dae.Server // nil where nobody may change sessions by RADIUS
 	events      *events.Log
+	history     *history.Book
+	traces      *trace.Hub
 	changes     *status.Changes // nil: no status files
 	statusDir   string
 	statusRate  int
@@ -57,6 +61,8 @@ type daemon struct {
 	listener    net.Listener
 	remote      *remote      // nil: managed from this host only
 	scraped     net.Listener // nil: no metrics
+
+	shells *shells // operators' shells by SSH and telnet
 
 	ipv6 bool // subscribers' IPv6 is carried
 	// keep: the daemon ends and the sessions go on.
@@ -67,8 +73,8 @@ type daemon struct {
 
 // open makes all parts in the order of what needs what. On an error it takes down
 // what it had made.
-func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
-	d = &daemon{log: log, started: time.Now()}
+func open(c *config.Config, traces *trace.Hub, log *zap.Logger) (d *daemon, err error) {
+	d = &daemon{log: log, started: time.Now(), traces: traces}
 	defer func() {
 		if err != nil {
 			if d.fast != nil && !d.keep {
@@ -92,6 +98,7 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 	}
 	d.inboxes = engine.NewInboxes(shards)
 	d.events = events.NewLog(eventsKept)
+	d.history = history.NewBook(c.Log.History)
 	if d.statusDir, d.statusRate = c.Management.StatusDir, c.Management.StatusRate; d.statusDir != "" {
 		d.changes = status.NewChanges()
 	}
@@ -163,6 +170,10 @@ func open(c *config.Config, log *zap.Logger) (d *daemon, err error) {
 		d.closers = append(d.closers, func() error { return ignoreClosed(d.scraped.Close()) })
 	}
 	d.maxSessions = c.Limits.Sessions
+	if d.shells, err = openShells(c, log.Named("shell")); err != nil {
+		return d, err
+	}
+	d.closers = append(d.closers, d.shells.close)
 	if d.listener, err = api.Listen(c.Management.Socket); err != nil {
 		return d, err
 	}
@@ -188,6 +199,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Authenticator: d.subscribers.authenticator(),
 		Accountant:    d.accounting,
 		Observer:      d.observer(),
+		Tracer:        d.traces,
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens},
 		Services:      d.grants,
 		Gate:          d.fast,

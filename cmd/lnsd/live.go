@@ -146,7 +146,7 @@ func (l *live) install(c *config.Config) (notes []string, err error) {
 	if err := l.d.subscribers.reload(c); err != nil {
 		return nil, err
 	}
-	if err := l.sink.Reopen(); err != nil {
+	if err := l.sink.Switch(l.flags.logFile(c)); err != nil {
 		return nil, err
 	}
 	if err := l.d.engine.Reload(policy); err != nil {

@@ -1,57 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"sync"
-
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"golang.org/x/term"
 )
-
-// logSink is where log lines go. A file can be reopened after it was rotated away.
-type logSink struct {
-	path string // empty for standard error
-
-	mu   sync.Mutex
-	file *os.File
-}
-
-func openLogSink(path string) (*logSink, error) {
-	s := &logSink{path: path, file: os.Stderr}
-	return s, s.Reopen()
-}
-
-// Reopen opens the file again under its name. On failure the old file stays in use.
-func (s *logSink) Reopen() error {
-	if s.path == "" {
-		return nil
-	}
-	file, err := os.OpenFile(s.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
-	if err != nil {
-		return fmt.Errorf("log file: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.file != os.Stderr {
-		s.file.Close()
-	}
-	s.file = file
-	return nil
-}
-
-func (s *logSink) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.file.Write(b)
-}
-
-// Sync does nothing: a line is in the kernel's hands once Write returns, and
-// standard error can often not be synced at all.
-func (s *logSink) Sync() error { return nil }
-
-func (s *logSink) terminal() bool { return s.path == "" && term.IsTerminal(int(os.Stderr.Fd())) }
 
 // logLevel translates the debug setting of the configuration: 0 critical errors
 // only, 1 errors, 2 warnings, 3 information, 4 and 5 everything.
@@ -68,16 +20,19 @@ func logLevel(debug int) zapcore.Level {
 	}
 }
 
-// newLogger writes text to a terminal and JSON to everything else, unless format
-// ("text" or "json") says otherwise.
+// newLogger writes text to a terminal and JSON to files, unless format ("text" or
+// "json") says otherwise. Syslog gets the line without time and level, which it has of
+// its own, and the journal gets the fields as its own.
 func newLogger(sink *logSink, level zap.AtomicLevel, format string) *zap.Logger {
 	cfg := zap.NewProductionEncoderConfig()
 	cfg.EncodeTime = zapcore.ISO8601TimeEncoder
 	cfg.EncodeDuration = zapcore.StringDurationEncoder
-	encoder := zapcore.NewJSONEncoder(cfg)
+	bare := cfg
+	bare.TimeKey, bare.LevelKey = zapcore.OmitKey, zapcore.OmitKey
+	c := &logCore{LevelEnabler: level, sink: sink, lines: zapcore.NewJSONEncoder(cfg), bare: zapcore.NewJSONEncoder(bare)}
 	if format == "text" || format == "" && sink.terminal() {
 		cfg.EncodeLevel = zapcore.CapitalLevelEncoder
-		encoder = zapcore.NewConsoleEncoder(cfg)
+		c.lines, c.bare = zapcore.NewConsoleEncoder(cfg), zapcore.NewConsoleEncoder(bare)
 	}
-	return zap.New(zapcore.NewCore(encoder, sink, level))
+	return zap.New(c)
 }

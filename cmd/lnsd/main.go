@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lnsd/lnsd/control/config"
+	"github.com/lnsd/lnsd/control/session"
 )
 
 // version is set when the program is built.
@@ -30,6 +31,9 @@ type flags struct {
 	cleanup   bool
 	remote    bool
 	status    bool
+	trace     string
+	traceAll  bool
+	facility  string
 }
 
 func main() {
@@ -60,6 +64,9 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(*cobra.Command, []string) error {
+			if err := f.valid(); err != nil {
+				return usageError{err}
+			}
 			switch {
 			case f.check:
 				return check(f)
@@ -79,9 +86,47 @@ func command() *cobra.Command {
 		"let lnsctl --server in, at every address unless remote_address names one")
 	cmd.Flags().BoolVarP(&f.status, "status-files", "S", false,
 		"keep status files, in "+defaultStatusDir+" unless status_dir names another directory")
+	cmd.Flags().StringVarP(&f.trace, "trace", "d", "",
+		"trace into the log from the start: `CATEGORIES` by name, separated by commas, or OpenL2TP's number")
+	cmd.Flags().BoolVarP(&f.traceAll, "trace-all", "D", false, "trace everything into the log from the start")
+	cmd.Flags().StringVarP(&f.facility, "syslog", "L", "",
+		"log to syslog's `FACILITY`, such as local5, whatever log_file says")
 	cmd.Flags().BoolVar(&f.check, "check", false, "check the configuration, say what is wrong with it, and exit")
 	cmd.Flags().BoolVar(&f.cleanup, "cleanup", false, "remove what a daemon that is gone has left for the next one, and exit")
 	return cmd
+}
+
+// traced is the mask of what is traced from the start.
+func (f *flags) traced() (session.TraceMask, error) {
+	switch {
+	case f.traceAll:
+		return session.TraceAll, nil
+	case f.trace == "":
+		return 0, nil
+	}
+	return session.ParseTraceMask(f.trace)
+}
+
+// logFile is where the log goes, with a configuration.
+func (f *flags) logFile(c *config.Config) string {
+	if f.facility != "" {
+		return syslogPrefix + f.facility
+	}
+	return c.Log.File
+}
+
+// valid reports what is wrong with the values of flags.
+func (f *flags) valid() error {
+	if _, err := f.traced(); err != nil {
+		return fmt.Errorf("--trace: %w", err)
+	}
+	if f.facility == "" {
+		return nil
+	}
+	if err := config.CheckLogFile(syslogPrefix + f.facility); err != nil {
+		return fmt.Errorf("--syslog: %s is no facility", f.facility)
+	}
+	return nil
 }
 
 // check reads the configuration like a start would, and prints what it thinks.

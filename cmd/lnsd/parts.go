@@ -34,6 +34,10 @@ func (d *daemon) start(ctx context.Context, b *backend) *parts {
 	if d.scraped != nil {
 		p.run(ctx, "metrics", func(ctx context.Context) error { return metrics.Serve(ctx, d.scraped, metricsSource{b}) })
 	}
+	if d.shells.any() {
+		p.serve(ctx, "shells", d.shells.local, d.management(b, api.InProcess()))
+		d.shells.start(ctx, p)
+	}
 	p.group.Go(func() { b.rates.run(ctx) })
 	p.run(ctx, "configuration", b.current.commits.Run)
 	if w := d.accounting.usage; w != nil {

@@ -49,6 +49,7 @@ func enginePolicy(c *config.Config, ipv6 bool) *engine.Policy {
 			L2TP:        tunnelConfig(lac.Base(c), lac),
 			Session:     sessionConfig(lac.Base(c), lac, ipv6),
 			MaxSessions: lac.MaxSessions,
+			Trace:       lac.Trace,
 		}
 		prefixes := lac.Addresses
 		if len(prefixes) == 0 {

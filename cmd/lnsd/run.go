@@ -17,6 +17,8 @@ import (
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/config/commit"
+	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/control/trace"
 	"github.com/lnsd/lnsd/control/udp"
 )
 
@@ -37,7 +39,7 @@ func run(f flags) error {
 	if err != nil {
 		return err
 	}
-	sink, err := openLogSink(c.Log.File)
+	sink, err := openLogSink(f.logFile(c))
 	if err != nil {
 		return err
 	}
@@ -56,7 +58,14 @@ func run(f flags) error {
 	if f.status && c.Management.StatusDir == "" {
 		c.Management.StatusDir = defaultStatusDir
 	}
-	d, err := open(c, log)
+	// What is traced was asked for: it is logged whatever the log's level.
+	traces := trace.New(newLogger(sink, zap.NewAtomicLevelAt(zap.InfoLevel), f.logFormat).Named("trace"), time.Now)
+	if mask, _ := f.traced(); mask != 0 {
+		if _, err := traces.Set(session.TraceTarget{System: true}, mask, 0, "command line"); err != nil {
+			return err
+		}
+	}
+	d, err := open(c, traces, log)
 	if err != nil {
 		return err
 	}
@@ -151,6 +160,9 @@ func (d *daemon) serve(current *live, stop stopper) error {
 		dropSockets(d.log)
 		d.disconnect()
 	}
+	if err := d.shells.close(); err != nil {
+		d.log.Warn("shells", zap.Error(err))
+	}
 	for _, s := range parts.servers {
 		s.close()
 	}
@@ -165,6 +177,10 @@ func (d *daemon) serve(current *live, stop stopper) error {
 
 // hangup answers SIGHUP: configuration and users are read again.
 func (d *daemon) hangup(ctx context.Context, current *live) {
+	// Before all that can go wrong: a log that was rotated away must not stay open.
+	if err := current.sink.Reopen(); err != nil {
+		d.log.Error("the log was not reopened", zap.Error(err))
+	}
 	notify(d.log, sd.SdNotifyReloading)
 	defer notify(d.log, sd.SdNotifyReady)
 	notes, err := current.commits.Reload(ctx, "SIGHUP")

@@ -31,7 +31,7 @@ func (o observers) Observe(n session.Notice) {
 
 // observer is whom the engine tells what happens.
 func (d *daemon) observer() engine.Observer {
-	all := observers{d.events}
+	all := observers{newSparing(d.events), d.history}
 	if d.changes != nil {
 		all = append(all, d.changes)
 	}

@@ -28,6 +28,8 @@ type Client struct {
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
 	lnsv1.ConfigurationClient
+	lnsv1.TracesClient
+	lnsv1.HistoryClient
 	lnsv1.PacketHooksClient
 	// Config and Profiles have methods whose names say little without them.
 	Config   lnsv1.ConfigClient
@@ -67,6 +69,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.Config, c.Profiles = lnsv1.NewConfigClient(conn), lnsv1.NewProfilesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
 	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
+	c.TracesClient, c.HistoryClient = lnsv1.NewTracesClient(conn), lnsv1.NewHistoryClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
 	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
 	return c, nil

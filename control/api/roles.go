@@ -95,6 +95,12 @@ var needs = map[string]Right{
 	"/lns.v1.Profiles/GetProfile":    RightView,
 	"/lns.v1.Profiles/ChangeProfile": RightAdmin,
 	"/lns.v1.Profiles/Explain":       RightView,
+	"/lns.v1.Traces/SetTrace":        RightOperate,
+	"/lns.v1.Traces/ListTraces":      RightView,
+	"/lns.v1.Traces/ClearTraces":     RightOperate,
+	"/lns.v1.Traces/FollowTrace":     RightOperate,
+
+	"/lns.v1.History/Stories": RightView,
 
 	"/lns.v1.Config/GetText":  RightAdmin,
 	"/lns.v1.Config/Edit":     RightAdmin,
@@ -110,6 +116,7 @@ var needs = map[string]Right{
 	"/lns.v1.Services/ChangeServices": RightOperate,
 	"/lns.v1.Services/Intercept":      RightIntercept,
 	"/lns.v1.Services/RadiusClients":  RightView,
+	"/lns.v1.Services/Throttled":      RightView,
 
 	// Which services there are; part of gRPC.
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      RightView,

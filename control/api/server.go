@@ -83,6 +83,8 @@ type options struct {
 	creds    credentials.TransportCredentials
 	now      func() time.Time
 	services []func(grpc.ServiceRegistrar, *options)
+	asked    func(method, by string, err error)
+	backend  Backend
 }
 
 // identifier finds out who makes a call.
@@ -97,11 +99,11 @@ func Clock(now func() time.Time) Option { return func(o *options) { o.now = now 
 // their own. Unless Remote says otherwise it serves root, the user and the group that
 // the process runs as, on a Unix socket.
 func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
-	o := options{identify: self(), creds: peerCredentials{}, now: time.Now}
+	o := options{identify: self(), creds: peerCredentials{}, now: time.Now, backend: b}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	s := &Server{grpc: grpc.NewServer(
+	s := &Server{grpc: grpc.NewServer(append(observing(o.asked),
 		grpc.Creds(o.creds),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),
@@ -109,7 +111,7 @@ func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minKeepalive, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(unary(o.identify, log)),
 		grpc.StreamInterceptor(stream(o.identify, log)),
-	)}
+	)...)}
 	lnsv1.RegisterLNSServer(s.grpc, &service{backend: b, now: o.now})
 	lnsv1.RegisterTopServer(s.grpc, &topService{backend: b})
 	for _, register := range o.services {

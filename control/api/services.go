@@ -40,8 +40,8 @@ type RadiusClient struct {
 // Services makes the server offer changes of what is done to packets.
 func Services(b ServicesBackend) Option {
 	return func(o *options) {
-		o.services = append(o.services, func(r grpc.ServiceRegistrar, _ *options) {
-			lnsv1.RegisterServicesServer(r, &servicesService{backend: b})
+		o.services = append(o.services, func(r grpc.ServiceRegistrar, o *options) {
+			lnsv1.RegisterServicesServer(r, &servicesService{backend: b, sessions: o.backend})
 		})
 	}
 }
@@ -49,7 +49,8 @@ func Services(b ServicesBackend) Option {
 // servicesService answers the calls of the schema from a ServicesBackend.
 type servicesService struct {
 	lnsv1.UnimplementedServicesServer
-	backend ServicesBackend
+	backend  ServicesBackend
+	sessions Backend
 }
 
 func (s *servicesService) ChangeServices(ctx context.Context, r *lnsv1.ChangeServicesRequest) (*lnsv1.ChangeServicesReply, error) {
@@ -121,11 +122,36 @@ func (s *servicesService) RadiusClients(context.Context, *lnsv1.RadiusClientsReq
 	return reply, nil
 }
 
+// Throttled shows what the rates of the sessions have done, those that are held to one.
+func (s *servicesService) Throttled(_ *lnsv1.ThrottledRequest, stream grpc.ServerStreamingServer[lnsv1.ThrottledReply]) error {
+	ctx := stream.Context()
+	return asStatus(s.sessions.Sessions(ctx, func(views []session.View) error {
+		reply := &lnsv1.ThrottledReply{}
+		for i := range views {
+			v := &views[i]
+			if x := v.Services; x == nil || !x.Up.Limited() && !x.Down.Limited() {
+				continue
+			}
+			c := &v.Counters
+			reply.Sessions = append(reply.Sessions, &lnsv1.ThrottledSession{
+				Sid: v.Slot, User: utf8Text(v.User), Up: rateMessage(v.Services.Up), Down: rateMessage(v.Services.Down),
+				UpPackets: c.UpPackets, DownPackets: c.DownPackets, UpBytes: c.UpBytes, DownBytes: c.DownBytes,
+				UpDropped: c.UpThrottled, DownDropped: c.DownThrottled,
+			})
+		}
+		if len(reply.Sessions) == 0 {
+			return ctx.Err()
+		}
+		return stream.Send(reply)
+	}))
+}
+
 func rateOf(m *lnsv1.Rate) *session.Rate {
 	if m == nil {
 		return nil
 	}
-	return &session.Rate{Bits: m.Bits, Burst: m.Burst}
+	r := session.RateOf(m.Bits, m.Burst)
+	return &r
 }
 
 func rateMessage(r session.Rate) *lnsv1.Rate {

@@ -14,6 +14,7 @@ func (b *builder) finish() {
 	b.checkDAE()
 	b.checkTunnels()
 	b.checkTimes()
+	b.checkShell()
 	if l := b.c.Limits; l.SessionsPerTunnel > l.Sessions {
 		if pos, ok := b.seen["max_sessions_per_tunnel"]; ok {
 			b.warn(pos, "max_sessions_per_tunnel is above max_sessions (%d), which is reached first", l.Sessions)

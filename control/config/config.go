@@ -47,6 +47,7 @@ type Config struct {
 	SlowPath    SlowPath
 	XDP         XDP
 	Management  Management
+	Shell       Shell
 	Engine      Engine
 	Log         Log
 	Files       Files
@@ -281,13 +282,17 @@ type Engine struct {
 // Log is where log lines go and how many.
 type Log struct {
 	Level LogLevel
-	// File is a path, "syslog:FACILITY", or empty for standard error.
+	// File is a path, "syslog:FACILITY", "journal", or empty for standard error.
 	File string
+	// History is how many sessions, and failures, are remembered.
+	History int
 }
 
 // Files are the files found beside the startup-config; empty where there is none.
 type Files struct {
 	StartupConfig, IPPool, ChapSecrets string
+	// Users are the operators who may log in to the daemon's own shell.
+	Users string
 	// Text is the startup-config as it was read.
 	Text Secret
 	// BuildGarden is a script, or a file of nftables, that completes the rules of

@@ -193,28 +193,6 @@ func TestOlderL2tpnsSettingsAreWarnedOf(t *testing.T) {
 	}
 }
 
-func TestL2tpnsExampleLoads(t *testing.T) {
-	text, err := os.ReadFile("testdata/l2tpns-sample.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, warnings := parse(t, string(text))
-	var got []string
-	for _, w := range warnings {
-		got = append(got, w.String())
-	}
-	want := []string{
-		"startup-config:8:5: pid_file is not needed: the service manager does this",
-		"startup-config:60:5: cli_bind_address is not needed: lnsctl talks over the Unix socket (set socket)",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("warnings:\n%s", strings.Join(got, "\n"))
-	}
-	if c.Log.File != "/var/log/l2tpns" || c.L2TP.Secret != "secret" || c.DNS.Servers[1] != netip.MustParseAddr("10.0.0.2") {
-		t.Errorf("%+v %+v", c.Log, c.DNS)
-	}
-}
-
 // What has no effect warns, unless it asks for what happens anyway.
 func TestLegacyWarnings(t *testing.T) {
 	for text, want := range map[string]string{

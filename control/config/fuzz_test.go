@@ -9,7 +9,7 @@ import (
 // Whatever the text: no panic, bounded output, and what is accepted is rendered
 // and read back the same.
 func FuzzParse(f *testing.F) {
-	for _, file := range []string{"testdata/l2tpns-sample.conf", "testdata/l2tpns-settings.txt"} {
+	for _, file := range []string{"testdata/l2tpns/startup-config", "testdata/l2tpns-settings.txt"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)

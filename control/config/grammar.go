@@ -140,6 +140,7 @@ func LACKeys() []LACKey {
 		lacRow("proxy", boolean(), func(l *LAC) *bool { return &l.Proxy }, "Take LCP and authentication from these LACs."),
 		lacRow("outer_dscp", dscp(), func(l *LAC) *session.DSCP { return &l.OuterDSCP }, "DSCP of data packets: that of the subscriber's packet, none (0), or a fixed one."),
 		lacRow("ecn", boolean(), func(l *LAC) *bool { return &l.ECN }, "Carry ECN marks through the tunnel (RFC 6040), which these LACs must do too."),
+		lacRow("trace", traceMask(), func(l *LAC) *session.TraceMask { return &l.Trace }, "What is traced of these LACs' tunnels and sessions into the log: numbers, or names such as protocol,fsm."),
 		lacRow("send_length", boolean(), func(l *LAC) *bool { return &l.SendLength }, "Write the Length field in data headers."),
 		profile(TunnelLayer, func(l *LAC) *string { return &l.TunnelProfile }),
 		profile(SessionLayer, func(l *LAC) *string { return &l.SessionProfile }),

@@ -350,18 +350,42 @@ func dirPath() kind[string] {
 
 func logFile() kind[string] {
 	k := text(4095)
-	k.name = "path or syslog:FACILITY"
+	k.name = "path, syslog:FACILITY or journal"
 	k.parse = func(s string) (string, error) {
 		facility, syslog := strings.CutPrefix(s, "syslog:")
 		switch {
 		case syslog && !isFacility(facility):
 			return "", fmt.Errorf("must name a syslog facility, such as syslog:local5")
+		case s == "journal":
+			return s, nil
 		case !syslog && s != "" && !strings.HasPrefix(s, "/"):
-			return "", fmt.Errorf("must be an absolute path or syslog:FACILITY")
+			return "", fmt.Errorf("must be an absolute path, syslog:FACILITY or journal")
 		}
 		return s, checkText(s, 4095)
 	}
 	return k
+}
+
+// CheckLogFile says what is wrong with a value of log_file.
+func CheckLogFile(s string) error {
+	_, err := logFile().parse(s)
+	return err
+}
+
+// traceMask is written by names, and read by names and OpenL2TP's numbers.
+func traceMask() kind[session.TraceMask] {
+	return kind[session.TraceMask]{
+		name: "trace categories",
+		parse: func(s string) (session.TraceMask, error) {
+			m, err := session.ParseTraceMask(s)
+			if err != nil {
+				return 0, fmt.Errorf("must be a number up to %d, all, or some of %s, separated by commas", session.TraceAll,
+					strings.Join(session.TraceCategories(), ", "))
+			}
+			return m, nil
+		},
+		format: func(m session.TraceMask) string { return m.String() },
+	}
 }
 
 func isFacility(s string) bool {

@@ -35,6 +35,8 @@ type LAC struct {
 	SendAddressControl bool
 	OuterDSCP          session.DSCP
 	ECN                bool
+	// Trace is what is traced into the log.
+	Trace session.TraceMask
 
 	// TunnelProfile, SessionProfile and PPPProfile name the profiles that it inherits from.
 	TunnelProfile, SessionProfile, PPPProfile string

@@ -39,7 +39,7 @@ func legacySettings() map[string]legacySetting {
 		"auth_tunnel_change_addr_src": {"is refused: a tunnel's addresses stay fixed for its life (RFC 2661 section 8.1)", off},
 		"bind_multi_address":          note("is not used: leave bind_address unset to receive on every address"),
 		"cleanup_interval":            note(notNeeded + ": every session has its own timers"),
-		"cli_bind_address":            note(notNeeded + ": lnsctl talks over the Unix socket (set socket)"),
+		"cli_bind_address":            note("is not used: lnsctl talks over the Unix socket; operators come by ssh_address, or by telnet_address where that must be"),
 		"disable_lac_func":            {notHere, on},
 		"disable_no_spoof":            {"is not used: packets with a foreign source are always dropped", off},
 		"guest_account":               note("is not used: duplicate_users says what a second login does"),

@@ -13,9 +13,8 @@ import (
 const maxFile = 32 << 20
 
 // Load reads the startup-config at path and the files beside it: ip_pool, whose
-// addresses go to the pool "default", and chap-secrets and build-garden, which are only
-// located. A
-// file of secrets that others may read is warned of. Faults in the text come as
+// addresses go to the pool "default", and chap-secrets, users and build-garden, which
+// are only located. A file of secrets that others may read is warned of. Faults in the text come as
 // Errors.
 func Load(path string) (*Config, []Warning, error) {
 	text, warnings, err := readFile(path)
@@ -51,6 +50,14 @@ func LoadText(path, text string) (*Config, []Warning, error) {
 	case err == nil:
 		o.Files.ChapSecrets = secrets
 		warnings = append(warnings, exposed(secrets, info)...)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, warnings, err
+	}
+	users := filepath.Join(filepath.Dir(path), "users")
+	switch info, err := os.Stat(users); {
+	case err == nil:
+		o.Files.Users = users
+		warnings = append(warnings, exposed(users, info)...)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, warnings, err
 	}

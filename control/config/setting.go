@@ -65,7 +65,7 @@ func Settings() []Setting {
 	var all []Setting
 	for _, group := range [][]Setting{
 		l2tpSettings(), pppSettings(), dnsSettings(), ipv6Settings(), radiusSettings(), aaaSettings(), daeSettings(),
-		accountingSettings(), sessionSettings(), gardenSettings(), limitSettings(), systemSettings(),
+		accountingSettings(), sessionSettings(), gardenSettings(), limitSettings(), systemSettings(), shellSettings(),
 	} {
 		all = append(all, group...)
 	}

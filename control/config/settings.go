@@ -281,7 +281,9 @@ func systemSettings() []Setting {
 			"Refuse new tunnels and calls, let those that are up live on."),
 		row("debug", number[LogLevel]("", 0, 5), func(c *Config) *LogLevel { return &c.Log.Level }, "3", Live,
 			"Log level: 0 critical, 1 errors, 2 warnings, 3 information, 4 calls, 5 packets."),
+		row("history_size", number[int]("", 0, 100000), func(c *Config) *int { return &c.Log.History }, "1000", Restart,
+			"Sessions, and failures apart from them, whose history is kept for lnsctl show history; 0 for none."),
 		row("log_file", logFile(), func(c *Config) *string { return &c.Log.File }, "", Live,
-			"Path of the log, or syslog:FACILITY; none for standard error."),
+			"Path of the log, syslog:FACILITY, or journal for systemd's with fields; none for standard error."),
 	}
 }

@@ -36,7 +36,8 @@ func (c *clock) counters(u *maps.Usage) session.Counters {
 		DownPackets: u.Down.Packets, DownBytes: u.Down.Bytes,
 		UpDropped:   u.Up.Dropped() + u.ThrottledUp,
 		DownDropped: u.Down.Dropped() + u.ThrottledDown,
-		UpPackets6:  u.IPv6.UpPackets, UpBytes6: u.IPv6.UpBytes,
+		UpThrottled: u.ThrottledUp, DownThrottled: u.ThrottledDown,
+		UpPackets6: u.IPv6.UpPackets, UpBytes6: u.IPv6.UpBytes,
 		DownPackets6: u.IPv6.DownPackets, DownBytes6: u.IPv6.DownBytes,
 	}
 	if last := max(u.Up.LastSeen, u.Down.LastSeen); last != 0 {

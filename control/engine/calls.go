@@ -173,6 +173,8 @@ func (s *Shard) programmed(p *session.Programmed) {
 		s.traceAnswer(c, "the forwarding path says %s", outcome(p.Err))
 	}
 	c.s.Programmed(s.now, p, &s.sout)
+	// What is confirmed may want nothing more, and is to be gone on with all the same.
+	s.noteCall(c)
 	s.carry(c)
 	s.pump(c.tun)
 }

@@ -64,7 +64,7 @@ func (s *Shard) carry(c *call) {
 			c.settled(c.s.Settle(s.now, true, s.e.ports.Forwarder, o))
 		case decided:
 			if s.tracing {
-				s.traceAnswer(c, "claim: %v, address %v", claim.Outcome, claim.Address)
+				s.traceAnswer(c, "claim: %v, address %s", claim.Outcome, addressText(claim.Address))
 			}
 			c.s.Claimed(s.now, claim, o)
 		case decided6: // never together with the other claim, which comes before the NCPs

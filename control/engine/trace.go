@@ -75,7 +75,7 @@ func (c *call) calling() string {
 	if p := c.call.Params; p != nil {
 		return p.CallingNumber
 	}
-	return c.s.CallingNumber()
+	return c.s.Calling()
 }
 
 // line writes a line of a category if that is wanted.
@@ -112,7 +112,7 @@ func (s *Shard) traceSent(t *tunnel, b []byte) {
 		return
 	}
 	var c *call
-	if k := t.t.CallByPeer(h.SessionID); k != nil {
+	if k := t.t.CallOfPeer(h.SessionID); k != nil {
 		c = s.callOf(t, k)
 	}
 	x := s.thread(t, c)

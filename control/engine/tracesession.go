@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"net/netip"
+
 	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
 	"github.com/lnsd/lnsd/control/session"
@@ -43,14 +45,14 @@ func (s *Shard) traceOut(c *call) {
 func (x *thread) wishes(o *session.Out) {
 	for i := range o.Claim {
 		q := &o.Claim[i]
-		x.line(session.TraceSystem, "claims the name %q, address %v, pool %q", q.User, q.Address, q.Pool)
+		x.line(session.TraceSystem, "claims the name %q, address %s, pool %q", q.User, addressText(q.Address), q.Pool)
 	}
 	for i := range o.Claim6 {
 		q := &o.Claim6[i]
 		x.line(session.TraceSystem, "claims prefixes %v, delegated %v, pools %q and %q", q.Prefixes, q.Delegated, q.Pool, q.PDPool)
 	}
 	for _, r := range o.Authenticate {
-		x.line(session.TraceSystem, "asks to authenticate %q by %v", r.User, r.Method)
+		x.line(session.TraceSystem, "asks to authenticate %q by %v", r.User, ppp.Auth(r.Method))
 	}
 	for i := range o.Program {
 		x.program(&o.Program[i])
@@ -78,7 +80,7 @@ func (x *thread) program(op *session.ProgramOp) {
 		x.line(session.TraceSystem, "asks the forwarding path to remove slot %d", op.Record.Slot)
 		return
 	}
-	x.line(session.TraceSystem, "asks the forwarding path to install slot %d: address %v, prefixes %v, MTU %d", op.Record.Slot, op.Record.Address, op.Record.Prefixes6, op.Record.MTU)
+	x.line(session.TraceSystem, "asks the forwarding path to install slot %d: address %s, prefixes %v, MTU %d", op.Record.Slot, addressText(op.Record.Address), op.Record.Prefixes6, op.Record.MTU)
 }
 
 func (x *thread) event(e *session.Event) {
@@ -123,4 +125,12 @@ func outcome(err error) string {
 		return err.Error()
 	}
 	return "done"
+}
+
+// addressText names an address, which may be any or none.
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return "any"
+	}
+	return a.String()
 }

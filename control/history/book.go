@@ -57,7 +57,9 @@ func (b *Book) Observe(n session.Notice) {
 	if b.size == 0 {
 		return
 	}
-	n.Detail = strings.Clone(n.Detail[:min(len(n.Detail), maxDetail)])
+	if len(n.Detail) > maxDetail {
+		n.Detail = strings.Clone(n.Detail[:maxDetail])
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {

@@ -127,6 +127,3 @@ func resultText(v []byte) string {
 	e := binary.BigEndian.Uint16(v[2:])
 	return text + " error " + strconv.Itoa(int(e)) + " (" + ErrorText(e) + ") " + strconv.Quote(string(v[4:]))
 }
-
-// CallByPeer returns the call to which the peer gave an id, nil if there is none.
-func (t *Tunnel) CallByPeer(id uint16) *Call { return t.calls.byPeer[id] }

@@ -101,7 +101,7 @@ func (s *Session) Authenticated(now time.Time, r *AuthResult, out *Out) {
 // throttled gives a grant that names no rate the configured one.
 func (s *Session) throttled(g *grant) *grant {
 	v := g.Profile.Services
-	if !s.cfg.Throttle.Limited() || v != nil && (v.Up.Limited() || v.Down.Limited()) {
+	if !s.cfg.Throttle.Limited() || v != nil && !(v.Up.Open() && v.Down.Open()) {
 		return g
 	}
 	g.Profile.Services = (&Change{Up: &s.cfg.Throttle, Down: &s.cfg.Throttle}).Services(v)
@@ -264,6 +264,3 @@ func (s *Session) FailureRecord(at time.Time, cause TerminateCause) *AcctRecord 
 	r.Duration, r.Cause = 0, cause
 	return r
 }
-
-// CallingNumber is what the LAC said; "" before the call is connected.
-func (s *Session) CallingNumber() string { return s.call.calling }

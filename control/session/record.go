@@ -140,6 +140,8 @@ type Counters struct {
 	UpPackets, UpBytes     uint64
 	DownPackets, DownBytes uint64
 	UpDropped, DownDropped uint64
+	// The part of the drops above that is beyond the session's rates.
+	UpThrottled, DownThrottled uint64
 	// The part of the packets and bytes above that is IPv6.
 	UpPackets6, UpBytes6     uint64
 	DownPackets6, DownBytes6 uint64
@@ -160,6 +162,8 @@ func (c Counters) Add(o Counters) Counters {
 	c.DownBytes += o.DownBytes
 	c.UpDropped += o.UpDropped
 	c.DownDropped += o.DownDropped
+	c.UpThrottled += o.UpThrottled
+	c.DownThrottled += o.DownThrottled
 	c.UpPackets6 += o.UpPackets6
 	c.UpBytes6 += o.UpBytes6
 	c.DownPackets6 += o.DownPackets6
@@ -179,6 +183,8 @@ func (c Counters) Sub(o Counters) Counters {
 	c.DownBytes -= o.DownBytes
 	c.UpDropped -= o.UpDropped
 	c.DownDropped -= o.DownDropped
+	c.UpThrottled -= o.UpThrottled
+	c.DownThrottled -= o.DownThrottled
 	c.UpPackets6 -= o.UpPackets6
 	c.UpBytes6 -= o.UpBytes6
 	c.DownPackets6 -= o.DownPackets6
@@ -194,6 +200,8 @@ func (c *Counters) each(o *Counters, f func(a *uint64, b uint64)) {
 	f(&c.DownBytes, o.DownBytes)
 	f(&c.UpDropped, o.UpDropped)
 	f(&c.DownDropped, o.DownDropped)
+	f(&c.UpThrottled, o.UpThrottled)
+	f(&c.DownThrottled, o.DownThrottled)
 	f(&c.UpPackets6, o.UpPackets6)
 	f(&c.UpBytes6, o.UpBytes6)
 	f(&c.DownPackets6, o.DownPackets6)

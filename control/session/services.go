@@ -8,11 +8,26 @@ import (
 // Rate limits one direction of a session; the zero value does not.
 type Rate struct {
 	// Bits is the rate in bit/s, counted over inner IP packets with their
-	// headers; 1 kbit is 1,000 bits. 0 is no limit.
+	// headers; 1 kbit is 1,000 bits. 0 is no limit; see Unlimited.
 	Bits uint64
 	// Burst is what may pass at once after a pause, in bytes; 0 leaves the choice
 	// to the forwarding path.
 	Burst uint32
+	// Unlimited says that there is to be no limit, where the zero value leaves that
+	// open: a session that is granted it does not get the configured rate. Only
+	// without Bits.
+	Unlimited bool
+}
+
+// Open reports whether r says neither a limit nor that there is none.
+func (r Rate) Open() bool { return r.Bits == 0 && !r.Unlimited }
+
+// RateOf is a limit to bits per second, or none at all for 0.
+func RateOf(bits uint64, burst uint32) Rate {
+	if bits == 0 {
+		return Rate{Unlimited: true}
+	}
+	return Rate{Bits: bits, Burst: burst}
 }
 
 // Limited reports whether r is a limit at all.

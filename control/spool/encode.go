@@ -87,7 +87,7 @@ func appendLine(b []byte, l *session.AccessLine) []byte {
 func appendCounters(b []byte, c *session.Counters) []byte {
 	for _, v := range [...]uint64{
 		c.UpPackets, c.UpBytes, c.DownPackets, c.DownBytes, c.UpDropped, c.DownDropped,
-		c.UpPackets6, c.UpBytes6, c.DownPackets6, c.DownBytes6,
+		c.UpPackets6, c.UpBytes6, c.DownPackets6, c.DownBytes6, c.UpThrottled, c.DownThrottled,
 	} {
 		b = wire.AppendUint(b, v)
 	}
@@ -167,7 +167,7 @@ func readLine(r *wire.Reader) *session.AccessLine {
 func readCounters(r *wire.Reader) (c session.Counters) {
 	for _, v := range [...]*uint64{
 		&c.UpPackets, &c.UpBytes, &c.DownPackets, &c.DownBytes, &c.UpDropped, &c.DownDropped,
-		&c.UpPackets6, &c.UpBytes6, &c.DownPackets6, &c.DownBytes6,
+		&c.UpPackets6, &c.UpBytes6, &c.DownPackets6, &c.DownBytes6, &c.UpThrottled, &c.DownThrottled,
 	} {
 		*v = r.Uint()
 	}

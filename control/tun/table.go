@@ -58,6 +58,8 @@ type liveCounter struct {
 
 	// What holds its packets to a rate, nil for nothing.
 	shapeUp, shapeDown atomic.Pointer[shape.Shaper]
+	// Packets that these have dropped.
+	upThrottled, downThrottled atomic.Uint64
 }
 
 func (c *liveCounter) up(bytes int, now int64) {
@@ -87,6 +89,7 @@ func (c *liveCounter) read() session.Counters {
 	s := session.Counters{
 		UpPackets: c.upPackets.Load(), UpBytes: c.upBytes.Load(), UpDropped: c.upDropped.Load(),
 		DownPackets: c.downPackets.Load(), DownBytes: c.downBytes.Load(), DownDropped: c.downDropped.Load(),
+		UpThrottled: c.upThrottled.Load(), DownThrottled: c.downThrottled.Load(),
 		UpPackets6: c.upPackets6.Load(), UpBytes6: c.upBytes6.Load(),
 		DownPackets6: c.downPackets6.Load(), DownBytes6: c.downBytes6.Load(),
 	}

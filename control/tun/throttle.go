@@ -23,15 +23,24 @@ func setRate(at *atomic.Pointer[shape.Shaper], r session.Rate) {
 // itself.
 func (c *liveCounter) throttles() bool { return c.shapeDown.Load() != nil }
 
-// admitsUp and admitsDown report whether a packet is within the session's rate. XDP
+// admitsUp and admitsDown report whether a packet is within the session's rate, and
+// count it if it is not. XDP
 // counts what it forwards against the same rate by itself: what is punted to here is
 // little, and what has to wait for nobody should not wait for two.
 func (p *Path) admitsUp(c *liveCounter, packet []byte) bool {
 	s := c.shapeUp.Load()
-	return s == nil || s.Admit(packet, p.clock())
+	if s == nil || s.Admit(packet, p.clock()) {
+		return true
+	}
+	c.upThrottled.Add(1)
+	return false
 }
 
 func (p *Path) admitsDown(c *liveCounter, packet []byte) bool {
 	s := c.shapeDown.Load()
-	return s == nil || s.Admit(packet, p.clock())
+	if s == nil || s.Admit(packet, p.clock()) {
+		return true
+	}
+	c.downThrottled.Add(1)
+	return false
 }

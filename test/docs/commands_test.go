@@ -12,16 +12,19 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/lnsd/lnsd/cli"
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/api/apitest"
 	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/control/trace"
 )
 
 // placeholders are the words that stand for something in the documents.
 var placeholders = map[string]string{
 	"SID": "1", "ID": "1", "TID": "4711", "USER": "alice@example", "NAME": "default", "FILE": "bundle.tar.gz",
-	"IP": "192.0.2.9", "PORT": "4000", "RATE": "512",
+	"IP": "192.0.2.9", "PORT": "4000", "RATE": "512", "NUMBER": "0301234567", "ADDRESS": "192.0.2.9", "CATEGORIES": "ppp,fsm",
 }
 
 // Every lnsctl command that a document shows is one that there is: it is run against a
@@ -124,7 +127,8 @@ func newCommandEnv(t *testing.T) *commandEnv {
 	e := &commandEnv{t: t, dir: t.TempDir()}
 	now := time.Now()
 	b := documented()
-	e.socket = apitest.Start(t, b, now, api.Events(noEvents{}))
+	e.socket = apitest.Start(t, b, now, api.Events(noEvents{}),
+		api.Traces(trace.New(zap.NewNop(), time.Now)), api.History(someHistory{}))
 	t.Chdir(e.dir)
 	if err := os.WriteFile("dns_count.o", []byte("an object"), 0o600); err != nil {
 		t.Fatal(err)
@@ -144,6 +148,9 @@ func documented() *apitest.Backend {
 		Lists:      []api.AccessList{{Command: "ip access-list extended", Name: "no-mail"}},
 		GardenList: []api.Garden{{Name: "default"}, {Name: "unpaid"}},
 		Default:    session.Rate{Bits: 1_000_000},
+
+		CommitList:  []api.ConfigCommit{{Number: 2}, {Number: 1, Steps: 1}},
+		ProfileList: []api.Profile{{Layer: "ppp", Name: "business"}},
 	}
 	for i, user := range []string{"alice@example", "alice", "default"} {
 		b.SessionList = append(b.SessionList, session.View{
@@ -155,6 +162,16 @@ func documented() *apitest.Backend {
 		b.SessionList = append(b.SessionList, session.View{Ref: session.Ref{TunnelID: 4711, SessionID: uint16(slot)}, Slot: slot, State: "up"})
 	}
 	return b
+}
+
+// someHistory has a story of whatever is asked for.
+type someHistory struct{}
+
+func (someHistory) Stories(slot uint32, user string, tunnel uint16, _ bool) []session.Story {
+	return []session.Story{{
+		Ref: session.Ref{TunnelID: tunnel}, Slot: slot, User: user, State: "failed", Stage: "lcp", Reason: "LCP did not converge",
+		Events: []session.StoryEvent{{At: time.Now(), What: "session-failed"}},
+	}}
 }
 
 // noEvents is an event log of a daemon in which nothing happens.
@@ -185,7 +202,7 @@ func (e *commandEnv) run(command string) (string, int) {
 	// What runs until it is interrupted is, and ends well then.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if args[0] == "watch" || args[0] == "top" {
+	if args[0] == "watch" || args[0] == "top" || args[0] == "trace" && args[1] == "follow" {
 		time.AfterFunc(500*time.Millisecond, cancel)
 	}
 	var out bytes.Buffer

@@ -81,6 +81,17 @@ func (r *rig) path(file string) string { return filepath.Join(r.dir, file) }
 
 func (r *rig) pins() string { return "/sys/fs/bpf/" + filepath.Base(r.lab.LNS.Name) }
 
+// baseConfig is what comes before a test's own configuration.
+func (r *rig) baseConfig() string {
+	return fmt.Sprintf("set bind_address %s\nset l2tp_secret %q\nset socket %s\nset pin_path %s\nset accounting_spool %s\nset config_archive %s\n",
+		netlab.LNSAddr, tunnelSecret, r.path("lnsd.sock"), r.pins(), r.path("spool"), r.path("archive"))
+}
+
+// ownLine is how errors name the nth line, from 0, of a test's own configuration.
+func (r *rig) ownLine(n int) string {
+	return fmt.Sprintf("startup-config:%d:", strings.Count(r.baseConfig(), "\n")+1+n)
+}
+
 func (r *rig) writeConfig(o options) {
 	r.t.Helper()
 	if o.pool == "" {
@@ -89,8 +100,7 @@ func (r *rig) writeConfig(o options) {
 	if o.secrets == "" {
 		o.secrets = fmt.Sprintf("* * %q *", userPassword)
 	}
-	config := fmt.Sprintf("set bind_address %s\nset l2tp_secret %q\nset socket %s\nset pin_path %s\nset accounting_spool %s\nset config_archive %s\n%s\n",
-		netlab.LNSAddr, tunnelSecret, r.path("lnsd.sock"), r.pins(), r.path("spool"), r.path("archive"), o.config)
+	config := r.baseConfig() + o.config + "\n"
 	for file, text := range map[string]string{
 		"startup-config": config, "ip_pool": o.pool + "\n", "chap-secrets": o.secrets + "\n",
 	} {

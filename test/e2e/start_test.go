@@ -60,10 +60,10 @@ func TestStartIsRefused(t *testing.T) {
 		want    []string
 	}{
 		{name: "unknown setting", options: options{config: "set l2tp_secrt x"},
-			want: []string{"startup-config:5:5: ", "did you mean l2tp_secret?"}},
-		{name: "out of range", options: options{config: "set l2tp_port 70000"}, want: []string{"startup-config:5:", "65535"}},
+			want: []string{r.ownLine(0) + "5: ", "did you mean l2tp_secret?"}},
+		{name: "out of range", options: options{config: "set l2tp_port 70000"}, want: []string{r.ownLine(0), "65535"}},
 		{name: "several faults", options: options{config: "set l2tp_mtu much\nset xdp_mode fast"},
-			want: []string{"startup-config:5:", "startup-config:6:", "native"}},
+			want: []string{r.ownLine(0), r.ownLine(1), "native"}},
 		{name: "nobody can log in", spoil: func() func() { _ = os.Remove(r.path("chap-secrets")); return nil },
 			want: []string{"primary_radius", "chap-secrets"}},
 		{name: "broken users", options: options{secrets: "user1 *"}, want: []string{"chap-secrets:1: "}},
@@ -124,7 +124,7 @@ func TestCheckConfiguration(t *testing.T) {
 		t.Errorf("status %d\n%s", status, out)
 	}
 	r.writeConfig(options{config: "set bind_adress 10.1.0.2"})
-	if status, out := r.run("--check", "-c", r.path("startup-config")); status != 1 || !strings.Contains(out, "startup-config:5:5: ") {
+	if status, out := r.run("--check", "-c", r.path("startup-config")); status != 1 || !strings.Contains(out, r.ownLine(0)+"5: ") {
 		t.Errorf("status %d\n%s", status, out)
 	}
 	r.writeConfig(options{secrets: "user1 *"})

@@ -10,7 +10,7 @@ func TestExtras(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("BPF programs and network namespaces need root")
 	}
-	list, err := MeasureExtras(3)
+	list, err := MeasureExtras(5)
 	if err != nil {
 		t.Fatal(err)
 	}

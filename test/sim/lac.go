@@ -195,7 +195,10 @@ func (t *Tunnel) DialWith(cfg *ppp.Config, p *l2tp.CallParams) *Client {
 	}
 	p.Serial = uint32(t.nextID)
 	p.FramingType, p.TxSpeed, p.RxSpeed = l2tp.FramingSync, 50_000_000, 10_000_000
-	p.CallingNumber, p.CalledNumber = fmt.Sprintf("line-%d", t.nextID), "isp"
+	p.CalledNumber = "isp"
+	if p.CallingNumber == "" {
+		p.CallingNumber = fmt.Sprintf("line-%d", t.nextID)
+	}
 	c := &Client{tun: t, User: cfg.User, cfg: cfg, Link: ppp.NewLink(cfg, w.random)}
 	t.clients[t.nextID] = c
 	call, err := t.T.PlaceCall(w.Now, t.nextID, p, &t.out)

@@ -1,6 +1,9 @@
 package sim
 
-import "github.com/lnsd/lnsd/control/session"
+import (
+	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/session"
+)
 
 // Notices is the observer. It checks that each session and tunnel comes up at most
 // once and goes down once after that, as those who follow the events rely on.
@@ -8,6 +11,8 @@ type Notices struct {
 	w        *World
 	sessions map[session.Ref]bool // true: up
 	tunnels  map[uint16]bool
+	// Also is told the same, if it is there.
+	Also engine.Observer
 }
 
 func newNotices(w *World) *Notices {
@@ -16,6 +21,9 @@ func newNotices(w *World) *Notices {
 
 // Observe checks one notice.
 func (n *Notices) Observe(x session.Notice) {
+	if n.Also != nil {
+		n.Also.Observe(x)
+	}
 	if !x.At.Equal(n.w.Now) {
 		n.w.T.Errorf("%v of %v at %v, now is %v", x.Kind, x.Ref, x.At, n.w.Now)
 	}

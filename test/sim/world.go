@@ -47,6 +47,8 @@ type Options struct {
 	Checker engine.ServiceChecker
 	// Tap looks on; nil: nobody.
 	Tap engine.Tap
+	// Tracer traces; nil: nothing is traced.
+	Tracer engine.Tracer
 	// NoJournal keeps nothing for a Crash, for tests that look at memory and time.
 	NoJournal bool
 	// Adjust changes the configuration before the engine is made.
@@ -152,7 +154,7 @@ func New(t testing.TB, seed uint64, o Options) *World {
 	w.Journal = newJournal()
 	ports := engine.Ports{
 		Authenticator: w.Auth, Accountant: w.Acct, Forwarder: w.Forward, Gate: w.Gate, Services: o.Checker,
-		Observer: w.Notices, Tap: o.Tap,
+		Observer: w.Notices, Tap: o.Tap, Tracer: o.Tracer,
 	}
 	if !o.NoJournal {
 		ports.Journal = w.Journal

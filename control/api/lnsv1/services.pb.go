@@ -584,6 +584,203 @@ func (x *RadiusClient) GetDiscarded() uint64 {
 	return 0
 }
 
+type ThrottledRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThrottledRequest) Reset() {
+	*x = ThrottledRequest{}
+	mi := &file_services_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThrottledRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThrottledRequest) ProtoMessage() {}
+
+func (x *ThrottledRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_services_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThrottledRequest.ProtoReflect.Descriptor instead.
+func (*ThrottledRequest) Descriptor() ([]byte, []int) {
+	return file_services_proto_rawDescGZIP(), []int{9}
+}
+
+type ThrottledReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sessions      []*ThrottledSession    `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThrottledReply) Reset() {
+	*x = ThrottledReply{}
+	mi := &file_services_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThrottledReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThrottledReply) ProtoMessage() {}
+
+func (x *ThrottledReply) ProtoReflect() protoreflect.Message {
+	mi := &file_services_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThrottledReply.ProtoReflect.Descriptor instead.
+func (*ThrottledReply) Descriptor() ([]byte, []int) {
+	return file_services_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ThrottledReply) GetSessions() []*ThrottledSession {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+type ThrottledSession struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Sid   uint32                 `protobuf:"varint,1,opt,name=sid,proto3" json:"sid,omitempty"`
+	User  string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Up    *Rate                  `protobuf:"bytes,3,opt,name=up,proto3" json:"up,omitempty"` // not set: no limit
+	Down  *Rate                  `protobuf:"bytes,4,opt,name=down,proto3" json:"down,omitempty"`
+	// What passed in the life of the session, and the packets beyond its rates.
+	UpPackets     uint64 `protobuf:"varint,5,opt,name=up_packets,json=upPackets,proto3" json:"up_packets,omitempty"`
+	DownPackets   uint64 `protobuf:"varint,6,opt,name=down_packets,json=downPackets,proto3" json:"down_packets,omitempty"`
+	UpBytes       uint64 `protobuf:"varint,7,opt,name=up_bytes,json=upBytes,proto3" json:"up_bytes,omitempty"`
+	DownBytes     uint64 `protobuf:"varint,8,opt,name=down_bytes,json=downBytes,proto3" json:"down_bytes,omitempty"`
+	UpDropped     uint64 `protobuf:"varint,9,opt,name=up_dropped,json=upDropped,proto3" json:"up_dropped,omitempty"`
+	DownDropped   uint64 `protobuf:"varint,10,opt,name=down_dropped,json=downDropped,proto3" json:"down_dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThrottledSession) Reset() {
+	*x = ThrottledSession{}
+	mi := &file_services_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThrottledSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThrottledSession) ProtoMessage() {}
+
+func (x *ThrottledSession) ProtoReflect() protoreflect.Message {
+	mi := &file_services_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThrottledSession.ProtoReflect.Descriptor instead.
+func (*ThrottledSession) Descriptor() ([]byte, []int) {
+	return file_services_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ThrottledSession) GetSid() uint32 {
+	if x != nil {
+		return x.Sid
+	}
+	return 0
+}
+
+func (x *ThrottledSession) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ThrottledSession) GetUp() *Rate {
+	if x != nil {
+		return x.Up
+	}
+	return nil
+}
+
+func (x *ThrottledSession) GetDown() *Rate {
+	if x != nil {
+		return x.Down
+	}
+	return nil
+}
+
+func (x *ThrottledSession) GetUpPackets() uint64 {
+	if x != nil {
+		return x.UpPackets
+	}
+	return 0
+}
+
+func (x *ThrottledSession) GetDownPackets() uint64 {
+	if x != nil {
+		return x.DownPackets
+	}
+	return 0
+}
+
+func (x *ThrottledSession) GetUpBytes() uint64 {
+	if x != nil {
+		return x.UpBytes
+	}
+	return 0
+}
+
+func (x *ThrottledSession) GetDownBytes() uint64 {
+	if x != nil {
+		return x.DownBytes
+	}
+	return 0
+}
+
+func (x *ThrottledSession) GetUpDropped() uint64 {
+	if x != nil {
+		return x.UpDropped
+	}
+	return 0
+}
+
+func (x *ThrottledSession) GetDownDropped() uint64 {
+	if x != nil {
+		return x.DownDropped
+	}
+	return 0
+}
+
 var File_services_proto protoreflect.FileDescriptor
 
 const file_services_proto_rawDesc = "" +
@@ -633,11 +830,30 @@ const file_services_proto_rawDesc = "" +
 	"\tintercept\x18\x04 \x01(\bR\tintercept\x12\x1a\n" +
 	"\brequests\x18\x05 \x01(\x04R\brequests\x12\x18\n" +
 	"\arefused\x18\x06 \x01(\x04R\arefused\x12\x1c\n" +
-	"\tdiscarded\x18\a \x01(\x04R\tdiscarded2\xe7\x01\n" +
+	"\tdiscarded\x18\a \x01(\x04R\tdiscarded\"\x12\n" +
+	"\x10ThrottledRequest\"F\n" +
+	"\x0eThrottledReply\x124\n" +
+	"\bsessions\x18\x01 \x03(\v2\x18.lns.v1.ThrottledSessionR\bsessions\"\xb6\x02\n" +
+	"\x10ThrottledSession\x12\x10\n" +
+	"\x03sid\x18\x01 \x01(\rR\x03sid\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1c\n" +
+	"\x02up\x18\x03 \x01(\v2\f.lns.v1.RateR\x02up\x12 \n" +
+	"\x04down\x18\x04 \x01(\v2\f.lns.v1.RateR\x04down\x12\x1d\n" +
+	"\n" +
+	"up_packets\x18\x05 \x01(\x04R\tupPackets\x12!\n" +
+	"\fdown_packets\x18\x06 \x01(\x04R\vdownPackets\x12\x19\n" +
+	"\bup_bytes\x18\a \x01(\x04R\aupBytes\x12\x1d\n" +
+	"\n" +
+	"down_bytes\x18\b \x01(\x04R\tdownBytes\x12\x1d\n" +
+	"\n" +
+	"up_dropped\x18\t \x01(\x04R\tupDropped\x12!\n" +
+	"\fdown_dropped\x18\n" +
+	" \x01(\x04R\vdownDropped2\xa8\x02\n" +
 	"\bServices\x12L\n" +
 	"\x0eChangeServices\x12\x1d.lns.v1.ChangeServicesRequest\x1a\x1b.lns.v1.ChangeServicesReply\x12B\n" +
 	"\tIntercept\x12\x18.lns.v1.InterceptRequest\x1a\x1b.lns.v1.ChangeServicesReply\x12I\n" +
-	"\rRadiusClients\x12\x1c.lns.v1.RadiusClientsRequest\x1a\x1a.lns.v1.RadiusClientsReplyB(Z&github.com/lnsd/lnsd/control/api/lnsv1b\x06proto3"
+	"\rRadiusClients\x12\x1c.lns.v1.RadiusClientsRequest\x1a\x1a.lns.v1.RadiusClientsReply\x12?\n" +
+	"\tThrottled\x12\x18.lns.v1.ThrottledRequest\x1a\x16.lns.v1.ThrottledReply0\x01B(Z&github.com/lnsd/lnsd/control/api/lnsv1b\x06proto3"
 
 var (
 	file_services_proto_rawDescOnce sync.Once
@@ -651,7 +867,7 @@ func file_services_proto_rawDescGZIP() []byte {
 	return file_services_proto_rawDescData
 }
 
-var file_services_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_services_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_services_proto_goTypes = []any{
 	(*Target)(nil),                // 0: lns.v1.Target
 	(*Rate)(nil),                  // 1: lns.v1.Rate
@@ -662,6 +878,9 @@ var file_services_proto_goTypes = []any{
 	(*RadiusClientsRequest)(nil),  // 6: lns.v1.RadiusClientsRequest
 	(*RadiusClientsReply)(nil),    // 7: lns.v1.RadiusClientsReply
 	(*RadiusClient)(nil),          // 8: lns.v1.RadiusClient
+	(*ThrottledRequest)(nil),      // 9: lns.v1.ThrottledRequest
+	(*ThrottledReply)(nil),        // 10: lns.v1.ThrottledReply
+	(*ThrottledSession)(nil),      // 11: lns.v1.ThrottledSession
 }
 var file_services_proto_depIdxs = []int32{
 	0,  // 0: lns.v1.ChangeServicesRequest.target:type_name -> lns.v1.Target
@@ -671,17 +890,22 @@ var file_services_proto_depIdxs = []int32{
 	1,  // 4: lns.v1.SessionServices.up:type_name -> lns.v1.Rate
 	1,  // 5: lns.v1.SessionServices.down:type_name -> lns.v1.Rate
 	8,  // 6: lns.v1.RadiusClientsReply.clients:type_name -> lns.v1.RadiusClient
-	2,  // 7: lns.v1.Services.ChangeServices:input_type -> lns.v1.ChangeServicesRequest
-	4,  // 8: lns.v1.Services.Intercept:input_type -> lns.v1.InterceptRequest
-	6,  // 9: lns.v1.Services.RadiusClients:input_type -> lns.v1.RadiusClientsRequest
-	3,  // 10: lns.v1.Services.ChangeServices:output_type -> lns.v1.ChangeServicesReply
-	3,  // 11: lns.v1.Services.Intercept:output_type -> lns.v1.ChangeServicesReply
-	7,  // 12: lns.v1.Services.RadiusClients:output_type -> lns.v1.RadiusClientsReply
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	11, // 7: lns.v1.ThrottledReply.sessions:type_name -> lns.v1.ThrottledSession
+	1,  // 8: lns.v1.ThrottledSession.up:type_name -> lns.v1.Rate
+	1,  // 9: lns.v1.ThrottledSession.down:type_name -> lns.v1.Rate
+	2,  // 10: lns.v1.Services.ChangeServices:input_type -> lns.v1.ChangeServicesRequest
+	4,  // 11: lns.v1.Services.Intercept:input_type -> lns.v1.InterceptRequest
+	6,  // 12: lns.v1.Services.RadiusClients:input_type -> lns.v1.RadiusClientsRequest
+	9,  // 13: lns.v1.Services.Throttled:input_type -> lns.v1.ThrottledRequest
+	3,  // 14: lns.v1.Services.ChangeServices:output_type -> lns.v1.ChangeServicesReply
+	3,  // 15: lns.v1.Services.Intercept:output_type -> lns.v1.ChangeServicesReply
+	7,  // 16: lns.v1.Services.RadiusClients:output_type -> lns.v1.RadiusClientsReply
+	10, // 17: lns.v1.Services.Throttled:output_type -> lns.v1.ThrottledReply
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_services_proto_init() }
@@ -696,7 +920,7 @@ func file_services_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_services_proto_rawDesc), len(file_services_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

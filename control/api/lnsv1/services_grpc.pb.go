@@ -25,6 +25,7 @@ const (
 	Services_ChangeServices_FullMethodName = "/lns.v1.Services/ChangeServices"
 	Services_Intercept_FullMethodName      = "/lns.v1.Services/Intercept"
 	Services_RadiusClients_FullMethodName  = "/lns.v1.Services/RadiusClients"
+	Services_Throttled_FullMethodName      = "/lns.v1.Services/Throttled"
 )
 
 // ServicesClient is the client API for Services service.
@@ -39,6 +40,8 @@ type ServicesClient interface {
 	Intercept(ctx context.Context, in *InterceptRequest, opts ...grpc.CallOption) (*ChangeServicesReply, error)
 	// RadiusClients are those that may change and disconnect sessions by RADIUS.
 	RadiusClients(ctx context.Context, in *RadiusClientsRequest, opts ...grpc.CallOption) (*RadiusClientsReply, error)
+	// Throttled are the sessions that are held to a rate, in the order of their numbers.
+	Throttled(ctx context.Context, in *ThrottledRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ThrottledReply], error)
 }
 
 type servicesClient struct {
@@ -79,6 +82,25 @@ func (c *servicesClient) RadiusClients(ctx context.Context, in *RadiusClientsReq
 	return out, nil
 }
 
+func (c *servicesClient) Throttled(ctx context.Context, in *ThrottledRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ThrottledReply], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Services_ServiceDesc.Streams[0], Services_Throttled_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ThrottledRequest, ThrottledReply]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Services_ThrottledClient = grpc.ServerStreamingClient[ThrottledReply]
+
 // ServicesServer is the server API for Services service.
 // All implementations must embed UnimplementedServicesServer
 // for forward compatibility.
@@ -91,6 +113,8 @@ type ServicesServer interface {
 	Intercept(context.Context, *InterceptRequest) (*ChangeServicesReply, error)
 	// RadiusClients are those that may change and disconnect sessions by RADIUS.
 	RadiusClients(context.Context, *RadiusClientsRequest) (*RadiusClientsReply, error)
+	// Throttled are the sessions that are held to a rate, in the order of their numbers.
+	Throttled(*ThrottledRequest, grpc.ServerStreamingServer[ThrottledReply]) error
 	mustEmbedUnimplementedServicesServer()
 }
 
@@ -109,6 +133,9 @@ func (UnimplementedServicesServer) Intercept(context.Context, *InterceptRequest)
 }
 func (UnimplementedServicesServer) RadiusClients(context.Context, *RadiusClientsRequest) (*RadiusClientsReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method RadiusClients not implemented")
+}
+func (UnimplementedServicesServer) Throttled(*ThrottledRequest, grpc.ServerStreamingServer[ThrottledReply]) error {
+	return status.Error(codes.Unimplemented, "method Throttled not implemented")
 }
 func (UnimplementedServicesServer) mustEmbedUnimplementedServicesServer() {}
 func (UnimplementedServicesServer) testEmbeddedByValue()                  {}
@@ -185,6 +212,17 @@ func _Services_RadiusClients_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Services_Throttled_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ThrottledRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ServicesServer).Throttled(m, &grpc.GenericServerStream[ThrottledRequest, ThrottledReply]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Services_ThrottledServer = grpc.ServerStreamingServer[ThrottledReply]
+
 // Services_ServiceDesc is the grpc.ServiceDesc for Services service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -205,6 +243,12 @@ var Services_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Services_RadiusClients_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Throttled",
+			Handler:       _Services_Throttled_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "services.proto",
 }

@@ -88,7 +88,7 @@ func presetCases() []struct {
 		want  session.Services
 	}{
 		{"l2tpns throttle yes", []radius.AVP{pair("throttle=yes")}, S{Up: rate(64e3), Down: rate(64e3)}},
-		{"l2tpns throttle no", []radius.AVP{pair("throttle=no")}, S{}},
+		{"l2tpns throttle no", []radius.AVP{pair("throttle=no")}, S{Up: session.Rate{Unlimited: true}, Down: session.Rate{Unlimited: true}}},
 		{"l2tpns throttle, kbit/s", []radius.AVP{pair("throttle=512")}, S{Up: rate(512e3), Down: rate(512e3)}},
 		{"throttle with a suffix", []radius.AVP{pair("throttle=2M")}, S{Up: rate(2e6), Down: rate(2e6)}},
 		{"throttle both ways, up first", []radius.AVP{pair("throttle=512/2048")}, S{Up: rate(512e3), Down: rate(2048e3)}},
@@ -124,7 +124,7 @@ func presetCases() []struct {
 		// Up: (256k-64k)*128k*10/256k/8 = 120000. Down: (512k-128k)*256k*8/512k/8 = 192000.
 		{"Mikrotik all of it", []radius.AVP{vstr(14988, 8, "64k/128k 256k/512k 128k/256k 10/8 5 32k/64k")}, S{Up: rate(64e3, 120000), Down: rate(128e3, 192000)}},
 		{"Mikrotik time with s", []radius.AVP{vstr(14988, 8, "64k 256k 128k 10s")}, S{Up: rate(64e3, 120000), Down: rate(64e3, 120000)}},
-		{"Mikrotik up unlimited", []radius.AVP{vstr(14988, 8, "0/4M 0/8M")}, S{Down: rate(4e6, 250000)}},
+		{"Mikrotik up unlimited", []radius.AVP{vstr(14988, 8, "0/4M 0/8M")}, S{Up: session.Rate{Unlimited: true}, Down: rate(4e6, 250000)}},
 
 		{"WISPr, bit/s", []radius.AVP{vnum(14122, 7, 512000), vnum(14122, 8, 4096000)}, S{Up: rate(512e3), Down: rate(4096e3)}},
 		{"WISPr down alone", []radius.AVP{vnum(14122, 8, 4_000_000_000)}, S{Down: rate(4e9)}},

@@ -113,8 +113,15 @@ func burst(n float64) uint32 {
 	return uint32(min(math.Ceil(n), math.MaxUint32))
 }
 
-func (d *decoder) setUp(r session.Rate)   { d.live.Up = &r }
-func (d *decoder) setDown(r session.Rate) { d.live.Down = &r }
+// setUp and setDown take what an attribute says; a rate of 0 is no limit, whatever
+// is configured.
+func (d *decoder) setUp(r session.Rate)   { d.live.Up = said(r) }
+func (d *decoder) setDown(r session.Rate) { d.live.Down = said(r) }
+
+func said(r session.Rate) *session.Rate {
+	r.Unlimited = r.Bits == 0
+	return &r
+}
 
 // profile looks a rate profile up.
 func (d *decoder) profile(name string) (RateProfile, error) {

@@ -63,7 +63,7 @@ func TestPairsOfProfile(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(p.Pairs, want) || !slices.Equal(ignored, []string{"26.9.1 shop"}) {
 		t.Errorf("pairs %q, ignored %q, %v", p.Pairs, ignored, err)
 	}
-	if p.Services == nil || *p.Services != (session.Services{Up: rate(64e3)}) {
+	if p.Services == nil || *p.Services != (session.Services{Up: rate(64e3), Down: session.Rate{Unlimited: true}}) {
 		t.Errorf("services %+v", p.Services)
 	}
 }
