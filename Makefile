@@ -77,7 +77,7 @@ test-e2e: build ## end-to-end tests in network namespaces (root)
 .PHONY: test-kernels
 test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs
 	test/install-deps $(KERNEL_PACKAGES)
-	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) $(GO) test -count=1 -v -timeout 60m ./test/kernels
+	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) $(GO) test -count=1 -v -timeout 120m ./test/kernels
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)
@@ -112,6 +112,7 @@ lint: ## gofmt, vet and staticcheck
 generate: ## rebuild the BPF object and the API code from their sources
 	test/install-deps $(GENERATE_PACKAGES)
 	$(GO) generate ./maps/... ./control/api/... ./test/perf/...
+	$(GO) generate ./control/hooks/...
 	$(MAKE) -s -B -C packaging/examples/bpf-dns-count && $(MAKE) -s -B -C maps/testdata/hooks
 
 # Another compiler makes another object of the same sources, so only the one that made
@@ -125,7 +126,7 @@ check-generated: ## fail when a committed generated file differs from its source
 		echo "Generated files are not checked: this is not a git checkout."; \
 	else \
 		$(MAKE) --no-print-directory generate && \
-		git diff --exit-code --stat -- maps/ control/api/ test/perf/ packaging/examples/ || \
+		git diff --exit-code --stat -- maps/ control/api/ control/hooks/ test/perf/ packaging/examples/ || \
 		{ echo "Generated files are stale: commit what 'make generate' wrote."; exit 1; }; \
 	fi
 

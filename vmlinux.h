@@ -52,6 +52,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_LPM_TRIE = 11,
+	BPF_MAP_TYPE_CPUMAP = 16,
 	BPF_MAP_TYPE_DEVMAP_HASH = 25,
 };
 
@@ -65,6 +66,14 @@ enum xdp_action {
 
 struct bpf_devmap_val {
 	__u32 ifindex;
+	union {
+		int fd;
+		__u32 id;
+	} bpf_prog;
+};
+
+struct bpf_cpumap_val {
+	__u32 qsize;
 	union {
 		int fd;
 		__u32 id;

@@ -10,28 +10,16 @@
  *	                      └► in a subscriber's prefix ─► downlink
  *
  * Whatever is not forwarded here is passed to the kernel as it came, which hands
- * it to the slow path, or dropped; either way one reason is counted for it.
+ * it to the slow path, or dropped; either way one reason is counted for it. Where
+ * data from LACs is spread over CPUs (spread.h), that happens on the CPU it is for.
  */
 #include "downlink.h"
 #include "downlink6.h"
+#include "local.h"
+#include "spread.h"
 #include "uplink.h"
 #include "uplink6.h"
 #include "uplink_outer6.h"
-
-/* Whether addr (network order) and port are a socket of ours; port 0 asks for
- * the address alone. */
-static __always_inline int is_local(__be32 addr, __u16 port)
-{
-	struct lns_local key = { .port = port };
-	const struct lns_hint *hints = hints_now();
-
-	if (!hints || !(hints->locals >> (addr * LOCAL_MIX >> LOCAL_SHIFT) & 1))
-		return 0;
-	if (port && addr == addr_word(hints->local.addr) && port == hints->local.port)
-		return 1;
-	__builtin_memcpy(key.addr, &addr, sizeof(key.addr));
-	return bpf_map_lookup_elem(&lns_locals, &key) != NULL;
-}
 
 /* The interface that the kernel would receive on. */
 static __always_inline struct lns_port *find_port(const struct lns_where *where)
@@ -117,6 +105,10 @@ int lns_xdp(struct xdp_md *ctx)
 	};
 	enum lns_reason reason = LNS_CONTINUE;
 
+	if (spread == LNS_SPREAD_HAND && hand_over(ctx))
+		return XDP_REDIRECT; /* counted where it is judged */
+	if (spread == LNS_SPREAD_TAKE)
+		count_taken();
 	if (buffers == LNS_BUFFERS_LEFT && frame_len > first_buffer(ctx))
 		reason = LNS_PUNT_BUFFERS;
 	if (!reason)

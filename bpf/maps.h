@@ -36,6 +36,12 @@ const volatile enum lns_buffers buffers = LNS_ONE_BUFFER;
  * left out. */
 const volatile __u8 outer6 = 0;
 
+/* Whether uplink data is handed to other CPUs, or comes from there; and the CPUs that
+ * it is handed to. Set before load. */
+const volatile enum lns_spread spread = LNS_SPREAD_OFF;
+const volatile __u32 spread_count = 1;
+const volatile __u32 spread_cpus[LNS_SPREAD_CPUS] = {};
+
 /* The last cell of lns_flows. Set before load. */
 const volatile __u32 flow_mask = 0;
 
@@ -441,6 +447,26 @@ struct {
 	__type(key, __u32);
 	__type(value, struct bpf_devmap_val);
 } lns_devices SEC(".maps");
+
+/*
+ * CPUs that take over uplink data, by number, each with its queue and the program as
+ * it is loaded for that. Written by the daemon. A program in here must not refer to
+ * this map: both would live for ever.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_CPUMAP);
+	__uint(max_entries, 1); /* set at load: CPUs */
+	__type(key, __u32);
+	__type(value, struct bpf_cpumap_val);
+} lns_cpus SEC(".maps");
+
+/* What went through lns_cpus. Written by XDP, per CPU; read by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lns_hand);
+} lns_hands SEC(".maps");
 
 /*
  * Tunnels that live, by our tunnel id. Written by the daemon, through shared

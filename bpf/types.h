@@ -275,9 +275,27 @@ enum lns_buffers {
 	LNS_BUFFERS_LEFT, /* and which this kernel does not redirect (before Linux 6.3) */
 };
 
+/* What a load of the program does about data that other CPUs are to judge. */
+enum lns_spread {
+	LNS_SPREAD_OFF = 0,
+	LNS_SPREAD_HAND, /* hands it to them, on a device */
+	LNS_SPREAD_TAKE, /* judges it, on the CPU that it was handed to */
+};
+
+/* CPUs that data can be handed to: a power of two. */
+#define LNS_SPREAD_CPUS 256
+
+/* Value of lns_hands: frames that a CPU has handed to another, or to its own thread,
+ * and frames that were handed to it. */
+struct lns_hand {
+	__u64 handed;
+	__u64 taken;
+};
+_Static_assert(sizeof(struct lns_hand) == 16, "lns_hand");
+
 /* Value of lns_chunks: as much as bpf_csum_diff takes. */
 struct lns_chunk {
-	__u8 bytes[512];
+	__u64 words[64];
 };
 _Static_assert(sizeof(struct lns_chunk) == 512, "lns_chunk");
 

@@ -49,7 +49,7 @@ func (a *app) commands() []command {
 	var all []command
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
-		a.packetHookCommands(),
+		a.packetHookCommands(), a.pluginCommands(),
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.profileCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
 		a.traceCommands(), a.historyCommands(),
@@ -82,6 +82,12 @@ func groupHelp(word string) string {
 		return "Trace to this terminal"
 	case "explain":
 		return "Say why"
+	case "plugin":
+		return "Talk to plugins"
+	case "load":
+		return "Load a plugin"
+	case "remove":
+		return "Take a plugin out"
 	case "hook":
 		return "Put your own BPF function into the way of packets"
 	case "no":

@@ -43,6 +43,7 @@ func daemon() *apitest.Backend {
 		StatusValue: api.Status{
 			Version: "1.0-test", HostName: "lns1", Started: ago(26*time.Hour + 3*time.Minute),
 			Interfaces: []api.Interface{{Name: "eth0", Mode: "native"}, {Name: "eth1", Mode: "generic"}},
+			SpreadCPUs: []int{0, 1, 2, 3},
 			Sessions:   5, SessionsUp: 3, Tunnels: 3, TunnelsEstablished: 2,
 			Load:    [3]float64{0.5, 0.25, 0.125},
 			Traffic: api.Traffic{UpBits: 6.2e6, DownBits: 31.4e6, UpPackets: 2569, DownPackets: 3033},
@@ -80,7 +81,12 @@ func daemon() *apitest.Backend {
 			{Name: "unpaid", Sessions: 2, Prefixes: 5, DNS: 40, Portal: 3, Up: api.GardenTally{Packets: 100, Bytes: 12000}, Down: api.GardenTally{Packets: 90, Bytes: 99000}, UpDropped: api.GardenTally{Packets: 1000, Bytes: 64000}, DownDropped: api.GardenTally{Packets: 1, Bytes: 40}},
 			{Name: "abuse", Error: "nftables: operation not permitted"},
 		},
-		Hooks:  [2]api.PacketHook{{Function: "count_dns", Source: "uid 0", Maps: []string{"/sys/fs/bpf/lns/hook_up_dns_questions"}}},
+		Hooks: [2]api.PacketHook{{Function: "count_dns", Source: "uid 0", Maps: []string{"/sys/fs/bpf/lns/hook_up_dns_questions"}}},
+		PluginList: []api.Plugin{
+			{Name: "stripdomain", BuiltIn: true, State: "running", Events: []string{"pre_auth"}, Timeout: time.Second, Calls: 12},
+			{Name: "example", State: "running", Version: "1.0", PID: 4711, Events: []string{"pre_auth", "timer"}, Closed: true, Timeout: 500 * time.Millisecond, Calls: 1200, Stopped: 2, Errors: 3, Failures: 5, Timeouts: 4, Restarts: 1},
+			{Name: "lost", State: "fork/exec /nonexistent: no such file", Timeout: time.Second, Restarts: 7},
+		},
 		Config: "set bind_address 192.0.2.1\n# set l2tp_secret (hidden)\npool default add 10.0.0.0/24\n",
 		Notes:  []string{"bind_address takes effect at the next start"},
 		CommitList: []api.ConfigCommit{
@@ -167,7 +173,8 @@ func TestGolden(t *testing.T) {
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
 		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
-		"show hook", "hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
+		"show hook", "show plugin", "load plugin example", "remove plugin example", "plugin send example refuse alice",
+		"hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
 		"explain session 1", "peer profile list", "ppp profile list", "session profile list", "ppp profile show fast",
 		"ppp profile create slow lcp_echo_interval=60 dns1=192.0.2.53", "ppp profile modify fast idle_timeout=60 --live", "ppp profile unset fast idle_timeout", "peer profile delete north",
 		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients", "show throttle",
@@ -216,6 +223,7 @@ func TestGoldenErrors(t *testing.T) {
 		"explain session 7", "explain session x", "ppp profile", "ppp profile show none", "ppp profile modify none a=b", "ppp profile modify fast nonsense", "ppp profile create fast",
 		"config", "config edit", "config edit wrong", "config load /nonexistent/file", "config diff 9", "config diff 0", "config commit", "config rollback", "config rollback 0",
 		"config rollback 9", "config commit --confirmed x", "config save /nonexistent/directory/file",
+		"plugin", "plugin send x", "load", "load plugin", "remove plugin",
 		"hook", "hook load", "hook load sideways x", "hook load up /nonexistent", "hook load up testdata/empty", "hook unload", "hook unload x",
 		"show session --nonsense", "show session --timeout x", "uptime --socket /nonexistent/socket",
 	} {

@@ -23,6 +23,8 @@ type keyboard struct {
 	err       error
 	interrupt func() // ends what runs, nil for nothing
 	waiting   bool   // a key is waited for
+	// interrupted: what runs was told to end, and is not to wait for keys any more.
+	interrupted bool
 }
 
 func newKeyboard(r io.Reader) *keyboard {
@@ -59,6 +61,7 @@ func (k *keyboard) take(c byte) {
 	switch {
 	case c == keyInterrupt && k.interrupt != nil:
 		k.interrupt()
+		k.interrupted = true
 		k.buf = k.buf[:0] // what was typed ahead is not meant any more
 		if k.waiting {
 			k.buf = append(k.buf, keyInterrupt)
@@ -90,6 +93,10 @@ func (k *keyboard) Read(p []byte) (int, error) {
 // key waits for one key.
 func (k *keyboard) key() (byte, error) {
 	k.mu.Lock()
+	if k.interrupted {
+		k.mu.Unlock()
+		return keyInterrupt, nil
+	}
 	k.waiting = true
 	k.mu.Unlock()
 	var b [1]byte
@@ -104,7 +111,7 @@ func (k *keyboard) key() (byte, error) {
 func (k *keyboard) onInterrupt(f func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.interrupt = f
+	k.interrupt, k.interrupted = f, false
 	if f != nil && k.err != nil {
 		f()
 	}

@@ -30,7 +30,7 @@ func (a *app) packetHookCommands() []command {
 	}
 	return []command{
 		{words: "show hook", alias: "hooks", help: "Show the BPF functions that packets pass", run: a.showPacketHooks},
-		{words: "hook load", args: []arg{{"up|down", false, direction}, {"FILE", false, kind{}}, {"FUNCTION", true, kind{}}},
+		{words: "hook load", host: true, args: []arg{{"up|down", false, direction}, {"FILE", false, kind{}}, {"FUNCTION", true, kind{}}},
 			help: "Make all packets of a direction pass a function of a compiled BPF object", runs: a.loadPacketHook},
 		{words: "hook unload", arg: &arg{"up|down", false, direction}, help: "Take a direction's BPF function out", run: a.unloadPacketHook},
 	}

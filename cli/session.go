@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +10,7 @@ import (
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/api/lnsv1"
+	"github.com/lnsd/lnsd/control/api/rows"
 )
 
 func (a *app) sessionCommands() []command {
@@ -47,14 +46,12 @@ func (a *app) printSession(s *lnsv1.SessionInfo) error {
 	return fields(a.env.Out, sessionFields(s))
 }
 
-// sessionColumns are those of l2tpns.
-func sessionColumns() []column {
-	return []column{
-		{"SID", 7, true}, {"TID", 5, true}, {"Username", 32, false}, {"IP", 15, false},
-		{"I", 1, false}, {"T", 1, false}, {"G", 1, false}, {"IPv6", 4, false},
-		{"opened", 10, true}, {"downloaded", 12, true}, {"uploaded", 12, true}, {"idle", 7, true},
-		{"Rem.Time", 10, true}, {"LAC", 15, false}, {"CLI", 0, false},
+// sessionColumns are those of the rows that the daemon filters by.
+func sessionColumns() (columns []column) {
+	for _, c := range rows.SessionColumns() {
+		columns = append(columns, column{c.Title, c.Width, c.Right})
 	}
+	return columns
 }
 
 func (a *app) listSessions(ctx context.Context, c *api.Client, r *lnsv1.SessionsRequest) error {
@@ -65,54 +62,43 @@ func (a *app) listSessions(ctx context.Context, c *api.Client, r *lnsv1.Sessions
 		}
 		return l.end()
 	}
-	t := &table{w: a.env.Out, columns: sessionColumns()}
-	if err := eachSession(ctx, c, r, func(s *lnsv1.SessionInfo) error { return t.row(sessionRow(s)...) }); err != nil {
+	r.Filters = a.lineFilters()
+	t, first := &table{w: a.env.Out, columns: sessionColumns()}, true
+	err := eachSession(ctx, c, r, func(s *lnsv1.SessionInfo) error {
+		if err := t.row(rows.Session(s)...); err != nil || !first {
+			return err
+		}
+		// The operator sees at once that there is an answer.
+		first = false
+		return a.flush()
+	})
+	if err != nil {
 		return err
 	}
 	return t.head()
 }
 
-func sessionRow(s *lnsv1.SessionInfo) []string {
-	return []string{
-		number(s.Sid), number(s.TunnelId), userName(s), or(s.Address, "0.0.0.0"),
-		flag(s.Intercepted), flag(s.Throttled), flag(s.Gardened), flag(s.Ipv6),
-		wholeSeconds(since(s.Opened, s.Now)), count(s.GetCounters().GetDownBytes()), count(s.GetCounters().GetUpBytes()),
-		wholeSeconds(idle(s)), remaining(s), hostOf(s.Lac), s.CallingNumber,
+// lineFilters are those filters that the daemon can apply before it sends a row: the
+// first ones, as far as each line passes or does not whatever came before it.
+func (a *app) lineFilters() (out []*lnsv1.LineFilter) {
+	for _, f := range a.filters {
+		if f.verb != "include" && f.verb != "exclude" {
+			break
+		}
+		out = append(out, &lnsv1.LineFilter{Exclude: f.verb == "exclude", Pattern: f.pattern.String()})
 	}
+	return out
 }
 
 // userName is a session's user, "*" until authenticated.
-func userName(s *lnsv1.SessionInfo) string {
-	if !s.UserVerified {
-		return "*"
-	}
-	return s.User
-}
+func userName(s *lnsv1.SessionInfo) string { return rows.UserName(s) }
 
 // idle is the time since user traffic, or since the session came up without any.
-func idle(s *lnsv1.SessionInfo) time.Duration {
-	return since(max(s.GetCounters().GetLastSeen(), s.UpSince, s.Opened), s.Now)
-}
+func idle(s *lnsv1.SessionInfo) time.Duration { return rows.Idle(s) }
 
-// remaining is what is left of the session's time, 0 where there is no limit.
-func remaining(s *lnsv1.SessionInfo) string {
-	if s.SessionTimeout == 0 || s.UpSince == 0 {
-		return "0"
-	}
-	return wholeSeconds(max(0, time.Duration(s.SessionTimeout)-since(s.UpSince, s.Now)))
-}
+func number(n uint32) string { return rows.Number(uint64(n)) }
 
-func hostOf(addrPort string) string {
-	host, _, err := net.SplitHostPort(addrPort)
-	if err != nil {
-		return addrPort
-	}
-	return host
-}
-
-func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
-
-func count(n uint64) string { return strconv.FormatUint(n, 10) }
+func count(n uint64) string { return rows.Number(n) }
 
 func sessionFields(s *lnsv1.SessionInfo) []field {
 	n := s.GetCounters()

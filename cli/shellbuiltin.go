@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/api/lnsv1"
@@ -31,17 +30,8 @@ func lengthCheck(s string) error {
 
 func (s *shell) terminalLength(context.Context, []string) { s.unpaged = true }
 
-// noticeKinds completes the kinds of events; they are not asked for.
-func noticeKinds(_ context.Context, _ *api.Client, prefix string) (out []string, _ error) {
-	for _, k := range []string{"tunnel-up", "tunnel-down", "session-up", "session-down", "login-failed"} {
-		if strings.HasPrefix(k, prefix) {
-			out = append(out, k)
-		}
-	}
-	return out, nil
-}
-
-// startDebug streams what happens to this terminal while the operator goes on.
+// startDebug streams to this terminal while the operator goes on: a trace of some
+// categories, or, without any, what happens to tunnels and sessions.
 func (s *shell) startDebug(ctx context.Context, args []string) {
 	s.undebug()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -51,9 +41,14 @@ func (s *shell) startDebug(ctx context.Context, args []string) {
 	a := s.app(s.term)
 	go func() {
 		defer cancel()
-		w := &watcher{app: a, kinds: args}
-		w.env.Err = io.Discard
-		if err := w.stream(ctx); err != nil && ctx.Err() == nil {
+		a.env.Err = io.Discard
+		follow := (&watcher{app: a}).stream
+		if len(args) > 0 {
+			follow = func(ctx context.Context) error {
+				return (&tracer{app: a}).follow(ctx, traceTargets()[0], args)
+			}
+		}
+		if err := follow(ctx); err != nil && ctx.Err() == nil {
 			text, _ := explain(err, a.where())
 			s.say("%% no more events: %s", text)
 		}

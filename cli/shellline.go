@@ -95,7 +95,8 @@ func pipes(line string) []string {
 
 func startsFilter(rest string) bool {
 	word, _, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
-	return strings.HasPrefix(rest, " ") && len(matchVerb(word)) == 1
+	// Behind an expression a verb has three letters or more: "a | b" is one.
+	return strings.HasPrefix(rest, " ") && len(word) >= 3 && len(matchVerb(word)) == 1
 }
 
 func matchVerb(word string) []*branch { return (&branch{children: filterVerbs()}).match(word) }

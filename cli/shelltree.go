@@ -77,7 +77,7 @@ func (s *shell) builtins() []builtin {
 	return append(all,
 		builtin{"disable", "Turn off the commands that change things", nil, func(context.Context, []string) { s.enabled = false }},
 		builtin{"configure terminal", "Change the configuration", nil, s.enterConfig},
-		builtin{"debug", "Print what happens to this terminal, all or events of a kind", []arg{{"KIND", true, kind{complete: noticeKinds}}}, s.startDebug},
+		builtin{"debug", "Print to this terminal what happens, or a trace of some categories", []arg{{"CATEGORIES", true, categoriesKind()}}, s.startDebug},
 		builtin{"no debug", "Print it no more", nil, func(context.Context, []string) { s.undebug() }},
 	)
 }

@@ -38,6 +38,7 @@ func (a *app) showStatus(ctx context.Context, _ string) error {
 			{"Version", s.Version},
 			{"Up", span(since(s.Started, s.Now))},
 			{"Interfaces", or(interfaces(s.Interfaces), "none: all packets take the slow path")},
+			{"Spread", spread(s.SpreadCpus)},
 			{"Tunnels", fmt.Sprintf("%d, %d established", s.Tunnels, s.TunnelsEstablished)},
 			{"Sessions", fmt.Sprintf("%d, %d up", s.Sessions, s.SessionsUp)},
 			{"Draining", yesNo(s.Draining)},
@@ -56,6 +57,14 @@ func interfaces(is []*lnsv1.Interface) string {
 	return strings.Join(parts, ", ")
 }
 
+// spread says whether the LACs' data is spread over CPUs.
+func spread(cpus []uint32) string {
+	if len(cpus) == 0 {
+		return "no"
+	}
+	return fmt.Sprintf("over %d CPUs", len(cpus))
+}
+
 func loads(ls []float64) string {
 	var parts []string
 	for _, l := range ls {
@@ -70,6 +79,7 @@ type jsonStatus struct {
 	Started            moment          `json:"started"`
 	UpSeconds          secs            `json:"up_seconds"`
 	Interfaces         []jsonInterface `json:"interfaces"`
+	SpreadCPUs         []uint32        `json:"spread_cpus"`
 	Sessions           uint64          `json:"sessions"`
 	SessionsUp         uint64          `json:"sessions_up"`
 	Tunnels            uint64          `json:"tunnels"`
@@ -93,8 +103,9 @@ func statusJSON(s *lnsv1.StatusReply) jsonStatus {
 		HostName: s.HostName, Version: s.Version, Started: moment(s.Started), UpSeconds: secs(since(s.Started, s.Now)),
 		Interfaces: []jsonInterface{}, Sessions: s.Sessions, SessionsUp: s.SessionsUp,
 		Tunnels: s.Tunnels, TunnelsEstablished: s.TunnelsEstablished, Draining: s.Draining,
-		Load:   append([]float64{}, s.Load...),
-		UpBits: t.GetUpBits(), DownBits: t.GetDownBits(), UpPackets: t.GetUpPackets(), DownPackets: t.GetDownPackets(),
+		SpreadCPUs: append([]uint32{}, s.SpreadCpus...),
+		Load:       append([]float64{}, s.Load...),
+		UpBits:     t.GetUpBits(), DownBits: t.GetDownBits(), UpPackets: t.GetUpPackets(), DownPackets: t.GetDownPackets(),
 	}
 	for _, i := range s.Interfaces {
 		j.Interfaces = append(j.Interfaces, jsonInterface{i.Name, i.Mode})

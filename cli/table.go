@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/lnsd/lnsd/control/api/rows"
 )
 
 // column is one of a table's. Widths are fixed, since rows are printed as they
@@ -47,20 +48,16 @@ func (t *table) head() error {
 }
 
 func (t *table) line(cells []string) error {
-	var b strings.Builder
-	for i, c := range t.columns {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		pad := strings.Repeat(" ", max(0, c.width-utf8.RuneCountInString(cells[i])))
-		if c.right {
-			b.WriteString(pad + cells[i])
-		} else {
-			b.WriteString(cells[i] + pad)
-		}
-	}
-	_, err := fmt.Fprintln(t.w, strings.TrimRight(b.String(), " "))
+	_, err := fmt.Fprintln(t.w, t.text(cells))
 	return err
+}
+
+func (t *table) text(cells []string) string {
+	columns := make([]rows.Column, len(t.columns))
+	for i, c := range t.columns {
+		columns[i] = rows.Column{Title: c.title, Width: c.width, Right: c.right}
+	}
+	return rows.Line(columns, cells)
 }
 
 // field is one line of a detailed view.

@@ -2,54 +2,19 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
-	"unicode"
+
+	"github.com/lnsd/lnsd/control/api/rows"
 )
 
-// escape makes text from the network safe to print: subscribers and LACs choose
-// their names, and a terminal obeys control characters. What is not printable is
-// written as in a Go string.
-func escape(s string) string {
-	clean := true
-	for _, r := range s {
-		if !printable(r) {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if printable(r) {
-			b.WriteRune(r)
-			continue
-		}
-		q := strconv.QuoteRuneToASCII(r)
-		b.WriteString(q[1 : len(q)-1])
-	}
-	return b.String()
-}
-
-// printable leaves out marks that change the direction of text, and the stand-in
-// for bytes that are no text, as well as controls.
-func printable(r rune) bool {
-	return r == ' ' || unicode.IsGraphic(r) && r != '\u00a0' && r != unicode.ReplacementChar
-}
+// escape makes text from the network safe to print.
+func escape(s string) string { return rows.Escape(s) }
 
 // since is the time from one stamp (Unix nanoseconds, 0 for never) to another.
-func since(at, now int64) time.Duration {
-	if at == 0 || now < at {
-		return 0
-	}
-	return time.Duration(now - at)
-}
+func since(at, now int64) time.Duration { return rows.Since(at, now) }
 
 // wholeSeconds writes a duration as l2tpns' tables do.
-func wholeSeconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
+func wholeSeconds(d time.Duration) string { return rows.Seconds(d) }
 
 // span writes a duration for reading: "2 days, 3:04:05".
 func span(d time.Duration) string {
@@ -80,18 +45,11 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// flag is a column of one letter.
-func flag(b bool) string {
-	if b {
-		return "Y"
-	}
-	return "N"
-}
-
 // or stands in for text that is not known.
-func or(s, instead string) string {
-	if s == "" {
-		return instead
-	}
-	return s
-}
+func or(s, instead string) string { return rows.Or(s, instead) }
+
+// flag is a column of one letter.
+func flag(b bool) string { return rows.Letter(b) }
+
+// hostOf is the host of ADDRESS:PORT.
+func hostOf(addrPort string) string { return rows.HostOf(addrPort) }

@@ -61,27 +61,27 @@ func (m *Maps) Attach(ifindex int) (Attachment, error) {
 		at.Mode = held.mode
 		return at, nil
 	}
-	l, mode, err := m.takeOver(ifindex)
-	if err == nil && l == nil {
-		l, mode, at.WhyGeneric, err = m.attachNew(ifindex)
+	hold, err := m.takeOver(ifindex)
+	if err == nil && hold.link == nil {
+		hold, at.WhyGeneric, err = m.attachNew(ifindex)
 	}
 	if err != nil {
 		return at, fmt.Errorf("attach to interface %d: %w", ifindex, err)
 	}
-	at.Mode = mode
+	at.Mode = hold.mode
 	value := kernelBpfDevmapVal{Ifindex: uint32(ifindex)}
 	if err := m.objs.LnsDevices.Put(uint32(ifindex), &value); err != nil {
-		return at, errors.Join(fmt.Errorf("attach to interface %d: %w", ifindex, err), m.drop(l))
+		return at, errors.Join(fmt.Errorf("attach to interface %d: %w", ifindex, err), m.drop(hold.link))
 	}
-	m.links[ifindex] = attached{l, mode}
+	m.links[ifindex] = hold
 	return at, nil
 }
 
 // takeOver puts this process's program into a link pinned by an earlier one. It
-// returns nil where there is none, or only that of a device that is gone.
-func (m *Maps) takeOver(ifindex int) (link.Link, Mode, error) {
+// returns no link where there is none, or only that of a device that is gone.
+func (m *Maps) takeOver(ifindex int) (attached, error) {
 	if m.cfg.PinPath == "" {
-		return nil, 0, nil
+		return attached{}, nil
 	}
 	for _, mode := range []Mode{Native, Generic} {
 		l, err := link.LoadPinnedLink(filepath.Join(m.cfg.PinPath, linkName(ifindex, mode)), nil)
@@ -89,69 +89,71 @@ func (m *Maps) takeOver(ifindex int) (link.Link, Mode, error) {
 			continue
 		}
 		if err != nil {
-			return nil, 0, err
+			return attached{}, err
 		}
 		info, err := l.Info()
 		if err != nil {
-			return nil, 0, errors.Join(err, l.Close())
+			return attached{}, errors.Join(err, l.Close())
 		}
 		if xdp := info.XDP(); xdp == nil || xdp.Ifindex != uint32(ifindex) {
 			if err := m.drop(l); err != nil {
-				return nil, 0, err
+				return attached{}, err
 			}
 			continue
 		}
-		if err := m.update(l); err != nil {
-			return nil, 0, errors.Join(err, l.Close())
+		buffers, err := m.update(l)
+		if err != nil {
+			return attached{}, errors.Join(err, l.Close())
 		}
-		return l, mode, nil
+		return attached{l, mode, buffers}, nil
 	}
-	return nil, 0, nil
+	return attached{}, nil
 }
 
-// update puts this process's program into a link.
-func (m *Maps) update(l link.Link) error {
-	err := l.Update(m.objs.LnsXdp)
+// update puts this process's program into a link, and says whether it is that for
+// frames in several buffers.
+func (m *Maps) update(l link.Link) (buffers bool, err error) {
+	err = l.Update(m.entry())
 	if err == nil {
-		return nil
+		return false, nil
 	}
 	p, load := m.forBuffers()
 	if load != nil {
-		return errors.Join(err, load)
+		return false, errors.Join(err, load)
 	}
-	return l.Update(p)
+	return true, l.Update(p)
 }
 
 // attachNew makes a link, and pins it where the maps are pinned.
-func (m *Maps) attachNew(ifindex int) (l link.Link, mode Mode, why, err error) {
-	opts := link.XDPOptions{Program: m.objs.LnsXdp, Interface: ifindex, Flags: link.XDPDriverMode}
-	mode = Native
+func (m *Maps) attachNew(ifindex int) (hold attached, why, err error) {
+	opts := link.XDPOptions{Program: m.entry(), Interface: ifindex, Flags: link.XDPDriverMode}
+	hold.mode = Native
 	if !m.cfg.Generic {
-		l, why = link.AttachXDP(opts)
+		hold.link, why = link.AttachXDP(opts)
 	}
 	if why != nil {
 		// Drivers take frames of several buffers from a program that can read them.
 		if p, err := m.forBuffers(); err == nil {
 			opts.Program = p
-			if l, err = link.AttachXDP(opts); err == nil {
-				why = nil
+			if hold.link, err = link.AttachXDP(opts); err == nil {
+				hold.buffers, why = true, nil
 			}
 		}
-		opts.Program = m.objs.LnsXdp
+		opts.Program = m.entry()
 	}
-	if l == nil {
-		mode, opts.Flags = Generic, link.XDPGenericMode
-		if l, err = link.AttachXDP(opts); err != nil {
-			return nil, 0, why, errors.Join(why, err)
+	if hold.link == nil {
+		hold.mode, opts.Flags = Generic, link.XDPGenericMode
+		if hold.link, err = link.AttachXDP(opts); err != nil {
+			return attached{}, why, errors.Join(why, err)
 		}
 	}
 	if m.cfg.PinPath == "" {
-		return l, mode, why, nil
+		return hold, why, nil
 	}
-	if err := l.Pin(filepath.Join(m.cfg.PinPath, linkName(ifindex, mode))); err != nil {
-		return nil, 0, why, errors.Join(err, l.Close())
+	if err := hold.link.Pin(filepath.Join(m.cfg.PinPath, linkName(ifindex, hold.mode))); err != nil {
+		return attached{}, why, errors.Join(err, hold.link.Close())
 	}
-	return l, mode, why, nil
+	return hold, why, nil
 }
 
 // Detach takes the program off a device; one it is not attached to is no error.

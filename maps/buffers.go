@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/features"
@@ -36,24 +37,34 @@ func (m *Maps) forBuffers() (*ebpf.Program, error) {
 
 // loadBuffers loads it to deal with them in the given way.
 func (m *Maps) loadBuffers(how kernelLnsBuffers) (*ebpf.Program, error) {
+	return m.loadVariant(func(spec *ebpf.CollectionSpec) error {
+		spec.Programs[kernelProgLnsXdp].Flags |= hasFrags
+		ownCPUs(spec)
+		return spec.Variables[kernelVarBuffers].Set(how)
+	}, kernelMapLnsCpus)
+}
+
+// loadVariant loads the program once more with other knobs, on the maps that are there
+// apart from those named.
+func (m *Maps) loadVariant(change func(*ebpf.CollectionSpec) error, own ...string) (*ebpf.Program, error) {
 	spec, err := m.programSpec()
 	if err != nil {
 		return nil, err
 	}
-	if err := spec.Variables[kernelVarBuffers].Set(how); err != nil {
+	if err := change(spec); err != nil {
 		return nil, err
 	}
-	spec.Programs[kernelProgLnsXdp].Flags |= hasFrags
-	return m.loadBeside(spec)
+	return m.loadBeside(spec, own...)
 }
 
-// loadBeside loads spec's program on the maps that are there.
-func (m *Maps) loadBeside(spec *ebpf.CollectionSpec) (*ebpf.Program, error) {
+// loadBeside loads spec's program on the maps that are there, apart from own.
+func (m *Maps) loadBeside(spec *ebpf.CollectionSpec, own ...string) (*ebpf.Program, error) {
 	shared := make(map[string]*ebpf.Map)
 	held := reflect.ValueOf(&m.objs.kernelMaps).Elem()
 	for i := range held.NumField() {
-		if one, ok := held.Field(i).Interface().(*ebpf.Map); ok {
-			shared[held.Type().Field(i).Tag.Get("ebpf")] = one
+		name := held.Type().Field(i).Tag.Get("ebpf")
+		if one, ok := held.Field(i).Interface().(*ebpf.Map); ok && !slices.Contains(own, name) {
+			shared[name] = one
 		}
 	}
 	c, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: shared})

@@ -83,47 +83,80 @@ func (m *Maps) HookFunction(d Direction) string {
 	return m.hooks[d].function
 }
 
+// loaded is all that a change of the hooks makes anew.
+type loaded struct {
+	hooks   [directions]*loadedHook
+	program *ebpf.Program
+	buffers *ebpf.Program // nil until it is needed
+	spread  spreading
+}
+
+func (m *Maps) loaded() loaded { return loaded{m.hooks, m.objs.LnsXdp, m.buffers, m.spread} }
+
+func (m *Maps) setLoaded(l loaded) {
+	m.hooks, m.objs.LnsXdp, m.buffers, m.spread = l.hooks, l.program, l.buffers, l.spread
+}
+
+// close gives up the programs.
+func (l loaded) close() error {
+	errs := []error{l.spread.close()}
+	for _, p := range []*ebpf.Program{l.program, l.buffers} {
+		if p != nil {
+			errs = append(errs, p.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // swap puts a program with other hooks in the place of the one that is attached.
 func (m *Maps) swap(next [directions]*loadedHook) error {
-	before, program, buffers := m.hooks, m.objs.LnsXdp, m.buffers
-	m.hooks = next
-	spec, err := m.programSpec()
-	if err == nil {
-		m.objs.LnsXdp, err = m.loadBeside(spec)
+	before := m.loaded()
+	m.setLoaded(loaded{hooks: next})
+	if err := m.loadHooked(before.spread.cpus); err != nil {
+		failed := m.loaded()
+		m.setLoaded(before)
+		return errors.Join(readable(err), failed.close())
 	}
-	if err != nil {
-		m.hooks, m.objs.LnsXdp = before, program
-		return readable(err)
+	if err := m.takePlace(); err != nil {
+		failed := m.loaded()
+		m.setLoaded(before)
+		return errors.Join(err, m.takePlace(), failed.close())
 	}
-	m.buffers = nil // loaded when it is needed
-	var done []attached
-	for _, a := range m.links {
-		if err = m.update(a.link); err != nil {
-			break
-		}
-		done = append(done, a)
-	}
-	if err != nil {
-		errs := []error{err, m.objs.LnsXdp.Close()}
-		if m.buffers != nil {
-			errs = append(errs, m.buffers.Close())
-		}
-		m.hooks, m.objs.LnsXdp, m.buffers = before, program, buffers
-		for _, a := range done {
-			errs = append(errs, m.update(a.link))
-		}
-		return errors.Join(errs...)
-	}
-	errs := []error{program.Close()}
-	if buffers != nil {
-		errs = append(errs, buffers.Close())
-	}
-	for d, h := range before {
+	errs := []error{before.close()}
+	for d, h := range before.hooks {
 		if h != nil && h != next[d] {
 			errs = append(errs, h.close())
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// loadHooked loads what is to be attached, and to be run on CPUs that data is spread over.
+func (m *Maps) loadHooked(cpus []int) error {
+	spec, err := m.programSpec()
+	if err != nil {
+		return err
+	}
+	if m.objs.LnsXdp, err = m.loadBeside(spec); err != nil || len(cpus) == 0 {
+		return err
+	}
+	m.spread, err = m.loadSpread(cpus)
+	return err
+}
+
+// takePlace puts the programs in the place of what runs.
+func (m *Maps) takePlace() error {
+	if err := m.putCPUs(m.spread); err != nil {
+		return err
+	}
+	for ifindex, a := range m.links {
+		var err error
+		if a.buffers, err = m.update(a.link); err != nil {
+			return err
+		}
+		m.links[ifindex] = a
+	}
+	return nil
 }
 
 // readable leaves of what the verifier says its last words.

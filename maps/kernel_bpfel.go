@@ -13,6 +13,15 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type kernelBpfCpumapVal struct {
+	_       structs.HostLayout
+	Qsize   uint32
+	BpfProg struct {
+		_  structs.HostLayout
+		Fd int32
+	}
+}
+
 type kernelBpfDevmapVal struct {
 	_       structs.HostLayout
 	Ifindex uint32
@@ -60,7 +69,7 @@ const (
 
 type kernelLnsChunk struct {
 	_     structs.HostLayout
-	Bytes [512]uint8
+	Words [64]uint64
 }
 
 type kernelLnsDoor struct {
@@ -146,6 +155,12 @@ const (
 	kernelLnsHairpinLNS_HAIRPIN_DENY  kernelLnsHairpin = 1
 	kernelLnsHairpinLNS_HAIRPIN_CORE  kernelLnsHairpin = 2
 )
+
+type kernelLnsHand struct {
+	_      structs.HostLayout
+	Handed uint64
+	Taken  uint64
+}
 
 type kernelLnsHint struct {
 	_          structs.HostLayout
@@ -458,6 +473,14 @@ type kernelLnsSource6 struct {
 	Net [8]uint8
 }
 
+type kernelLnsSpread uint32
+
+const (
+	kernelLnsSpreadLNS_SPREAD_OFF  kernelLnsSpread = 0
+	kernelLnsSpreadLNS_SPREAD_HAND kernelLnsSpread = 1
+	kernelLnsSpreadLNS_SPREAD_TAKE kernelLnsSpread = 2
+)
+
 type kernelLnsState uint32
 
 const (
@@ -507,12 +530,14 @@ const (
 	kernelMapLnsChunks      = "lns_chunks"
 	kernelMapLnsCounters    = "lns_counters"
 	kernelMapLnsCounters6   = "lns_counters6"
+	kernelMapLnsCpus        = "lns_cpus"
 	kernelMapLnsDevices     = "lns_devices"
 	kernelMapLnsDoors       = "lns_doors"
 	kernelMapLnsDownlinks   = "lns_downlinks"
 	kernelMapLnsEgress      = "lns_egress"
 	kernelMapLnsFilters     = "lns_filters"
 	kernelMapLnsFlows       = "lns_flows"
+	kernelMapLnsHands       = "lns_hands"
 	kernelMapLnsHints       = "lns_hints"
 	kernelMapLnsHomes6      = "lns_homes6"
 	kernelMapLnsHops        = "lns_hops"
@@ -552,6 +577,9 @@ const (
 	kernelVarOuter6         = "outer6"
 	kernelVarOuterTtl       = "outer_ttl"
 	kernelVarPacketInterval = "packet_interval"
+	kernelVarSpread         = "spread"
+	kernelVarSpreadCount    = "spread_count"
+	kernelVarSpreadCpus     = "spread_cpus"
 	kernelVarWithout        = "without"
 )
 
@@ -610,12 +638,14 @@ type kernelMapSpecs struct {
 	LnsChunks    *ebpf.MapSpec `ebpf:"lns_chunks"`
 	LnsCounters  *ebpf.MapSpec `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.MapSpec `ebpf:"lns_counters6"`
+	LnsCpus      *ebpf.MapSpec `ebpf:"lns_cpus"`
 	LnsDevices   *ebpf.MapSpec `ebpf:"lns_devices"`
 	LnsDoors     *ebpf.MapSpec `ebpf:"lns_doors"`
 	LnsDownlinks *ebpf.MapSpec `ebpf:"lns_downlinks"`
 	LnsEgress    *ebpf.MapSpec `ebpf:"lns_egress"`
 	LnsFilters   *ebpf.MapSpec `ebpf:"lns_filters"`
 	LnsFlows     *ebpf.MapSpec `ebpf:"lns_flows"`
+	LnsHands     *ebpf.MapSpec `ebpf:"lns_hands"`
 	LnsHints     *ebpf.MapSpec `ebpf:"lns_hints"`
 	LnsHomes6    *ebpf.MapSpec `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.MapSpec `ebpf:"lns_hops"`
@@ -660,6 +690,9 @@ type kernelVariableSpecs struct {
 	Outer6         *ebpf.VariableSpec `ebpf:"outer6"`
 	OuterTtl       *ebpf.VariableSpec `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.VariableSpec `ebpf:"packet_interval"`
+	Spread         *ebpf.VariableSpec `ebpf:"spread"`
+	SpreadCount    *ebpf.VariableSpec `ebpf:"spread_count"`
+	SpreadCpus     *ebpf.VariableSpec `ebpf:"spread_cpus"`
 	Without        *ebpf.VariableSpec `ebpf:"without"`
 }
 
@@ -689,12 +722,14 @@ type kernelMaps struct {
 	LnsChunks    *ebpf.Map `ebpf:"lns_chunks"`
 	LnsCounters  *ebpf.Map `ebpf:"lns_counters"`
 	LnsCounters6 *ebpf.Map `ebpf:"lns_counters6"`
+	LnsCpus      *ebpf.Map `ebpf:"lns_cpus"`
 	LnsDevices   *ebpf.Map `ebpf:"lns_devices"`
 	LnsDoors     *ebpf.Map `ebpf:"lns_doors"`
 	LnsDownlinks *ebpf.Map `ebpf:"lns_downlinks"`
 	LnsEgress    *ebpf.Map `ebpf:"lns_egress"`
 	LnsFilters   *ebpf.Map `ebpf:"lns_filters"`
 	LnsFlows     *ebpf.Map `ebpf:"lns_flows"`
+	LnsHands     *ebpf.Map `ebpf:"lns_hands"`
 	LnsHints     *ebpf.Map `ebpf:"lns_hints"`
 	LnsHomes6    *ebpf.Map `ebpf:"lns_homes6"`
 	LnsHops      *ebpf.Map `ebpf:"lns_hops"`
@@ -733,12 +768,14 @@ func (m *kernelMaps) Close() error {
 		m.LnsChunks,
 		m.LnsCounters,
 		m.LnsCounters6,
+		m.LnsCpus,
 		m.LnsDevices,
 		m.LnsDoors,
 		m.LnsDownlinks,
 		m.LnsEgress,
 		m.LnsFilters,
 		m.LnsFlows,
+		m.LnsHands,
 		m.LnsHints,
 		m.LnsHomes6,
 		m.LnsHops,
@@ -784,6 +821,9 @@ type kernelVariables struct {
 	Outer6         *ebpf.Variable `ebpf:"outer6"`
 	OuterTtl       *ebpf.Variable `ebpf:"outer_ttl"`
 	PacketInterval *ebpf.Variable `ebpf:"packet_interval"`
+	Spread         *ebpf.Variable `ebpf:"spread"`
+	SpreadCount    *ebpf.Variable `ebpf:"spread_count"`
+	SpreadCpus     *ebpf.Variable `ebpf:"spread_cpus"`
 	Without        *ebpf.Variable `ebpf:"without"`
 }
 

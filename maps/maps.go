@@ -98,6 +98,7 @@ type Maps struct {
 	objs kernelObjects
 	// buffers is nil until it is needed, see forBuffers.
 	buffers *ebpf.Program
+	spread  spreading
 	grace   *grace
 	names   []string // of the reasons, by value
 	reused  bool
@@ -131,6 +132,8 @@ type Maps struct {
 type attached struct {
 	link link.Link
 	mode Mode
+	// buffers: with the program for frames in several buffers.
+	buffers bool
 }
 
 // Open loads the program and makes the maps, or goes on with those that are
@@ -196,6 +199,11 @@ func (cfg Config) apply(spec *ebpf.CollectionSpec) error {
 		sizes[kernelMapLnsRoutes6] = max(cfg.Routes, 1)
 		sizes[kernelMapLnsCounters6] = cfg.Sessions + 1
 	}
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	sizes[kernelMapLnsCpus] = uint32(cpus)
 	for name, size := range sizes {
 		spec.Maps[name].MaxEntries = size
 	}
@@ -346,6 +354,7 @@ func (m *Maps) Close() error {
 	if m.buffers != nil {
 		errs = append(errs, m.buffers.Close())
 	}
+	errs = append(errs, m.spread.close())
 	if m.grace != nil {
 		errs = append(errs, m.grace.close())
 	}

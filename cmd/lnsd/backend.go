@@ -49,6 +49,7 @@ func (b *backend) Status(ctx context.Context) (api.Status, error) {
 	for _, m := range b.d.fast.Modes() {
 		s.Interfaces = append(s.Interfaces, api.Interface{Name: m.Interface, Mode: m.Mode})
 	}
+	s.SpreadCPUs = b.d.fast.Spread()
 	return s, nil
 }
 
@@ -97,7 +98,7 @@ func (b *backend) Leases(ctx context.Context, pool string, yield func([]session.
 func (b *backend) Counters(context.Context) ([]session.Count, error) {
 	var out []session.Count
 	for _, counts := range []func() []session.Count{
-		b.d.engine.Counts, b.d.subscribers.counts, b.d.accounting.counts, b.d.journalCounts, b.d.socket.Counts, b.d.slow.Counts, b.d.fast.Counts, b.d.grants.counts,
+		b.d.engine.Counts, b.d.subscribers.counts, b.d.accounting.counts, b.d.journalCounts, b.d.socket.Counts, b.d.slow.Counts, b.d.fast.Counts, b.d.grants.counts, b.d.plugins.Counts,
 	} {
 		out = append(out, counts()...)
 	}

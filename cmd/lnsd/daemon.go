@@ -17,6 +17,7 @@ import (
 	"github.com/lnsd/lnsd/control/events"
 	"github.com/lnsd/lnsd/control/garden"
 	"github.com/lnsd/lnsd/control/history"
+	"github.com/lnsd/lnsd/control/hooks"
 	"github.com/lnsd/lnsd/control/journal"
 	"github.com/lnsd/lnsd/control/pool"
 	"github.com/lnsd/lnsd/control/radius/dae"
@@ -47,6 +48,7 @@ type daemon struct {
 	slow        *tun.Path
 	fast        fastPath
 	hooks       *packetHooks
+	plugins     *hooks.Chain
 	gardens     *garden.Gardens
 	grants      *grants
 	engine      *engine.Engine
@@ -103,7 +105,9 @@ func open(c *config.Config, traces *trace.Hub, log *zap.Logger) (d *daemon, err 
 		d.changes = status.NewChanges()
 	}
 
-	if d.subscribers, err = openSubscribers(c, epoch, d.authDone, d.accounting.delivered, log.Named("auth")); err != nil {
+	d.plugins = hooks.New(d.pluginConfig(c))
+	d.closers = append(d.closers, d.plugins.Close)
+	if d.subscribers, err = openSubscribers(c, epoch, d.plugins.AuthDone, d.accounting.delivered, log.Named("auth")); err != nil {
 		return d, err
 	}
 	d.closers = append(d.closers, d.closeSubscribers)
@@ -146,6 +150,9 @@ func open(c *config.Config, traces *trace.Hub, log *zap.Logger) (d *daemon, err 
 		return d, err
 	}
 	d.engine.Drain(c.Engine.Drain)
+	if err = d.loadPlugins(c); err != nil {
+		return d, err
+	}
 
 	if d.dae, err = openDAE(c, d.engine, log.Named("dae")); err != nil {
 		return d, err
@@ -196,7 +203,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		senders[i] = d.slow.Sequenced(d.socket.NewControlSender())
 	}
 	ports := engine.Ports{
-		Authenticator: d.subscribers.authenticator(),
+		Authenticator: d.plugins.Before(d.subscribers.authenticator()),
 		Accountant:    d.accounting,
 		Observer:      d.observer(),
 		Tracer:        d.traces,

@@ -31,6 +31,8 @@ type fastPath interface {
 	SetFilters([]acl.Set) (left []string, err error)
 	FilterHits(name string) [acl.Families][]uint64
 	Modes() []dataplane.Mode
+	// Spread returns the CPUs that the data of LACs is spread over.
+	Spread() []int
 	// SetHook puts an operator's function into the way of packets; nil takes it out.
 	SetHook(up bool, h *dataplane.Hook) error
 	HookFunction(up bool) string
@@ -82,6 +84,12 @@ func openFastPath(c *config.Config, d *daemon, log *zap.Logger) (fastPath, error
 		cfg.Hairpin = dataplane.HairpinDeny
 	case config.HairpinCore:
 		cfg.Hairpin = dataplane.HairpinCore
+	}
+	switch c.XDP.Spread {
+	case config.SpreadOff:
+		cfg.Spread = dataplane.SpreadOff
+	case config.SpreadOn:
+		cfg.Spread = dataplane.SpreadOn
 	}
 	for _, lac := range c.LACs {
 		for _, prefix := range lac.Addresses {

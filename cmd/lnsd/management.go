@@ -19,7 +19,7 @@ const eventsKept = 1 << 16
 func (d *daemon) management(b *backend, opts ...api.Option) *api.Server {
 	opts = append(opts, api.Services(b), api.Restrictions(b), api.Configuration(b.current), api.Commits(b), api.Profiles(b), api.Events(eventLog{d.events, d.started.UnixNano()}))
 	opts = append(opts, api.Traces(d.traces), api.History(stories{d.history}), api.Asked(d.traces.Asked))
-	opts = append(opts, api.PacketHooks(b))
+	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
 	return api.NewServer(b, d.log.Named("api"), opts...)
 }
 

@@ -38,6 +38,9 @@ func openShells(c *config.Config, log *zap.Logger) (_ *shells, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
+	if c.Shell.SSH.IsValid() || c.Shell.Telnet.IsValid() {
+		s.warn()
+	}
 	if c.Shell.SSH.IsValid() {
 		s.ssh, err = sshd.New(sshd.Config{
 			HostKey: c.Shell.HostKey, AuthorizedKeys: c.Shell.AuthorizedKeys, Users: s.entries, Guard: s.guard, Serve: s.serve,
@@ -113,6 +116,25 @@ func (s *shells) entries() *login.Users {
 		s.log.Error("nobody can log in with a password", zap.Error(err))
 	}
 	return u
+}
+
+// warn says what is wrong with the users file.
+func (s *shells) warn() {
+	if s.users == "" {
+		s.log.Warn("there is no users file: nobody can log in with a password")
+		return
+	}
+	u, problems, err := login.Load(s.users)
+	if err != nil {
+		s.log.Error("users file", zap.Error(err))
+		return
+	}
+	for _, p := range problems {
+		s.log.Warn("users file", zap.String("file", s.users), zap.Stringer("problem", p))
+	}
+	if !u.HasEnable() {
+		s.log.Warn("the users file has no entry for enable: its users can look, and change nothing", zap.String("file", s.users))
+	}
 }
 
 // serve is one operator's visit; it returns his exit status.

@@ -29,9 +29,18 @@ func (o observers) Observe(n session.Notice) {
 	}
 }
 
+// public keeps from an observer what is for plugins alone.
+type public struct{ engine.Observer }
+
+func (p public) Observe(n session.Notice) {
+	if n.Kind.Public() {
+		p.Observer.Observe(n)
+	}
+}
+
 // observer is whom the engine tells what happens.
 func (d *daemon) observer() engine.Observer {
-	all := observers{newSparing(d.events), d.history}
+	all := observers{public{newSparing(d.events)}, public{d.history}, d.plugins}
 	if d.changes != nil {
 		all = append(all, d.changes)
 	}

@@ -60,9 +60,12 @@ type Status struct {
 	Version, HostName string
 	Started           time.Time
 	Interfaces        []Interface
-	Sessions          int // all
-	SessionsUp        int // those with a network layer
-	Tunnels           int
+	// SpreadCPUs are the CPUs that the fast path spreads the LACs' data over; none
+	// when each packet is forwarded where it came in.
+	SpreadCPUs []int
+	Sessions   int // all
+	SessionsUp int // those with a network layer
+	Tunnels    int
 	// TunnelsEstablished leaves out tunnels in set-up or closing.
 	TunnelsEstablished int
 	Draining           bool

@@ -31,6 +31,7 @@ type Client struct {
 	lnsv1.TracesClient
 	lnsv1.HistoryClient
 	lnsv1.PacketHooksClient
+	PluginHost lnsv1.PluginsClient
 	// Config and Profiles have methods whose names say little without them.
 	Config   lnsv1.ConfigClient
 	Profiles lnsv1.ProfilesClient
@@ -72,6 +73,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.TracesClient, c.HistoryClient = lnsv1.NewTracesClient(conn), lnsv1.NewHistoryClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
 	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
+	c.PluginHost = lnsv1.NewPluginsClient(conn)
 	return c, nil
 }
 

@@ -24,6 +24,9 @@ func statusMessage(s Status, now time.Time) *lnsv1.StatusReply {
 	for _, i := range s.Interfaces {
 		m.Interfaces = append(m.Interfaces, &lnsv1.Interface{Name: i.Name, Mode: i.Mode})
 	}
+	for _, cpu := range s.SpreadCPUs {
+		m.SpreadCpus = append(m.SpreadCpus, uint32(cpu))
+	}
 	return m
 }
 

@@ -84,6 +84,11 @@ var needs = map[string]Right{
 	"/lns.v1.Configuration/Configure":   RightAdmin,
 	"/lns.v1.Configuration/WriteMemory": RightAdmin,
 
+	"/lns.v1.Plugins/Plugins":      RightView,
+	"/lns.v1.Plugins/LoadPlugin":   RightAdmin,
+	"/lns.v1.Plugins/RemovePlugin": RightAdmin,
+	"/lns.v1.Plugins/SendToPlugin": RightOperate,
+
 	"/lns.v1.PacketHooks/PacketHooks":      RightView,
 	"/lns.v1.PacketHooks/LoadPacketHook":   RightAdmin,
 	"/lns.v1.PacketHooks/UnloadPacketHook": RightAdmin,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -314,5 +315,42 @@ func TestClientSaysWhyItCannotConnect(t *testing.T) {
 	_, err := c.Status(ctx, &lnsv1.StatusRequest{})
 	if status.Code(err) != codes.Unavailable || !errors.Is(c.ConnectError(), os.ErrNotExist) {
 		t.Errorf("%v; %v", err, c.ConnectError())
+	}
+}
+
+// Rows that a filter holds back do not leave the daemon.
+func TestRowsAreFilteredByTheDaemon(t *testing.T) {
+	b := &apitest.Backend{}
+	for i := range uint32(100) {
+		b.SessionList = append(b.SessionList, session.View{Slot: i, State: "up", User: fmt.Sprintf("user%d", i), UserVerified: true})
+	}
+	c, err := api.Dial(apitest.Start(t, b, time.Unix(0, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, r := range []struct {
+		filters []*lnsv1.LineFilter
+		want    int
+	}{
+		{nil, 100},
+		{[]*lnsv1.LineFilter{{Pattern: `user1\d`}}, 10},
+		{[]*lnsv1.LineFilter{{Pattern: `user1\d`}, {Pattern: "user15", Exclude: true}}, 9},
+		{[]*lnsv1.LineFilter{{Pattern: "(", Exclude: true}}, -1},
+	} {
+		stream, err := c.Sessions(context.Background(), &lnsv1.SessionsRequest{Filters: r.filters})
+		n := 0
+		for err == nil {
+			var reply *lnsv1.SessionsReply
+			if reply, err = stream.Recv(); err == nil {
+				n += len(reply.Sessions)
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			n = -1
+		}
+		if n != r.want {
+			t.Errorf("%v: %d sessions, want %d (%v)", r.filters, n, r.want, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -11,7 +12,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/lnsd/lnsd/control/api/lnsv1"
+	"github.com/lnsd/lnsd/control/api/rows"
 	"github.com/lnsd/lnsd/control/session"
+)
+
+const (
+	maxFilters = 8
+	maxPattern = 1000 // bytes
 )
 
 // service answers the calls of the schema from a Backend.
@@ -34,13 +41,20 @@ func (s *service) Sessions(r *lnsv1.SessionsRequest, stream grpc.ServerStreaming
 	if err != nil {
 		return err
 	}
+	passes, err := lineFilter(r.Filters)
+	if err != nil {
+		return err
+	}
 	ctx, now := stream.Context(), s.now()
 	intercept := mayIntercept(ctx)
 	send := func(vs []session.View) error {
 		reply := &lnsv1.SessionsReply{}
 		for i := range vs {
-			if keep(&vs[i]) {
-				reply.Sessions = append(reply.Sessions, sessionMessage(&vs[i], now, intercept))
+			if !keep(&vs[i]) {
+				continue
+			}
+			if m := sessionMessage(&vs[i], now, intercept); passes(m) {
+				reply.Sessions = append(reply.Sessions, m)
 			}
 		}
 		if len(reply.Sessions) == 0 {
@@ -76,6 +90,32 @@ func sessionFilter(r *lnsv1.SessionsRequest) (func(*session.View) bool, error) {
 		}
 		ok, _ := path.Match(r.UserGlob, v.User)
 		return ok
+	}, nil
+}
+
+// lineFilter turns filters into a test of the row that a session makes.
+func lineFilter(filters []*lnsv1.LineFilter) (func(*lnsv1.SessionInfo) bool, error) {
+	if len(filters) > maxFilters {
+		return nil, status.Errorf(codes.InvalidArgument, "more than %d filters", maxFilters)
+	}
+	patterns := make([]*regexp.Regexp, len(filters))
+	for i, f := range filters {
+		var err error
+		if patterns[i], err = regexp.Compile(f.Pattern); err != nil || len(f.Pattern) > maxPattern {
+			return nil, status.Error(codes.InvalidArgument, "filter: not a regular expression")
+		}
+	}
+	return func(m *lnsv1.SessionInfo) bool {
+		if len(patterns) == 0 {
+			return true
+		}
+		line := rows.SessionLine(m)
+		for i, p := range patterns {
+			if p.MatchString(line) == filters[i].Exclude {
+				return false
+			}
+		}
+		return true
 	}, nil
 }
 

@@ -12,6 +12,7 @@ func (b *builder) finish() {
 	b.checkRADIUS()
 	b.checkAAA()
 	b.checkDAE()
+	b.checkPlugins()
 	b.checkTunnels()
 	b.checkTimes()
 	b.checkShell()

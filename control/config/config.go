@@ -52,6 +52,7 @@ type Config struct {
 	Log         Log
 	Files       Files
 	Hooks       Hooks
+	Plugins     Plugins
 }
 
 // L2TP holds what concerns control connections and L2TP data headers.
@@ -244,6 +245,8 @@ type XDP struct {
 	Interfaces []string
 	Mode       XDPMode
 	PinPath    string
+	// Spread is whether the data of LACs is spread over CPUs.
+	Spread Spread
 	// SCCRQRate and CallRate bound what one source may ask of the daemon, PPPRate
 	// the PPP frames of one session, per second; 0 is no limit.
 	SCCRQRate, CallRate, PPPRate int

@@ -200,7 +200,6 @@ func TestLegacyWarnings(t *testing.T) {
 		"set ppp_keepalive no":        "f:1:5: ppp_keepalive is not used: echoes are sent only in silence",
 		"set throttle_speed 0":        "",
 		"set throttle_speed 128":      "",
-		`load plugin "garden"`:        "f:1:1: load is ignored: plugins are not used; what is built in needs no loading",
 		"router bgp 64512":            "f:1:1: router is ignored: BGP is not available in this version",
 		"exit":                        "",
 		"set cluster_hb_timeout 150":  "f:1:5: cluster_hb_timeout is not used: clustering is not available in this version",

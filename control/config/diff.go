@@ -63,6 +63,13 @@ func Diff(from, to *Config) []Change {
 	if before.String() != after.String() {
 		out = append(out, Change{"dae_client", Live})
 	}
+	before.Reset()
+	after.Reset()
+	from.Plugins.render(&before)
+	to.Plugins.render(&after)
+	if before.String() != after.String() {
+		out = append(out, Change{"plugin", Restart})
+	}
 	return out
 }
 

@@ -30,6 +30,7 @@ func newEffective(c *Config) *Effective {
 	copied := *c
 	// What a peer has is nothing of this.
 	copied.LACs, copied.Profiles, copied.UnknownPeer = nil, nil, nil
+	copied.Plugins = Plugins{}
 	copied.Files.Text = ""
 	return &Effective{Config: &copied, sources: map[string]string{}}
 }

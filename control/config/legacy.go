@@ -76,8 +76,6 @@ func legacySettings() map[string]legacySetting {
 func legacyCommands() map[string]string {
 	const bgp = "BGP is not available in this version"
 	return map[string]string{
-		"load":       "plugins are not used; what is built in needs no loading",
-		"remove":     "plugins are not used",
 		"router":     bgp,
 		"neighbour":  bgp,
 		"setforward": "handing sessions on is not available in this version",

@@ -50,6 +50,7 @@ func (c *Config) render(hide bool) string {
 		c.Gardens.List[i].render(&w)
 	}
 	c.Hooks.render(&w)
+	c.Plugins.render(&w)
 	renderLists(&w, c.AccessLists)
 	return w.String()
 }

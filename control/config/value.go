@@ -56,6 +56,17 @@ const (
 	RenegotiateAlways
 )
 
+// Spread is whether the data of LACs is spread over CPUs.
+type Spread uint8
+
+// Whether it is.
+const (
+	// SpreadAuto does it while one CPU alone has more to receive than it can.
+	SpreadAuto Spread = iota
+	SpreadOff
+	SpreadOn
+)
+
 // Hairpin is what becomes of packets from one subscriber to another.
 type Hairpin uint8
 
@@ -121,6 +132,10 @@ func duplicateWords() []choice[session.DuplicatePolicy] {
 
 func xdpModeWords() []choice[XDPMode] {
 	return []choice[XDPMode]{{"auto", XDPAuto}, {"native", XDPNative}, {"generic", XDPGeneric}, {"none", XDPNone}}
+}
+
+func spreadWords() []choice[Spread] {
+	return []choice[Spread]{{"auto", SpreadAuto}, {"off", SpreadOff}, {"on", SpreadOn}}
 }
 
 func hairpinWords() []choice[Hairpin] {

@@ -90,6 +90,8 @@ type Config struct {
 	// Ignore names interfaces that are never chosen (our TUN device).
 	Ignore []string
 	Want   Want
+	// Spread is whether the data that LACs send is spread over the CPUs.
+	Spread SpreadWant
 	// UDPChecksum writes the outer UDP checksum, which is on by default for
 	// L2TP (RFC 2661 section 8.1).
 	UDPChecksum bool

@@ -39,6 +39,9 @@ func (n *Null) Installed(uint32) bool { return false }
 // Modes returns no interface.
 func (n *Null) Modes() []Mode { return nil }
 
+// Spread returns no CPU.
+func (n *Null) Spread() []int { return nil }
+
 // Settle finds nothing.
 func (n *Null) Settle([]session.Record, map[uint16]netip.AddrPort) ([]Left, error) { return nil, nil }
 

@@ -25,6 +25,7 @@ type Plane struct {
 	worker  *worker
 	watcher *watcher
 	hops    *hopKeeper
+	spread  *spreader
 	gate    gateTable
 	mounted string // the BPF file system that we mounted, if we did
 
@@ -74,6 +75,9 @@ func Open(cfg Config, done func([]session.Programmed), log *zap.Logger) (_ *Plan
 	for s := range p.maps.All() {
 		p.worker.installed[s.Slot].Store(true)
 	}
+	if p.spread, err = newSpreader(p.maps, cfg.Spread, log); err != nil {
+		return nil, err
+	}
 	if p.watcher, err = newWatcher(&p.cfg, p.maps, log); err != nil {
 		return nil, err
 	}
@@ -81,6 +85,7 @@ func Open(cfg Config, done func([]session.Programmed), log *zap.Logger) (_ *Plan
 		return nil, err
 	}
 	p.wg.Go(func() { p.keepClock(clock) })
+	p.wg.Go(func() { p.spread.watch(p.stop) })
 	return p, nil
 }
 
@@ -123,6 +128,10 @@ func (p *Plane) Installed(slot uint32) bool { return p.worker.isInstalled(slot) 
 // Modes says where and how the program is attached, and where it could not be.
 func (p *Plane) Modes() []Mode { return p.watcher.list() }
 
+// Spread returns the CPUs that the data of LACs is spread over, by number; none when
+// each packet is forwarded where it came in.
+func (p *Plane) Spread() []int { return p.maps.Spreading() }
+
 // Counts returns how packets ended in XDP, by reason (packets, then bytes of the
 // received frames), and what was done to the maps.
 func (p *Plane) Counts() []session.Count {
@@ -134,6 +143,7 @@ func (p *Plane) Counts() []session.Count {
 		{Name: "xdp_failed", Value: w.failed.Load()},
 		{Name: "xdp_refused", Value: w.refused.Load()},
 	}
+	out = append(out, p.spread.counts()...)
 	tallies, err := p.maps.Reasons()
 	if err != nil {
 		p.log.Warn("reasons not read", zap.Error(err))

@@ -109,6 +109,7 @@ func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
 		s.traceFunc(nil, x, "call accepted: session id %d, slot %d, account %s", id, slot, acctID(s.e.epoch, serial))
 	}
 	s.noteCall(x)
+	s.tellCreated(x)
 	s.timers.set(x, x.s.Deadline())
 	t.t.AcceptCall(s.now, c, id, &s.tout)
 }

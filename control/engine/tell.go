@@ -36,6 +36,13 @@ func (s *Shard) tell(c *call, e *session.Event) {
 	s.e.ports.Observer.Observe(n)
 }
 
+// tellCreated tells the observer of a session that begins.
+func (s *Shard) tellCreated(c *call) {
+	s.e.ports.Observer.Observe(session.Notice{
+		At: s.now, Kind: session.SessionCreated, Ref: c.s.Ref(), Slot: c.s.Slot(), LAC: c.tun.peer, LACName: c.tun.name,
+	})
+}
+
 // tellTunnel is tell for a tunnel.
 func (s *Shard) tellTunnel(t *tunnel, kind session.NoticeKind, detail string) {
 	n := session.Notice{

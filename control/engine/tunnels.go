@@ -172,6 +172,7 @@ func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, h l
 	s.newcomers[key] = t
 	s.e.ports.Gate.TunnelUp(id, t.peer)
 	s.counts.add(tunnelsOpened)
+	s.tellTunnel(t, session.TunnelCreated, "")
 	s.receive(t, p, h, body)
 }
 

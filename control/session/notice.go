@@ -23,6 +23,10 @@ const (
 	// call got a CDN before it was a session.
 	TunnelRefused
 	CallRefused
+	// SessionCreated and TunnelCreated are the beginnings of what may come up or fail.
+	// They are for plugins, and not among NoticeKinds.
+	SessionCreated
+	TunnelCreated
 	noticeKinds
 )
 
@@ -30,6 +34,7 @@ var noticeNames = [noticeKinds]string{
 	TunnelUp: "tunnel-up", TunnelDown: "tunnel-down", SessionUp: "session-up", SessionDown: "session-down",
 	SessionFailed: "session-failed", SessionChanged: "session-changed", LoginFailed: "login-failed",
 	TunnelRefused: "tunnel-refused", CallRefused: "call-refused",
+	SessionCreated: "session-created", TunnelCreated: "tunnel-created",
 }
 
 func (k NoticeKind) String() string {
@@ -39,14 +44,17 @@ func (k NoticeKind) String() string {
 	return "unknown"
 }
 
-// NoticeKinds are all kinds there are.
+// NoticeKinds are the kinds that are told to everybody.
 func NoticeKinds() []NoticeKind {
 	kinds := make([]NoticeKind, 0, noticeKinds-1)
-	for k := NoticeKind(1); k < noticeKinds; k++ {
+	for k := NoticeKind(1); k.Public(); k++ {
 		kinds = append(kinds, k)
 	}
 	return kinds
 }
+
+// Public reports whether a kind is told to everybody.
+func (k NoticeKind) Public() bool { return k > 0 && k < SessionCreated }
 
 // Notice is one thing that happened, for those who follow what the daemon does. It
 // holds nothing of interceptions.

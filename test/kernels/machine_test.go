@@ -20,7 +20,7 @@ import (
 const (
 	probeTime = 10 * time.Second
 	bootTime  = 90 * time.Second
-	runTime   = 20 * time.Minute
+	runTime   = 45 * time.Minute
 	boots     = 3
 )
 

@@ -46,6 +46,7 @@ type Backend struct {
 	Lists         []api.AccessList
 	GardenList    []api.Garden
 	Hooks         [2]api.PacketHook
+	PluginList    []api.Plugin
 	ChangeErr     error
 	Notes         []string
 	Err           error
@@ -243,6 +244,20 @@ func (b *Backend) LoadPacketHook(up bool, object []byte, function, by string) (s
 // UnloadPacketHook notes the call.
 func (b *Backend) UnloadPacketHook(up bool) error { return b.call("unload hook up %v", up) }
 
+// Plugins returns PluginList.
+func (b *Backend) Plugins() []api.Plugin { return b.PluginList }
+
+// LoadPlugin notes the call, as the next two do.
+func (b *Backend) LoadPlugin(name string) error { return b.call("load plugin %s", name) }
+
+// RemovePlugin is described at LoadPlugin.
+func (b *Backend) RemovePlugin(name string) error { return b.call("remove plugin %s", name) }
+
+// SendToPlugin is described at LoadPlugin.
+func (b *Backend) SendToPlugin(name string, words []string) (string, error) {
+	return "it heard " + strings.Join(words, " "), b.call("send to plugin %s: %q", name, words)
+}
+
 // Shutdown notes the call.
 func (b *Backend) Shutdown(context.Context) error { return b.call("shutdown") }
 
@@ -284,7 +299,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 }
 
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
-	opts = append(opts, api.PacketHooks(b))
+	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
 	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Configuration(b), api.Commits(b), api.Profiles(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()

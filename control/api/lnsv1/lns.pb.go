@@ -74,8 +74,11 @@ type StatusReply struct {
 	TunnelsEstablished uint64       `protobuf:"varint,9,opt,name=tunnels_established,json=tunnelsEstablished,proto3" json:"tunnels_established,omitempty"`
 	Draining           bool         `protobuf:"varint,10,opt,name=draining,proto3" json:"draining,omitempty"`
 	// Load averages over 1, 5 and 15 minutes.
-	Load          []float64 `protobuf:"fixed64,11,rep,packed,name=load,proto3" json:"load,omitempty"`
-	Traffic       *Traffic  `protobuf:"bytes,12,opt,name=traffic,proto3" json:"traffic,omitempty"`
+	Load    []float64 `protobuf:"fixed64,11,rep,packed,name=load,proto3" json:"load,omitempty"`
+	Traffic *Traffic  `protobuf:"bytes,12,opt,name=traffic,proto3" json:"traffic,omitempty"`
+	// CPUs that the LACs' data is spread over; none when each packet is forwarded
+	// where it came in.
+	SpreadCpus    []uint32 `protobuf:"varint,13,rep,packed,name=spread_cpus,json=spreadCpus,proto3" json:"spread_cpus,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +193,13 @@ func (x *StatusReply) GetLoad() []float64 {
 func (x *StatusReply) GetTraffic() *Traffic {
 	if x != nil {
 		return x.Traffic
+	}
+	return nil
+}
+
+func (x *StatusReply) GetSpreadCpus() []uint32 {
+	if x != nil {
+		return x.SpreadCpus
 	}
 	return nil
 }
@@ -316,10 +326,12 @@ func (x *Traffic) GetDownPackets() float64 {
 }
 
 type SessionsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	UserGlob      string                 `protobuf:"bytes,1,opt,name=user_glob,json=userGlob,proto3" json:"user_glob,omitempty"`  // * and ?; empty for any
-	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                        // empty for any
-	TunnelId      uint32                 `protobuf:"varint,3,opt,name=tunnel_id,json=tunnelId,proto3" json:"tunnel_id,omitempty"` // ours; 0 for any
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	UserGlob string                 `protobuf:"bytes,1,opt,name=user_glob,json=userGlob,proto3" json:"user_glob,omitempty"`  // * and ?; empty for any
+	State    string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`                        // empty for any
+	TunnelId uint32                 `protobuf:"varint,3,opt,name=tunnel_id,json=tunnelId,proto3" json:"tunnel_id,omitempty"` // ours; 0 for any
+	// filters go by the row that lnsctl prints of a session; all must let it pass.
+	Filters       []*LineFilter `protobuf:"bytes,4,rep,name=filters,proto3" json:"filters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,6 +387,66 @@ func (x *SessionsRequest) GetTunnelId() uint32 {
 	return 0
 }
 
+func (x *SessionsRequest) GetFilters() []*LineFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+// LineFilter lets lines pass that match a regular expression, or do not.
+type LineFilter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pattern       string                 `protobuf:"bytes,1,opt,name=pattern,proto3" json:"pattern,omitempty"` // of Go's package regexp
+	Exclude       bool                   `protobuf:"varint,2,opt,name=exclude,proto3" json:"exclude,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LineFilter) Reset() {
+	*x = LineFilter{}
+	mi := &file_lns_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LineFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LineFilter) ProtoMessage() {}
+
+func (x *LineFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_lns_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LineFilter.ProtoReflect.Descriptor instead.
+func (*LineFilter) Descriptor() ([]byte, []int) {
+	return file_lns_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *LineFilter) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+func (x *LineFilter) GetExclude() bool {
+	if x != nil {
+		return x.Exclude
+	}
+	return false
+}
+
 type SessionsReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sessions      []*SessionInfo         `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
@@ -384,7 +456,7 @@ type SessionsReply struct {
 
 func (x *SessionsReply) Reset() {
 	*x = SessionsReply{}
-	mi := &file_lns_proto_msgTypes[5]
+	mi := &file_lns_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -396,7 +468,7 @@ func (x *SessionsReply) String() string {
 func (*SessionsReply) ProtoMessage() {}
 
 func (x *SessionsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[5]
+	mi := &file_lns_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -409,7 +481,7 @@ func (x *SessionsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsReply.ProtoReflect.Descriptor instead.
 func (*SessionsReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{5}
+	return file_lns_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SessionsReply) GetSessions() []*SessionInfo {
@@ -428,7 +500,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_lns_proto_msgTypes[6]
+	mi := &file_lns_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -440,7 +512,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[6]
+	mi := &file_lns_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -453,7 +525,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{6}
+	return file_lns_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SessionRequest) GetSid() uint32 {
@@ -512,7 +584,7 @@ type SessionInfo struct {
 
 func (x *SessionInfo) Reset() {
 	*x = SessionInfo{}
-	mi := &file_lns_proto_msgTypes[7]
+	mi := &file_lns_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +596,7 @@ func (x *SessionInfo) String() string {
 func (*SessionInfo) ProtoMessage() {}
 
 func (x *SessionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[7]
+	mi := &file_lns_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +609,7 @@ func (x *SessionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionInfo.ProtoReflect.Descriptor instead.
 func (*SessionInfo) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{7}
+	return file_lns_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SessionInfo) GetSid() uint32 {
@@ -836,7 +908,7 @@ type Network6 struct {
 
 func (x *Network6) Reset() {
 	*x = Network6{}
-	mi := &file_lns_proto_msgTypes[8]
+	mi := &file_lns_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +920,7 @@ func (x *Network6) String() string {
 func (*Network6) ProtoMessage() {}
 
 func (x *Network6) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[8]
+	mi := &file_lns_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +933,7 @@ func (x *Network6) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Network6.ProtoReflect.Descriptor instead.
 func (*Network6) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{8}
+	return file_lns_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Network6) GetInterfaceId() string {
@@ -924,7 +996,7 @@ type Lease6 struct {
 
 func (x *Lease6) Reset() {
 	*x = Lease6{}
-	mi := &file_lns_proto_msgTypes[9]
+	mi := &file_lns_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1008,7 @@ func (x *Lease6) String() string {
 func (*Lease6) ProtoMessage() {}
 
 func (x *Lease6) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[9]
+	mi := &file_lns_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1021,7 @@ func (x *Lease6) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease6.ProtoReflect.Descriptor instead.
 func (*Lease6) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{9}
+	return file_lns_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Lease6) GetPrefix() string {
@@ -978,7 +1050,7 @@ type Framing struct {
 
 func (x *Framing) Reset() {
 	*x = Framing{}
-	mi := &file_lns_proto_msgTypes[10]
+	mi := &file_lns_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1062,7 @@ func (x *Framing) String() string {
 func (*Framing) ProtoMessage() {}
 
 func (x *Framing) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[10]
+	mi := &file_lns_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1075,7 @@ func (x *Framing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Framing.ProtoReflect.Descriptor instead.
 func (*Framing) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{10}
+	return file_lns_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Framing) GetLength() bool {
@@ -1055,7 +1127,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_lns_proto_msgTypes[11]
+	mi := &file_lns_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1067,7 +1139,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[11]
+	mi := &file_lns_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1080,7 +1152,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{11}
+	return file_lns_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Counters) GetUpPackets() uint64 {
@@ -1168,7 +1240,7 @@ type TunnelsRequest struct {
 
 func (x *TunnelsRequest) Reset() {
 	*x = TunnelsRequest{}
-	mi := &file_lns_proto_msgTypes[12]
+	mi := &file_lns_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1252,7 @@ func (x *TunnelsRequest) String() string {
 func (*TunnelsRequest) ProtoMessage() {}
 
 func (x *TunnelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[12]
+	mi := &file_lns_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +1265,7 @@ func (x *TunnelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TunnelsRequest.ProtoReflect.Descriptor instead.
 func (*TunnelsRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{12}
+	return file_lns_proto_rawDescGZIP(), []int{13}
 }
 
 type TunnelsReply struct {
@@ -1205,7 +1277,7 @@ type TunnelsReply struct {
 
 func (x *TunnelsReply) Reset() {
 	*x = TunnelsReply{}
-	mi := &file_lns_proto_msgTypes[13]
+	mi := &file_lns_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1289,7 @@ func (x *TunnelsReply) String() string {
 func (*TunnelsReply) ProtoMessage() {}
 
 func (x *TunnelsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[13]
+	mi := &file_lns_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1302,7 @@ func (x *TunnelsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TunnelsReply.ProtoReflect.Descriptor instead.
 func (*TunnelsReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{13}
+	return file_lns_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TunnelsReply) GetTunnels() []*TunnelInfo {
@@ -1249,7 +1321,7 @@ type TunnelRequest struct {
 
 func (x *TunnelRequest) Reset() {
 	*x = TunnelRequest{}
-	mi := &file_lns_proto_msgTypes[14]
+	mi := &file_lns_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1333,7 @@ func (x *TunnelRequest) String() string {
 func (*TunnelRequest) ProtoMessage() {}
 
 func (x *TunnelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[14]
+	mi := &file_lns_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1346,7 @@ func (x *TunnelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TunnelRequest.ProtoReflect.Descriptor instead.
 func (*TunnelRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{14}
+	return file_lns_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TunnelRequest) GetTunnelId() uint32 {
@@ -1304,7 +1376,7 @@ type TunnelInfo struct {
 
 func (x *TunnelInfo) Reset() {
 	*x = TunnelInfo{}
-	mi := &file_lns_proto_msgTypes[15]
+	mi := &file_lns_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1388,7 @@ func (x *TunnelInfo) String() string {
 func (*TunnelInfo) ProtoMessage() {}
 
 func (x *TunnelInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[15]
+	mi := &file_lns_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1401,7 @@ func (x *TunnelInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TunnelInfo.ProtoReflect.Descriptor instead.
 func (*TunnelInfo) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{15}
+	return file_lns_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TunnelInfo) GetTunnelId() uint32 {
@@ -1444,7 +1516,7 @@ type Transport struct {
 
 func (x *Transport) Reset() {
 	*x = Transport{}
-	mi := &file_lns_proto_msgTypes[16]
+	mi := &file_lns_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1528,7 @@ func (x *Transport) String() string {
 func (*Transport) ProtoMessage() {}
 
 func (x *Transport) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[16]
+	mi := &file_lns_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1541,7 @@ func (x *Transport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transport.ProtoReflect.Descriptor instead.
 func (*Transport) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{16}
+	return file_lns_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Transport) GetNs() uint32 {
@@ -1620,7 +1692,7 @@ type PoolsRequest struct {
 
 func (x *PoolsRequest) Reset() {
 	*x = PoolsRequest{}
-	mi := &file_lns_proto_msgTypes[17]
+	mi := &file_lns_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1704,7 @@ func (x *PoolsRequest) String() string {
 func (*PoolsRequest) ProtoMessage() {}
 
 func (x *PoolsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[17]
+	mi := &file_lns_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1717,7 @@ func (x *PoolsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolsRequest.ProtoReflect.Descriptor instead.
 func (*PoolsRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{17}
+	return file_lns_proto_rawDescGZIP(), []int{18}
 }
 
 type PoolsReply struct {
@@ -1657,7 +1729,7 @@ type PoolsReply struct {
 
 func (x *PoolsReply) Reset() {
 	*x = PoolsReply{}
-	mi := &file_lns_proto_msgTypes[18]
+	mi := &file_lns_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1741,7 @@ func (x *PoolsReply) String() string {
 func (*PoolsReply) ProtoMessage() {}
 
 func (x *PoolsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[18]
+	mi := &file_lns_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1754,7 @@ func (x *PoolsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolsReply.ProtoReflect.Descriptor instead.
 func (*PoolsReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{18}
+	return file_lns_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PoolsReply) GetPools() []*Pool {
@@ -1706,7 +1778,7 @@ type Pool struct {
 
 func (x *Pool) Reset() {
 	*x = Pool{}
-	mi := &file_lns_proto_msgTypes[19]
+	mi := &file_lns_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1790,7 @@ func (x *Pool) String() string {
 func (*Pool) ProtoMessage() {}
 
 func (x *Pool) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[19]
+	mi := &file_lns_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1803,7 @@ func (x *Pool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pool.ProtoReflect.Descriptor instead.
 func (*Pool) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{19}
+	return file_lns_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Pool) GetName() string {
@@ -1785,7 +1857,7 @@ type LeasesRequest struct {
 
 func (x *LeasesRequest) Reset() {
 	*x = LeasesRequest{}
-	mi := &file_lns_proto_msgTypes[20]
+	mi := &file_lns_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1869,7 @@ func (x *LeasesRequest) String() string {
 func (*LeasesRequest) ProtoMessage() {}
 
 func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[20]
+	mi := &file_lns_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1882,7 @@ func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesRequest.ProtoReflect.Descriptor instead.
 func (*LeasesRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{20}
+	return file_lns_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeasesRequest) GetPool() string {
@@ -1829,7 +1901,7 @@ type LeasesReply struct {
 
 func (x *LeasesReply) Reset() {
 	*x = LeasesReply{}
-	mi := &file_lns_proto_msgTypes[21]
+	mi := &file_lns_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1841,7 +1913,7 @@ func (x *LeasesReply) String() string {
 func (*LeasesReply) ProtoMessage() {}
 
 func (x *LeasesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[21]
+	mi := &file_lns_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1854,7 +1926,7 @@ func (x *LeasesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesReply.ProtoReflect.Descriptor instead.
 func (*LeasesReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{21}
+	return file_lns_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LeasesReply) GetLeases() []*Lease {
@@ -1880,7 +1952,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_lns_proto_msgTypes[22]
+	mi := &file_lns_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1892,7 +1964,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[22]
+	mi := &file_lns_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1905,7 +1977,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{22}
+	return file_lns_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Lease) GetPool() string {
@@ -1972,7 +2044,7 @@ type CountersRequest struct {
 
 func (x *CountersRequest) Reset() {
 	*x = CountersRequest{}
-	mi := &file_lns_proto_msgTypes[23]
+	mi := &file_lns_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1984,7 +2056,7 @@ func (x *CountersRequest) String() string {
 func (*CountersRequest) ProtoMessage() {}
 
 func (x *CountersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[23]
+	mi := &file_lns_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1997,7 +2069,7 @@ func (x *CountersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersRequest.ProtoReflect.Descriptor instead.
 func (*CountersRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{23}
+	return file_lns_proto_rawDescGZIP(), []int{24}
 }
 
 type CountersReply struct {
@@ -2009,7 +2081,7 @@ type CountersReply struct {
 
 func (x *CountersReply) Reset() {
 	*x = CountersReply{}
-	mi := &file_lns_proto_msgTypes[24]
+	mi := &file_lns_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2093,7 @@ func (x *CountersReply) String() string {
 func (*CountersReply) ProtoMessage() {}
 
 func (x *CountersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[24]
+	mi := &file_lns_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2106,7 @@ func (x *CountersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountersReply.ProtoReflect.Descriptor instead.
 func (*CountersReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{24}
+	return file_lns_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CountersReply) GetCounters() []*Count {
@@ -2054,7 +2126,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_lns_proto_msgTypes[25]
+	mi := &file_lns_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2066,7 +2138,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[25]
+	mi := &file_lns_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2079,7 +2151,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{25}
+	return file_lns_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Count) GetName() string {
@@ -2104,7 +2176,7 @@ type RadiusServersRequest struct {
 
 func (x *RadiusServersRequest) Reset() {
 	*x = RadiusServersRequest{}
-	mi := &file_lns_proto_msgTypes[26]
+	mi := &file_lns_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2188,7 @@ func (x *RadiusServersRequest) String() string {
 func (*RadiusServersRequest) ProtoMessage() {}
 
 func (x *RadiusServersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[26]
+	mi := &file_lns_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2201,7 @@ func (x *RadiusServersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RadiusServersRequest.ProtoReflect.Descriptor instead.
 func (*RadiusServersRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{26}
+	return file_lns_proto_rawDescGZIP(), []int{27}
 }
 
 type RadiusServersReply struct {
@@ -2141,7 +2213,7 @@ type RadiusServersReply struct {
 
 func (x *RadiusServersReply) Reset() {
 	*x = RadiusServersReply{}
-	mi := &file_lns_proto_msgTypes[27]
+	mi := &file_lns_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2153,7 +2225,7 @@ func (x *RadiusServersReply) String() string {
 func (*RadiusServersReply) ProtoMessage() {}
 
 func (x *RadiusServersReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[27]
+	mi := &file_lns_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2166,7 +2238,7 @@ func (x *RadiusServersReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RadiusServersReply.ProtoReflect.Descriptor instead.
 func (*RadiusServersReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{27}
+	return file_lns_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RadiusServersReply) GetServers() []*RadiusServer {
@@ -2207,7 +2279,7 @@ type RadiusServer struct {
 
 func (x *RadiusServer) Reset() {
 	*x = RadiusServer{}
-	mi := &file_lns_proto_msgTypes[28]
+	mi := &file_lns_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2219,7 +2291,7 @@ func (x *RadiusServer) String() string {
 func (*RadiusServer) ProtoMessage() {}
 
 func (x *RadiusServer) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[28]
+	mi := &file_lns_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2232,7 +2304,7 @@ func (x *RadiusServer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RadiusServer.ProtoReflect.Descriptor instead.
 func (*RadiusServer) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{28}
+	return file_lns_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RadiusServer) GetName() string {
@@ -2390,7 +2462,7 @@ type RunningConfigRequest struct {
 
 func (x *RunningConfigRequest) Reset() {
 	*x = RunningConfigRequest{}
-	mi := &file_lns_proto_msgTypes[29]
+	mi := &file_lns_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2474,7 @@ func (x *RunningConfigRequest) String() string {
 func (*RunningConfigRequest) ProtoMessage() {}
 
 func (x *RunningConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[29]
+	mi := &file_lns_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2487,7 @@ func (x *RunningConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunningConfigRequest.ProtoReflect.Descriptor instead.
 func (*RunningConfigRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{29}
+	return file_lns_proto_rawDescGZIP(), []int{30}
 }
 
 type RunningConfigReply struct {
@@ -2427,7 +2499,7 @@ type RunningConfigReply struct {
 
 func (x *RunningConfigReply) Reset() {
 	*x = RunningConfigReply{}
-	mi := &file_lns_proto_msgTypes[30]
+	mi := &file_lns_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2439,7 +2511,7 @@ func (x *RunningConfigReply) String() string {
 func (*RunningConfigReply) ProtoMessage() {}
 
 func (x *RunningConfigReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[30]
+	mi := &file_lns_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2452,7 +2524,7 @@ func (x *RunningConfigReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunningConfigReply.ProtoReflect.Descriptor instead.
 func (*RunningConfigReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{30}
+	return file_lns_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RunningConfigReply) GetText() string {
@@ -2473,7 +2545,7 @@ type DropSessionRequest struct {
 
 func (x *DropSessionRequest) Reset() {
 	*x = DropSessionRequest{}
-	mi := &file_lns_proto_msgTypes[31]
+	mi := &file_lns_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2485,7 +2557,7 @@ func (x *DropSessionRequest) String() string {
 func (*DropSessionRequest) ProtoMessage() {}
 
 func (x *DropSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[31]
+	mi := &file_lns_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2498,7 +2570,7 @@ func (x *DropSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropSessionRequest.ProtoReflect.Descriptor instead.
 func (*DropSessionRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{31}
+	return file_lns_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DropSessionRequest) GetSid() uint32 {
@@ -2524,7 +2596,7 @@ type DropTunnelRequest struct {
 
 func (x *DropTunnelRequest) Reset() {
 	*x = DropTunnelRequest{}
-	mi := &file_lns_proto_msgTypes[32]
+	mi := &file_lns_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2536,7 +2608,7 @@ func (x *DropTunnelRequest) String() string {
 func (*DropTunnelRequest) ProtoMessage() {}
 
 func (x *DropTunnelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[32]
+	mi := &file_lns_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2549,7 +2621,7 @@ func (x *DropTunnelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropTunnelRequest.ProtoReflect.Descriptor instead.
 func (*DropTunnelRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{32}
+	return file_lns_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DropTunnelRequest) GetTunnelId() uint32 {
@@ -2569,7 +2641,7 @@ type DropUserRequest struct {
 
 func (x *DropUserRequest) Reset() {
 	*x = DropUserRequest{}
-	mi := &file_lns_proto_msgTypes[33]
+	mi := &file_lns_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2581,7 +2653,7 @@ func (x *DropUserRequest) String() string {
 func (*DropUserRequest) ProtoMessage() {}
 
 func (x *DropUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[33]
+	mi := &file_lns_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2594,7 +2666,7 @@ func (x *DropUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropUserRequest.ProtoReflect.Descriptor instead.
 func (*DropUserRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{33}
+	return file_lns_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DropUserRequest) GetUser() string {
@@ -2620,7 +2692,7 @@ type DropReply struct {
 
 func (x *DropReply) Reset() {
 	*x = DropReply{}
-	mi := &file_lns_proto_msgTypes[34]
+	mi := &file_lns_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +2704,7 @@ func (x *DropReply) String() string {
 func (*DropReply) ProtoMessage() {}
 
 func (x *DropReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[34]
+	mi := &file_lns_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +2717,7 @@ func (x *DropReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropReply.ProtoReflect.Descriptor instead.
 func (*DropReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{34}
+	return file_lns_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DropReply) GetSessions() uint64 {
@@ -2663,7 +2735,7 @@ type ReloadRequest struct {
 
 func (x *ReloadRequest) Reset() {
 	*x = ReloadRequest{}
-	mi := &file_lns_proto_msgTypes[35]
+	mi := &file_lns_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2675,7 +2747,7 @@ func (x *ReloadRequest) String() string {
 func (*ReloadRequest) ProtoMessage() {}
 
 func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[35]
+	mi := &file_lns_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2688,7 +2760,7 @@ func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
 func (*ReloadRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{35}
+	return file_lns_proto_rawDescGZIP(), []int{36}
 }
 
 type ReloadReply struct {
@@ -2700,7 +2772,7 @@ type ReloadReply struct {
 
 func (x *ReloadReply) Reset() {
 	*x = ReloadReply{}
-	mi := &file_lns_proto_msgTypes[36]
+	mi := &file_lns_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +2784,7 @@ func (x *ReloadReply) String() string {
 func (*ReloadReply) ProtoMessage() {}
 
 func (x *ReloadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[36]
+	mi := &file_lns_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +2797,7 @@ func (x *ReloadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadReply.ProtoReflect.Descriptor instead.
 func (*ReloadReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{36}
+	return file_lns_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReloadReply) GetNotes() []string {
@@ -2743,7 +2815,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_lns_proto_msgTypes[37]
+	mi := &file_lns_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2755,7 +2827,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[37]
+	mi := &file_lns_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2768,7 +2840,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{37}
+	return file_lns_proto_rawDescGZIP(), []int{38}
 }
 
 type ShutdownReply struct {
@@ -2779,7 +2851,7 @@ type ShutdownReply struct {
 
 func (x *ShutdownReply) Reset() {
 	*x = ShutdownReply{}
-	mi := &file_lns_proto_msgTypes[38]
+	mi := &file_lns_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2791,7 +2863,7 @@ func (x *ShutdownReply) String() string {
 func (*ShutdownReply) ProtoMessage() {}
 
 func (x *ShutdownReply) ProtoReflect() protoreflect.Message {
-	mi := &file_lns_proto_msgTypes[38]
+	mi := &file_lns_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2804,7 +2876,7 @@ func (x *ShutdownReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownReply.ProtoReflect.Descriptor instead.
 func (*ShutdownReply) Descriptor() ([]byte, []int) {
-	return file_lns_proto_rawDescGZIP(), []int{38}
+	return file_lns_proto_rawDescGZIP(), []int{39}
 }
 
 var File_lns_proto protoreflect.FileDescriptor
@@ -2812,7 +2884,7 @@ var File_lns_proto protoreflect.FileDescriptor
 const file_lns_proto_rawDesc = "" +
 	"\n" +
 	"\tlns.proto\x12\x06lns.v1\x1a\x0eservices.proto\"\x0f\n" +
-	"\rStatusRequest\"\x86\x03\n" +
+	"\rStatusRequest\"\xa7\x03\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1b\n" +
 	"\thost_name\x18\x02 \x01(\tR\bhostName\x12\x18\n" +
@@ -2829,7 +2901,9 @@ const file_lns_proto_rawDesc = "" +
 	"\bdraining\x18\n" +
 	" \x01(\bR\bdraining\x12\x12\n" +
 	"\x04load\x18\v \x03(\x01R\x04load\x12)\n" +
-	"\atraffic\x18\f \x01(\v2\x0f.lns.v1.TrafficR\atraffic\"3\n" +
+	"\atraffic\x18\f \x01(\v2\x0f.lns.v1.TrafficR\atraffic\x12\x1f\n" +
+	"\vspread_cpus\x18\r \x03(\rR\n" +
+	"spreadCpus\"3\n" +
 	"\tInterface\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\tR\x04mode\"\x81\x01\n" +
@@ -2838,11 +2912,16 @@ const file_lns_proto_rawDesc = "" +
 	"\tdown_bits\x18\x02 \x01(\x01R\bdownBits\x12\x1d\n" +
 	"\n" +
 	"up_packets\x18\x03 \x01(\x01R\tupPackets\x12!\n" +
-	"\fdown_packets\x18\x04 \x01(\x01R\vdownPackets\"a\n" +
+	"\fdown_packets\x18\x04 \x01(\x01R\vdownPackets\"\x8f\x01\n" +
 	"\x0fSessionsRequest\x12\x1b\n" +
 	"\tuser_glob\x18\x01 \x01(\tR\buserGlob\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1b\n" +
-	"\ttunnel_id\x18\x03 \x01(\rR\btunnelId\"@\n" +
+	"\ttunnel_id\x18\x03 \x01(\rR\btunnelId\x12,\n" +
+	"\afilters\x18\x04 \x03(\v2\x12.lns.v1.LineFilterR\afilters\"@\n" +
+	"\n" +
+	"LineFilter\x12\x18\n" +
+	"\apattern\x18\x01 \x01(\tR\apattern\x12\x18\n" +
+	"\aexclude\x18\x02 \x01(\bR\aexclude\"@\n" +
 	"\rSessionsReply\x12/\n" +
 	"\bsessions\x18\x01 \x03(\v2\x13.lns.v1.SessionInfoR\bsessions\"\"\n" +
 	"\x0eSessionRequest\x12\x10\n" +
@@ -3083,99 +3162,101 @@ func file_lns_proto_rawDescGZIP() []byte {
 	return file_lns_proto_rawDescData
 }
 
-var file_lns_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_lns_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_lns_proto_goTypes = []any{
 	(*StatusRequest)(nil),        // 0: lns.v1.StatusRequest
 	(*StatusReply)(nil),          // 1: lns.v1.StatusReply
 	(*Interface)(nil),            // 2: lns.v1.Interface
 	(*Traffic)(nil),              // 3: lns.v1.Traffic
 	(*SessionsRequest)(nil),      // 4: lns.v1.SessionsRequest
-	(*SessionsReply)(nil),        // 5: lns.v1.SessionsReply
-	(*SessionRequest)(nil),       // 6: lns.v1.SessionRequest
-	(*SessionInfo)(nil),          // 7: lns.v1.SessionInfo
-	(*Network6)(nil),             // 8: lns.v1.Network6
-	(*Lease6)(nil),               // 9: lns.v1.Lease6
-	(*Framing)(nil),              // 10: lns.v1.Framing
-	(*Counters)(nil),             // 11: lns.v1.Counters
-	(*TunnelsRequest)(nil),       // 12: lns.v1.TunnelsRequest
-	(*TunnelsReply)(nil),         // 13: lns.v1.TunnelsReply
-	(*TunnelRequest)(nil),        // 14: lns.v1.TunnelRequest
-	(*TunnelInfo)(nil),           // 15: lns.v1.TunnelInfo
-	(*Transport)(nil),            // 16: lns.v1.Transport
-	(*PoolsRequest)(nil),         // 17: lns.v1.PoolsRequest
-	(*PoolsReply)(nil),           // 18: lns.v1.PoolsReply
-	(*Pool)(nil),                 // 19: lns.v1.Pool
-	(*LeasesRequest)(nil),        // 20: lns.v1.LeasesRequest
-	(*LeasesReply)(nil),          // 21: lns.v1.LeasesReply
-	(*Lease)(nil),                // 22: lns.v1.Lease
-	(*CountersRequest)(nil),      // 23: lns.v1.CountersRequest
-	(*CountersReply)(nil),        // 24: lns.v1.CountersReply
-	(*Count)(nil),                // 25: lns.v1.Count
-	(*RadiusServersRequest)(nil), // 26: lns.v1.RadiusServersRequest
-	(*RadiusServersReply)(nil),   // 27: lns.v1.RadiusServersReply
-	(*RadiusServer)(nil),         // 28: lns.v1.RadiusServer
-	(*RunningConfigRequest)(nil), // 29: lns.v1.RunningConfigRequest
-	(*RunningConfigReply)(nil),   // 30: lns.v1.RunningConfigReply
-	(*DropSessionRequest)(nil),   // 31: lns.v1.DropSessionRequest
-	(*DropTunnelRequest)(nil),    // 32: lns.v1.DropTunnelRequest
-	(*DropUserRequest)(nil),      // 33: lns.v1.DropUserRequest
-	(*DropReply)(nil),            // 34: lns.v1.DropReply
-	(*ReloadRequest)(nil),        // 35: lns.v1.ReloadRequest
-	(*ReloadReply)(nil),          // 36: lns.v1.ReloadReply
-	(*ShutdownRequest)(nil),      // 37: lns.v1.ShutdownRequest
-	(*ShutdownReply)(nil),        // 38: lns.v1.ShutdownReply
-	(*SessionServices)(nil),      // 39: lns.v1.SessionServices
+	(*LineFilter)(nil),           // 5: lns.v1.LineFilter
+	(*SessionsReply)(nil),        // 6: lns.v1.SessionsReply
+	(*SessionRequest)(nil),       // 7: lns.v1.SessionRequest
+	(*SessionInfo)(nil),          // 8: lns.v1.SessionInfo
+	(*Network6)(nil),             // 9: lns.v1.Network6
+	(*Lease6)(nil),               // 10: lns.v1.Lease6
+	(*Framing)(nil),              // 11: lns.v1.Framing
+	(*Counters)(nil),             // 12: lns.v1.Counters
+	(*TunnelsRequest)(nil),       // 13: lns.v1.TunnelsRequest
+	(*TunnelsReply)(nil),         // 14: lns.v1.TunnelsReply
+	(*TunnelRequest)(nil),        // 15: lns.v1.TunnelRequest
+	(*TunnelInfo)(nil),           // 16: lns.v1.TunnelInfo
+	(*Transport)(nil),            // 17: lns.v1.Transport
+	(*PoolsRequest)(nil),         // 18: lns.v1.PoolsRequest
+	(*PoolsReply)(nil),           // 19: lns.v1.PoolsReply
+	(*Pool)(nil),                 // 20: lns.v1.Pool
+	(*LeasesRequest)(nil),        // 21: lns.v1.LeasesRequest
+	(*LeasesReply)(nil),          // 22: lns.v1.LeasesReply
+	(*Lease)(nil),                // 23: lns.v1.Lease
+	(*CountersRequest)(nil),      // 24: lns.v1.CountersRequest
+	(*CountersReply)(nil),        // 25: lns.v1.CountersReply
+	(*Count)(nil),                // 26: lns.v1.Count
+	(*RadiusServersRequest)(nil), // 27: lns.v1.RadiusServersRequest
+	(*RadiusServersReply)(nil),   // 28: lns.v1.RadiusServersReply
+	(*RadiusServer)(nil),         // 29: lns.v1.RadiusServer
+	(*RunningConfigRequest)(nil), // 30: lns.v1.RunningConfigRequest
+	(*RunningConfigReply)(nil),   // 31: lns.v1.RunningConfigReply
+	(*DropSessionRequest)(nil),   // 32: lns.v1.DropSessionRequest
+	(*DropTunnelRequest)(nil),    // 33: lns.v1.DropTunnelRequest
+	(*DropUserRequest)(nil),      // 34: lns.v1.DropUserRequest
+	(*DropReply)(nil),            // 35: lns.v1.DropReply
+	(*ReloadRequest)(nil),        // 36: lns.v1.ReloadRequest
+	(*ReloadReply)(nil),          // 37: lns.v1.ReloadReply
+	(*ShutdownRequest)(nil),      // 38: lns.v1.ShutdownRequest
+	(*ShutdownReply)(nil),        // 39: lns.v1.ShutdownReply
+	(*SessionServices)(nil),      // 40: lns.v1.SessionServices
 }
 var file_lns_proto_depIdxs = []int32{
 	2,  // 0: lns.v1.StatusReply.interfaces:type_name -> lns.v1.Interface
 	3,  // 1: lns.v1.StatusReply.traffic:type_name -> lns.v1.Traffic
-	7,  // 2: lns.v1.SessionsReply.sessions:type_name -> lns.v1.SessionInfo
-	11, // 3: lns.v1.SessionInfo.counters:type_name -> lns.v1.Counters
-	10, // 4: lns.v1.SessionInfo.framing:type_name -> lns.v1.Framing
-	8,  // 5: lns.v1.SessionInfo.network6:type_name -> lns.v1.Network6
-	39, // 6: lns.v1.SessionInfo.services:type_name -> lns.v1.SessionServices
-	9,  // 7: lns.v1.Network6.leases:type_name -> lns.v1.Lease6
-	15, // 8: lns.v1.TunnelsReply.tunnels:type_name -> lns.v1.TunnelInfo
-	16, // 9: lns.v1.TunnelInfo.transport:type_name -> lns.v1.Transport
-	19, // 10: lns.v1.PoolsReply.pools:type_name -> lns.v1.Pool
-	22, // 11: lns.v1.LeasesReply.leases:type_name -> lns.v1.Lease
-	25, // 12: lns.v1.CountersReply.counters:type_name -> lns.v1.Count
-	28, // 13: lns.v1.RadiusServersReply.servers:type_name -> lns.v1.RadiusServer
-	0,  // 14: lns.v1.LNS.Status:input_type -> lns.v1.StatusRequest
-	4,  // 15: lns.v1.LNS.Sessions:input_type -> lns.v1.SessionsRequest
-	6,  // 16: lns.v1.LNS.Session:input_type -> lns.v1.SessionRequest
-	12, // 17: lns.v1.LNS.Tunnels:input_type -> lns.v1.TunnelsRequest
-	14, // 18: lns.v1.LNS.Tunnel:input_type -> lns.v1.TunnelRequest
-	17, // 19: lns.v1.LNS.Pools:input_type -> lns.v1.PoolsRequest
-	20, // 20: lns.v1.LNS.Leases:input_type -> lns.v1.LeasesRequest
-	23, // 21: lns.v1.LNS.Counters:input_type -> lns.v1.CountersRequest
-	26, // 22: lns.v1.LNS.RadiusServers:input_type -> lns.v1.RadiusServersRequest
-	29, // 23: lns.v1.LNS.RunningConfig:input_type -> lns.v1.RunningConfigRequest
-	31, // 24: lns.v1.LNS.DropSession:input_type -> lns.v1.DropSessionRequest
-	32, // 25: lns.v1.LNS.DropTunnel:input_type -> lns.v1.DropTunnelRequest
-	33, // 26: lns.v1.LNS.DropUser:input_type -> lns.v1.DropUserRequest
-	35, // 27: lns.v1.LNS.Reload:input_type -> lns.v1.ReloadRequest
-	37, // 28: lns.v1.LNS.Shutdown:input_type -> lns.v1.ShutdownRequest
-	1,  // 29: lns.v1.LNS.Status:output_type -> lns.v1.StatusReply
-	5,  // 30: lns.v1.LNS.Sessions:output_type -> lns.v1.SessionsReply
-	7,  // 31: lns.v1.LNS.Session:output_type -> lns.v1.SessionInfo
-	13, // 32: lns.v1.LNS.Tunnels:output_type -> lns.v1.TunnelsReply
-	15, // 33: lns.v1.LNS.Tunnel:output_type -> lns.v1.TunnelInfo
-	18, // 34: lns.v1.LNS.Pools:output_type -> lns.v1.PoolsReply
-	21, // 35: lns.v1.LNS.Leases:output_type -> lns.v1.LeasesReply
-	24, // 36: lns.v1.LNS.Counters:output_type -> lns.v1.CountersReply
-	27, // 37: lns.v1.LNS.RadiusServers:output_type -> lns.v1.RadiusServersReply
-	30, // 38: lns.v1.LNS.RunningConfig:output_type -> lns.v1.RunningConfigReply
-	34, // 39: lns.v1.LNS.DropSession:output_type -> lns.v1.DropReply
-	34, // 40: lns.v1.LNS.DropTunnel:output_type -> lns.v1.DropReply
-	34, // 41: lns.v1.LNS.DropUser:output_type -> lns.v1.DropReply
-	36, // 42: lns.v1.LNS.Reload:output_type -> lns.v1.ReloadReply
-	38, // 43: lns.v1.LNS.Shutdown:output_type -> lns.v1.ShutdownReply
-	29, // [29:44] is the sub-list for method output_type
-	14, // [14:29] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	5,  // 2: lns.v1.SessionsRequest.filters:type_name -> lns.v1.LineFilter
+	8,  // 3: lns.v1.SessionsReply.sessions:type_name -> lns.v1.SessionInfo
+	12, // 4: lns.v1.SessionInfo.counters:type_name -> lns.v1.Counters
+	11, // 5: lns.v1.SessionInfo.framing:type_name -> lns.v1.Framing
+	9,  // 6: lns.v1.SessionInfo.network6:type_name -> lns.v1.Network6
+	40, // 7: lns.v1.SessionInfo.services:type_name -> lns.v1.SessionServices
+	10, // 8: lns.v1.Network6.leases:type_name -> lns.v1.Lease6
+	16, // 9: lns.v1.TunnelsReply.tunnels:type_name -> lns.v1.TunnelInfo
+	17, // 10: lns.v1.TunnelInfo.transport:type_name -> lns.v1.Transport
+	20, // 11: lns.v1.PoolsReply.pools:type_name -> lns.v1.Pool
+	23, // 12: lns.v1.LeasesReply.leases:type_name -> lns.v1.Lease
+	26, // 13: lns.v1.CountersReply.counters:type_name -> lns.v1.Count
+	29, // 14: lns.v1.RadiusServersReply.servers:type_name -> lns.v1.RadiusServer
+	0,  // 15: lns.v1.LNS.Status:input_type -> lns.v1.StatusRequest
+	4,  // 16: lns.v1.LNS.Sessions:input_type -> lns.v1.SessionsRequest
+	7,  // 17: lns.v1.LNS.Session:input_type -> lns.v1.SessionRequest
+	13, // 18: lns.v1.LNS.Tunnels:input_type -> lns.v1.TunnelsRequest
+	15, // 19: lns.v1.LNS.Tunnel:input_type -> lns.v1.TunnelRequest
+	18, // 20: lns.v1.LNS.Pools:input_type -> lns.v1.PoolsRequest
+	21, // 21: lns.v1.LNS.Leases:input_type -> lns.v1.LeasesRequest
+	24, // 22: lns.v1.LNS.Counters:input_type -> lns.v1.CountersRequest
+	27, // 23: lns.v1.LNS.RadiusServers:input_type -> lns.v1.RadiusServersRequest
+	30, // 24: lns.v1.LNS.RunningConfig:input_type -> lns.v1.RunningConfigRequest
+	32, // 25: lns.v1.LNS.DropSession:input_type -> lns.v1.DropSessionRequest
+	33, // 26: lns.v1.LNS.DropTunnel:input_type -> lns.v1.DropTunnelRequest
+	34, // 27: lns.v1.LNS.DropUser:input_type -> lns.v1.DropUserRequest
+	36, // 28: lns.v1.LNS.Reload:input_type -> lns.v1.ReloadRequest
+	38, // 29: lns.v1.LNS.Shutdown:input_type -> lns.v1.ShutdownRequest
+	1,  // 30: lns.v1.LNS.Status:output_type -> lns.v1.StatusReply
+	6,  // 31: lns.v1.LNS.Sessions:output_type -> lns.v1.SessionsReply
+	8,  // 32: lns.v1.LNS.Session:output_type -> lns.v1.SessionInfo
+	14, // 33: lns.v1.LNS.Tunnels:output_type -> lns.v1.TunnelsReply
+	16, // 34: lns.v1.LNS.Tunnel:output_type -> lns.v1.TunnelInfo
+	19, // 35: lns.v1.LNS.Pools:output_type -> lns.v1.PoolsReply
+	22, // 36: lns.v1.LNS.Leases:output_type -> lns.v1.LeasesReply
+	25, // 37: lns.v1.LNS.Counters:output_type -> lns.v1.CountersReply
+	28, // 38: lns.v1.LNS.RadiusServers:output_type -> lns.v1.RadiusServersReply
+	31, // 39: lns.v1.LNS.RunningConfig:output_type -> lns.v1.RunningConfigReply
+	35, // 40: lns.v1.LNS.DropSession:output_type -> lns.v1.DropReply
+	35, // 41: lns.v1.LNS.DropTunnel:output_type -> lns.v1.DropReply
+	35, // 42: lns.v1.LNS.DropUser:output_type -> lns.v1.DropReply
+	37, // 43: lns.v1.LNS.Reload:output_type -> lns.v1.ReloadReply
+	39, // 44: lns.v1.LNS.Shutdown:output_type -> lns.v1.ShutdownReply
+	30, // [30:45] is the sub-list for method output_type
+	15, // [15:30] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_lns_proto_init() }
@@ -3190,7 +3271,7 @@ func file_lns_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lns_proto_rawDesc), len(file_lns_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

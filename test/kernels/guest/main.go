@@ -156,7 +156,7 @@ func runTests(port io.Writer, dir string) error {
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".test")
 		fmt.Fprintln(port, "@@ begin", name)
-		cmd := exec.Command(path, "-test.v=test2json", "-test.timeout=20m")
+		cmd := exec.Command(path, "-test.v=test2json", "-test.timeout=30m")
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "LNSD_GUEST=1", "HOME=/tmp", "PATH=/bin")
 		cmd.Stdout, cmd.Stderr = port, port

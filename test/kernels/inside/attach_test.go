@@ -33,24 +33,22 @@ func TestAttach(t *testing.T) {
 	}
 	for _, size := range sizes {
 		for _, generic := range []bool{false, true} {
-			for _, ttl := range []uint8{0, 255} {
-				cfg := maps.Config{Sessions: size.sessions, Routes: size.routes, Generic: generic, OuterTTL: ttl}
-				t.Run(fmt.Sprintf("sessions=%d,generic=%v,ttl=%d", size.sessions, generic, ttl), func(t *testing.T) {
-					m := n.open(t, cfg)
-					for _, d := range devices {
-						want := maps.Generic
-						if d.native && !generic {
-							want = maps.Native
-						}
-						at, err := n.attach(m, d.ifindex)
-						if err != nil {
-							t.Errorf("%s: %v", d.name, err)
-						} else if at.Mode != want {
-							t.Errorf("%s: %v mode, want %v (%v)", d.name, at.Mode, want, at.WhyGeneric)
-						}
+			cfg := maps.Config{Sessions: size.sessions, Routes: size.routes, Generic: generic}
+			t.Run(fmt.Sprintf("sessions=%d,generic=%v", size.sessions, generic), func(t *testing.T) {
+				m := n.open(t, cfg)
+				for _, d := range devices {
+					want := maps.Generic
+					if d.native && !generic {
+						want = maps.Native
 					}
-				})
-			}
+					at, err := n.attach(m, d.ifindex)
+					if err != nil {
+						t.Errorf("%s: %v", d.name, err)
+					} else if at.Mode != want {
+						t.Errorf("%s: %v mode, want %v (%v)", d.name, at.Mode, want, at.WhyGeneric)
+					}
+				}
+			})
 		}
 	}
 }

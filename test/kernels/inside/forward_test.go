@@ -32,10 +32,16 @@ func TestForward(t *testing.T) {
 		name   string
 		wiring *wiring
 	}{{"virtio", &n.virtio}, {"veth", &n.veth}} {
-		for _, mode := range []maps.Mode{maps.Native, maps.Generic} {
-			t.Run(fmt.Sprintf("%s-%v", d.name, mode), func(t *testing.T) {
-				m := n.open(t, maps.Config{Sessions: 100, Routes: 1, Generic: mode == maps.Generic})
-				n.serve(t, m, d.wiring, mode)
+		for _, c := range []struct {
+			mode maps.Mode
+			cpus []int // to spread over
+		}{{maps.Native, nil}, {maps.Native, []int{0, 1}}, {maps.Generic, nil}, {maps.Generic, []int{1}}} {
+			t.Run(fmt.Sprintf("%s-%v-spread=%v", d.name, c.mode, c.cpus), func(t *testing.T) {
+				m := n.open(t, maps.Config{Sessions: 100, Routes: 1, Generic: c.mode == maps.Generic})
+				if err := m.Spread(c.cpus); err != nil {
+					t.Fatal(err)
+				}
+				n.serve(t, m, d.wiring, c.mode)
 				slot := uint32(0)
 				for _, lac := range d.wiring.legs.lac {
 					for _, core := range d.wiring.legs.core {

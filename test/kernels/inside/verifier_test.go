@@ -6,52 +6,51 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/btf"
 )
 
 // object is where the initramfs holds the compiled programs.
 const object = "/lnsd/kernel_bpfel.o"
 
-// knobValues are the values that each constant of the programs is loaded with:
-// the ones between which the compiled code can differ. A knob that is a bool
-// needs no entry.
-var knobValues = map[string][]uint64{
-	"outer_ttl": {1, 64, 255},
-	"hairpin":   {0, 1, 2}, // allow, deny, core
+// configuration is a way that package maps loads the program in.
+type configuration struct {
+	name   string
+	knobs  map[string]uint64
+	flags  uint32
+	attach ebpf.AttachType
 }
 
-// knob is a constant of the programs, set to a value.
-type knob struct {
-	name  string
-	value uint64
+// hasFrags is BPF_F_XDP_HAS_FRAGS of linux/bpf.h.
+const hasFrags = 1 << 5
+
+// configurations are all the ways that make code of the program part of it, or leave
+// it out; IPv6, filters, rates and sequence numbers are in each.
+var configurations = []configuration{
+	{name: "usual"},
+	{name: "outer6", knobs: map[string]uint64{"outer6": 1}},
+	{name: "packet-limit", knobs: map[string]uint64{"packet_interval": 1e6, "outer6": 1}},
+	{name: "hooks", knobs: map[string]uint64{"hook_up": 1, "hook_down": 1, "outer6": 1}},
+	{name: "without-services", knobs: map[string]uint64{"without": 4}},
+	{name: "hairpin-deny", knobs: map[string]uint64{"hairpin": 1, "outer6": 1}},
+	{name: "hairpin-core", knobs: map[string]uint64{"hairpin": 2, "outer6": 1}},
+	{name: "frags-sent", knobs: map[string]uint64{"buffers": 1, "outer6": 1}, flags: hasFrags},
+	{name: "frags-left", knobs: map[string]uint64{"buffers": 2, "outer6": 1}, flags: hasFrags},
+	{name: "spread-hand", knobs: map[string]uint64{"spread": 1, "outer6": 1}},
+	{name: "spread-take", knobs: map[string]uint64{"spread": 2, "outer6": 1}, attach: ebpf.AttachXDPCPUMap},
 }
 
-// configuration is a value for every knob.
-type configuration []knob
+// numbers are knobs that the program computes with, whatever their value.
+var numbers = []string{"outer_ttl", "flow_mask", "call_places", "homes6", "spread_count", "spread_cpus"}
 
-func (c configuration) String() string {
-	var list []string
-	for _, k := range c {
-		list = append(list, fmt.Sprintf("%s=%d", k.name, k.value))
-	}
-	return strings.Join(list, ",")
-}
-
-// TestVerifier loads every program with every combination of knobs, and says
-// what the verifier made of it. Programs and knobs are those of the object, so
-// that no new one escapes.
+// TestVerifier loads every program in every configuration, and says what the verifier
+// made of it.
 func TestVerifier(t *testing.T) {
-	spec, err := ebpf.LoadCollectionSpec(object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, cfg := range configurations(t, spec) {
-		t.Run(cfg.String(), func(t *testing.T) {
-			programs := load(t, cfg)
+	checkKnobs(t)
+	for _, cfg := range configurations {
+		t.Run(cfg.name, func(t *testing.T) {
+			programs := cfg.load(t)
 			for _, name := range slices.Sorted(maps.Keys(programs)) {
 				t.Run(name, func(t *testing.T) { report(t, programs[name]) })
 			}
@@ -59,54 +58,47 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
-// configurations returns all combinations of the object's knobs.
-func configurations(t *testing.T, spec *ebpf.CollectionSpec) []configuration {
-	t.Helper()
-	all := []configuration{nil}
-	for _, name := range slices.Sorted(maps.Keys(spec.Variables)) {
-		v := spec.Variables[name]
-		if !v.Constant() {
-			continue
-		}
-		values := knobValues[name]
-		if b, ok := btf.UnderlyingType(v.Type.Type).(*btf.Int); ok && b.Encoding == btf.Bool {
-			values = []uint64{0, 1}
-		}
-		if len(values) == 0 {
-			t.Errorf("the knob %s has no values in knobValues", name)
-			continue
-		}
-		var next []configuration
-		for _, cfg := range all {
-			for _, value := range values {
-				next = append(next, append(slices.Clone(cfg), knob{name, value}))
-			}
-		}
-		all = next
-	}
-	return all
-}
-
-// load loads the object with its knobs set.
-func load(t *testing.T, cfg configuration) map[string]*ebpf.Program {
+// checkKnobs makes sure that no knob of the object escapes.
+func checkKnobs(t *testing.T) {
 	t.Helper()
 	spec, err := ebpf.LoadCollectionSpec(object)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range cfg {
-		if err := setKnob(spec.Variables[k.name], k.value); err != nil {
-			t.Fatalf("%s: %v", k.name, err)
+	for name, v := range spec.Variables {
+		turned := slices.ContainsFunc(configurations, func(c configuration) bool { return c.knobs[name] != 0 })
+		if v.Constant() && !turned && !slices.Contains(numbers, name) {
+			t.Errorf("the knob %s is turned in no configuration", name)
 		}
 	}
-	c, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
+}
+
+// load loads the object in a configuration.
+func (c configuration) load(t *testing.T) map[string]*ebpf.Program {
+	t.Helper()
+	spec, err := ebpf.LoadCollectionSpec(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range c.knobs {
+		if err := setKnob(spec.Variables[name], value); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	for _, p := range spec.Programs {
+		p.Flags |= c.flags
+		if c.attach != 0 {
+			p.AttachType = c.attach
+		}
+	}
+	loaded, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats},
 	})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
-	t.Cleanup(c.Close)
-	return c.Programs
+	t.Cleanup(loaded.Close)
+	return loaded.Programs
 }
 
 // setKnob sets v, of whatever width, to value.
