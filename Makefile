@@ -102,6 +102,10 @@ bench-compare: build ## lnsd beside a plain redirect, a reference, Linux and l2t
 bench-docs: ## put the figures of the last bench-compare into docs/performance.md
 	$(GO) run ./test/perf/lnsbench -from build/bench.jsonl -docs docs >/dev/null
 
+.PHONY: bench-throttle
+bench-throttle: build ## TCP at each rate: the rows of docs/operations/throttle.md (root, minutes)
+	LNSD_BENCH_THROTTLE=1 $(GO) test -count=1 -timeout 20m -run TestThrottleMatrix $(TEST_AS_ROOT) ./test/e2e
+
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck
 	@bad=$$(gofmt -l cli cmd control maps packaging test); if [ -n "$$bad" ]; then echo "Not gofmt-ed:"; echo "$$bad"; exit 1; fi

@@ -241,7 +241,7 @@ func systemSettings() []Setting {
 			"Devices of the fast path; none chooses by bind address and routes."),
 		row("xdp_mode", enum(xdpModeWords()), func(c *Config) *XDPMode { return &c.XDP.Mode }, "auto", Restart,
 			"How the fast path is attached; auto takes native mode where the driver has it."),
-		row("cpu_spread", enum(spreadWords()), func(c *Config) *Spread { return &c.XDP.Spread }, "auto", Restart,
+		row("cpu_spread", enum(spreadWords()), func(c *Config) *Spread { return &c.XDP.Spread }, "off", Restart,
 			"Spread the data of LACs over all CPUs, by session: off, on, or auto while one CPU alone has too much of it."),
 		row("hairpin", enum(hairpinWords()), func(c *Config) *Hairpin { return &c.Sessions.Hairpin }, "allow", Restart,
 			"Packets from one subscriber to another: allow, deny, or core to leave them to the kernel's routes and rules."),

@@ -18,7 +18,7 @@ func reasons(x *entry) string {
 // counts, so that the particular ones come first.
 var advice = []struct{ words, check string }{
 	{"no policy for this LAC", "lac commands and allow_unknown_lacs: no lac command has this address and host name"},
-	{"tunnel authentication failed", "the secret of the lac command against the LAC's; counter tunnels_auth_failed"},
+	{"tunnel authentication failed", "the secret of the lac command against the LAC's; counter tunnel_auth_failures"},
 	{"no secret to answer", "the LAC challenges: give its lac command a secret"},
 	{"too many tunnels being set up", "max_half_open and max_half_open_per_lac; show tunnel for tunnels that never come up"},
 	{"too many tunnels", "max_tunnels and max_tunnels_per_lac"},
@@ -36,7 +36,7 @@ var advice = []struct{ words, check string }{
 	{"not available", "show radius: no server answers; counters auth_unavailable and auth_queue_full"},
 	{"nobody answers", "show radius: no server answers"},
 	{"queue full", "show radius: servers are slower than calls come"},
-	{"no room in the forwarding path", "max_sessions; counter program_failed and the log"},
+	{"no room in the forwarding path", "max_sessions; counter program_failures and the log"},
 	{"LCP did not converge", "the line or the modem; trace the user with ppp,fsm. Compare radius_authtypes and l2tp_mtu with what it asks for"},
 	{"looped", "the line: what is sent comes back"},
 	{"refused to authenticate", "radius_authtypes: the modem takes none of them"},

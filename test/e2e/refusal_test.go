@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Every refusal tells the peer why, leaves a log line and a count, and nothing else.
+// Every refusal tells the peer why, leaves a log line, a count and a story, and nothing
+// else.
 func TestRefusals(t *testing.T) {
 	const deadRADIUS = "set primary_radius 127.0.0.1\nset primary_radius_port 9\nset radius_secret x\n" +
 		"set radius_timeout 1\nset radius_retries 1\n"
@@ -91,9 +92,20 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("counter %s has not moved", c.counter)
 			}
 			r.wantLog(c.log...)
+			r.wantExplained()
 			r.waitEmpty()
 			r.wantWorking(c.options)
 		})
+	}
+}
+
+// wantExplained checks that the history says where, why and what to check.
+func (r *rig) wantExplained() {
+	r.t.Helper()
+	var story struct{ State, Stage, Reason, Check string }
+	r.ctlJSON(&story, "explain", "failure")
+	if story.State != "failed" || story.Stage == "" || story.Reason == "" || story.Check == "" {
+		r.t.Errorf("the failure is explained as %+v", story)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -72,11 +73,14 @@ func (r *rig) iperf3(up bool, seconds int, args ...string) (*iperf, error) {
 	return report, json.Unmarshal([]byte(text), report)
 }
 
-var lossOf = regexp.MustCompile(`(\d+(?:\.\d+)?)% packet loss`)
+var (
+	lossOf = regexp.MustCompile(`(\d+(?:\.\d+)?)% packet loss`)
+	tripOf = regexp.MustCompile(`time=(\d+(?:\.\d+)?) ms`)
+)
 
-// TestThrottle: TCP through a session comes near to its rate, in both directions, with
-// one flow and with eight, which share it fairly, and a ping beside them is not lost. A
-// machine with other work is given a second chance.
+// TestThrottle: TCP through a session gets 97 % of what its rate leaves, in both
+// directions, with one flow and with eight, which share it fairly, and a ping beside them
+// is neither lost nor late. A machine with other work is given two more chances.
 func TestThrottle(t *testing.T) {
 	for _, c := range []struct {
 		kbit, flows int
@@ -90,7 +94,7 @@ func TestThrottle(t *testing.T) {
 			r.waitUp(1)
 			r.routeSubscriber("sub0")
 			var problem error
-			for range 2 {
+			for range 3 {
 				if problem = r.throttled(c.kbit, c.flows, c.up); problem == nil {
 					return
 				}
@@ -103,10 +107,18 @@ func TestThrottle(t *testing.T) {
 
 func (r *rig) throttled(kbit, flows int, up bool) error {
 	const seconds = 6
-	pings := make(chan string, 1)
+	idle, _, err := r.pings(1)
+	if err != nil {
+		return err
+	}
+	type answer struct {
+		late, lost float64
+		err        error
+	}
+	beside := make(chan answer, 1)
 	go func() {
-		out, _ := r.lab.LAC.Output(context.Background(), "ping", "-q", "-i", "0.05", "-w", strconv.Itoa(seconds), netlab.CoreAddr.String())
-		pings <- out
+		late, lost, err := r.pings(seconds)
+		beside <- answer{late, lost, err}
 	}()
 	report, err := r.iperf3(up, seconds, "-P", strconv.Itoa(flows))
 	if err != nil {
@@ -115,7 +127,7 @@ func (r *rig) throttled(kbit, flows int, up bool) error {
 	// What the rate leaves after the headers of IP and TCP, in segments of the
 	// session's MTU.
 	got, want := report.End.Received.Bits, float64(kbit)*1000*(1442-52)/1442
-	least := 0.95
+	least := 0.97
 	if kbit/flows < 1000 {
 		// What a flow has behind a hole when the time is up does not count, and
 		// is much of what it got.
@@ -124,17 +136,36 @@ func (r *rig) throttled(kbit, flows int, up bool) error {
 	if got < least*want {
 		return fmt.Errorf("%.0f bit/s of %.0f", got, want)
 	}
-	if j := report.jain(); flows > 1 && j < 0.9 {
+	if j := report.jain(); flows > 1 && j < 0.95 {
 		return fmt.Errorf("Jain index %.3f", j)
 	}
-	loss := lossOf.FindStringSubmatch(<-pings)
-	if loss == nil {
-		return fmt.Errorf("ping said nothing")
-	}
-	if lost, _ := strconv.ParseFloat(loss[1], 64); lost > 2 {
-		return fmt.Errorf("%v %% of the pings were lost", lost)
+	switch a := <-beside; {
+	case a.err != nil:
+		return a.err
+	case a.lost > 2:
+		return fmt.Errorf("%v %% of the pings were lost", a.lost)
+	case kbit == 10000 && a.late > idle+50:
+		return fmt.Errorf("one ping in a hundred took %.1f ms, %.1f ms without traffic", a.late, idle)
 	}
 	return nil
+}
+
+// pings sends 20 a second and returns the 99th percentile of the round trips in
+// ms, and the share that was lost in percent.
+func (r *rig) pings(seconds int) (late, lost float64, err error) {
+	out, _ := r.lab.LAC.Output(context.Background(), "ping", "-i", "0.05", "-w", strconv.Itoa(seconds), netlab.CoreAddr.String())
+	loss := lossOf.FindStringSubmatch(out)
+	var times []float64
+	for _, m := range tripOf.FindAllStringSubmatch(out, -1) {
+		ms, _ := strconv.ParseFloat(m[1], 64)
+		times = append(times, ms)
+	}
+	if loss == nil || len(times) == 0 {
+		return 0, 0, fmt.Errorf("ping printed: %s", out)
+	}
+	lost, _ = strconv.ParseFloat(loss[1], 64)
+	slices.Sort(times)
+	return times[len(times)*99/100], lost, nil
 }
 
 // TestThrottleUDP: a flood gets the rate, from the first second on.
@@ -156,7 +187,7 @@ func TestThrottleUDP(t *testing.T) {
 				}
 				problem = nil
 				for i, interval := range report.Intervals[:seconds] {
-					if got := interval.Sum.Bits; got < 0.985*want || got > 1.015*want {
+					if got := interval.Sum.Bits; got < 0.99*want || got > 1.01*want {
 						problem = fmt.Errorf("second %d: %.0f bit/s, want %.0f", i+1, got, want)
 						break
 					}

@@ -20,6 +20,9 @@ const (
 	Linux     = "linux"
 	L2TPNS    = "l2tpns"
 	SlowPath  = "slowpath"
+	// LNSDSpread is lnsd with its uplink data handed to another CPU, measured only where
+	// it is asked for.
+	LNSDSpread = "lnsd-spread"
 )
 
 // baseline is the plain redirect and the reference forwarder, which know the

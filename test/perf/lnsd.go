@@ -109,6 +109,17 @@ func (f *fastPath) close() error {
 	return f.maps.Close()
 }
 
+// spreadTarget is lnsd's program with uplink data handed to the CPU that does not
+// generate it. Generating, handing over and receiving are one CPU's work, forwarding
+// the other's: so it is given rates that it can bear.
+func (f *fastPath) spreadTarget(t *table) *target {
+	attach := func() error {
+		return errors.Join(f.maps.Spread([]int{1 - GeneratorCPU}), f.attach())
+	}
+	detach := func() error { return errors.Join(f.detach(), f.maps.Spread(nil)) }
+	return &target{name: LNSDSpread, rig: f.rig, table: t, patient: true, attach: attach, detach: detach}
+}
+
 func (f *fastPath) target(t *table) *target {
 	return &target{name: LNSD, rig: f.rig, table: t, attach: f.attach, detach: f.detach}
 }

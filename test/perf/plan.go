@@ -179,7 +179,7 @@ func (p *Plan) measure(t *target, c cell, offers map[cell]float64) (rate Rate, e
 
 // targets builds what is to be measured, for each number of sessions.
 func (p *Plan) targets(open *closers) (list []*target, err error) {
-	if slices.ContainsFunc(Forwarders[:4], p.wants) {
+	if slices.ContainsFunc(append(Forwarders[:4:4], LNSDSpread), p.wants) {
 		if list, err = p.kernelTargets(open); err != nil {
 			return nil, err
 		}
@@ -248,7 +248,7 @@ func (p *Plan) group(r *rig, numbers []int, open *closers) (list []*target, err 
 			return nil, err
 		}
 		open.add(t.close)
-		for _, target := range append(b.targets(t), f.target(t), linuxTarget(r, t)) {
+		for _, target := range append(b.targets(t), f.target(t), f.spreadTarget(t), linuxTarget(r, t)) {
 			if p.wants(target.name) {
 				list = append(list, target)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -264,5 +265,32 @@ func TestTraceIsOff(t *testing.T) {
 	x.play()
 	if n := x.logs.Len(); n > 0 {
 		t.Errorf("%d lines", n)
+	}
+}
+
+// A tracer without rules costs a session no memory: what is done for a line is done
+// only when somebody wants it.
+func TestTraceIsFreeWhenOff(t *testing.T) {
+	allocations := func(tracer engine.Tracer) uint64 {
+		least := ^uint64(0)
+		for range 3 {
+			w := New(t, 1, Options{Network: quick, Tracer: tracer})
+			w.CheckEvery = 0
+			tun := w.open("198.51.100.1:1701", "lac1")
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for i := range 200 {
+				w.up(tun, fmt.Sprintf("user%d", i))
+			}
+			runtime.ReadMemStats(&after)
+			least = min(least, after.Mallocs-before.Mallocs)
+			w.end(tun)
+		}
+		return least
+	}
+	without, with := allocations(nil), allocations(trace.New(zap.NewNop(), time.Now))
+	// One allocation more for each session would be 200.
+	if with > without+100 {
+		t.Errorf("%d allocations with a tracer, %d without", with, without)
 	}
 }

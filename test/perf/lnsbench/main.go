@@ -96,7 +96,7 @@ func complete(plan *perf.Plan, o *options) (err error) {
 	}
 	plan.Forwarders = strings.Split(o.forwarder, ",")
 	for _, name := range plan.Forwarders {
-		if !strings.Contains(","+strings.Join(perf.Forwarders, ",")+",", ","+name+",") {
+		if !strings.Contains(","+strings.Join(append(perf.Forwarders[:len(perf.Forwarders):len(perf.Forwarders)], perf.LNSDSpread), ",")+",", ","+name+",") {
 			return fmt.Errorf("forwarder %q is none of %s", name, strings.Join(perf.Forwarders, ", "))
 		}
 	}
