@@ -103,6 +103,7 @@ type app struct {
 	summary bool   // of show pool
 	sid     bool   // USER is a session's ID
 	commit  commitFlags
+	live    bool // of profile modify
 }
 
 func (a *app) root() *cobra.Command {

@@ -99,6 +99,14 @@ func daemon() *apitest.Backend {
 			{Number: 12, Steps: 1, Time: ago(24 * time.Hour), By: "alice@example\x1b[2J"},
 			{Number: 11, Steps: 2, Time: ago(48 * time.Hour), By: "SIGHUP", Comment: "read from the file"},
 		},
+		ProfileList: []api.Profile{
+			{Layer: "peer", Name: "north", Values: []session.Value{{Name: "address", Value: "192.0.2.0/28", Source: "peer profile north"}, {Name: "secret", Value: "(hidden)", Source: "peer profile north"}}},
+			{Layer: "ppp", Name: "default"}, {Layer: "ppp", Name: "fast", Values: []session.Value{{Name: "idle_timeout", Value: "900", Source: "ppp profile fast"}}},
+		},
+		Explained: []session.Value{
+			{Name: "session_timeout", Value: "3600", Source: "RADIUS Session-Timeout"}, {Name: "idle_timeout", Value: "900", Source: "ppp profile fast"},
+			{Name: "l2tp_mtu", Value: "1480", Source: "peer profile default"}, {Name: "hostname", Value: "lns1", Source: "set hostname"}, {Name: "pool", Value: "default", Source: "default"},
+		},
 		Commit: api.CommitReport{
 			Commit: 14, Changes: []api.ConfigChange{{Name: "idle_timeout", Apply: "new sessions"}, {Name: "bind_address", Apply: "restart"}, {Name: "debug", Apply: "live"}},
 			Notes: []string{"a note"}, Sessions: 3, Tunnels: 1, UndoneAt: now.Add(5 * time.Minute),
@@ -173,6 +181,8 @@ func TestGolden(t *testing.T) {
 		"show intercept",
 		"show hook", "show plugin", "load plugin example", "remove plugin example", "plugin send example refuse alice",
 		"hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
+		"explain session 1", "peer profile list", "ppp profile list", "session profile list", "ppp profile show fast",
+		"ppp profile create slow lcp_echo_interval=60 dns1=192.0.2.53", "ppp profile modify fast idle_timeout=60 --live", "ppp profile unset fast idle_timeout", "peer profile delete north",
 		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients", "show throttle",
 		"config edit set idle_timeout 900", "config show", "config diff", "config diff 2", "config check", "config commit --force --confirmed 5m",
 		"config confirm", "config rollback 1 --force", "config history", "config discard", "config write",
@@ -216,6 +226,7 @@ func TestGoldenErrors(t *testing.T) {
 		"throttle --sid x", "no throttle", "no throttle alice@example up", "filter alice@example in", "filter alice@example up web",
 		"garden alice@example", "garden nobody unpaid", "snoop alice@example x 1", "snoop alice@example 192.0.2.9 0", "no", "no nonsense",
 		"no snoop nobody", "show radius client", "show access-list none", "show garden none",
+		"explain session 7", "explain session x", "ppp profile", "ppp profile show none", "ppp profile modify none a=b", "ppp profile modify fast nonsense", "ppp profile create fast",
 		"config", "config edit", "config edit wrong", "config load /nonexistent/file", "config diff 9", "config diff 0", "config commit", "config rollback", "config rollback 0",
 		"config rollback 9", "config commit --confirmed x", "config save /nonexistent/directory/file",
 		"plugin", "plugin send x", "load", "load plugin", "remove plugin",

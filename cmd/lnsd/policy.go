@@ -24,8 +24,10 @@ const (
 // enginePolicy translates the configuration into what the engine treats tunnels
 // and sessions by. Each lac command becomes entries of its own, one a prefix.
 func enginePolicy(c *config.Config, ipv6 bool) *engine.Policy {
+	unknown := c.Unknown()
+	base := unknown.Base(c)
 	p := &engine.Policy{
-		Session: sessionConfig(c, c.Unknown(), ipv6),
+		Session: sessionConfig(base, unknown, ipv6),
 		Limits: engine.Limits{
 			Tunnels:           c.Limits.Tunnels,
 			TunnelsPerPeer:    c.Limits.TunnelsPerLAC,
@@ -39,13 +41,13 @@ func enginePolicy(c *config.Config, ipv6 bool) *engine.Policy {
 		TunnelAccounting: c.RADIUS.TunnelAccounting,
 	}
 	if c.AllowsUnknown() {
-		p.Default = tunnelConfig(c, c.Unknown())
+		p.Default = tunnelConfig(base, unknown)
 	}
 	for _, lac := range c.LACs {
 		entry := engine.LAC{
 			HostName:    lac.HostName,
-			L2TP:        tunnelConfig(c, lac),
-			Session:     sessionConfig(c, lac, ipv6),
+			L2TP:        tunnelConfig(lac.Base(c), lac),
+			Session:     sessionConfig(lac.Base(c), lac, ipv6),
 			MaxSessions: lac.MaxSessions,
 			Trace:       lac.Trace,
 		}
@@ -91,6 +93,8 @@ func sessionConfig(c *config.Config, lac config.LAC, ipv6 bool) *session.Config 
 		local = fallbackGateway
 	}
 	s := &session.Config{
+		Peer:         lac.Title(),
+		Values:       valuesOf(lac),
 		PPP:          linkConfig(c, lac),
 		LocalAddress: local,
 		DNS:          c.DNS.Servers,
@@ -122,6 +126,14 @@ func sessionConfig(c *config.Config, lac config.LAC, ipv6 bool) *session.Config 
 		s.IPv6 = sessionConfig6(c, lac)
 	}
 	return s
+}
+
+func valuesOf(lac config.LAC) []session.Value {
+	var out []session.Value
+	for _, v := range lac.Values() {
+		out = append(out, session.Value(v))
+	}
+	return out
 }
 
 // fallbackGateway is our address in IPCP when nothing configured gives one: from

@@ -97,10 +97,14 @@ var needs = map[string]Right{
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
 
-	"/lns.v1.Traces/SetTrace":    RightOperate,
-	"/lns.v1.Traces/ListTraces":  RightView,
-	"/lns.v1.Traces/ClearTraces": RightOperate,
-	"/lns.v1.Traces/FollowTrace": RightOperate,
+	"/lns.v1.Profiles/ListProfiles":  RightView,
+	"/lns.v1.Profiles/GetProfile":    RightView,
+	"/lns.v1.Profiles/ChangeProfile": RightAdmin,
+	"/lns.v1.Profiles/Explain":       RightView,
+	"/lns.v1.Traces/SetTrace":        RightOperate,
+	"/lns.v1.Traces/ListTraces":      RightView,
+	"/lns.v1.Traces/ClearTraces":     RightOperate,
+	"/lns.v1.Traces/FollowTrace":     RightOperate,
 
 	"/lns.v1.History/Stories": RightView,
 

@@ -24,15 +24,19 @@ type Config struct {
 	// name unless set.
 	Hostname string
 
-	L2TP       L2TP
-	LACs       []LAC // in the order of the file; the first match decides
-	PPP        PPP
-	DNS        DNS
-	RADIUS     RADIUS
-	AAA        AAA
-	DAE        DAE
-	Accounting Accounting
-	Pools      []Pool
+	L2TP L2TP
+	LACs []LAC // in the order of the file; the first match decides
+	// DefaultPeer is the peer profile that others inherit from; nil where there is none.
+	DefaultPeer *LAC
+	Profiles    map[Layer][]Profile // but for those of peers, in the order of the file
+	UnknownPeer *Effective          // for LACs that none of LACs matches
+	PPP         PPP
+	DNS         DNS
+	RADIUS      RADIUS
+	AAA         AAA
+	DAE         DAE
+	Accounting  Accounting
+	Pools       []Pool
 	// AccessLists are in the order of the file, those of either family.
 	AccessLists []acl.List
 	Gardens     Gardens

@@ -29,10 +29,17 @@ func Diff(from, to *Config) []Change {
 	if !reflect.DeepEqual(from.Pools6, to.Pools6) {
 		out = append(out, Change{"pool6", Restart})
 	}
-	if !slices.EqualFunc(from.LACs, to.LACs, func(a, b LAC) bool {
-		return a.Name == b.Name && slices.Equal(a.Given, b.Given)
-	}) {
-		out = append(out, Change{"lac", NewOnly})
+	for _, peer := range []bool{false, true} {
+		if !slices.EqualFunc(from.lacs(peer), to.lacs(peer), func(a, b LAC) bool {
+			return a.Name == b.Name && slices.Equal(a.Given, b.Given)
+		}) {
+			out = append(out, Change{map[bool]string{false: "lac", true: PeerLayer.Command()}[peer], NewOnly})
+		}
+	}
+	for _, l := range []Layer{TunnelLayer, SessionLayer, PPPLayer} {
+		if !reflect.DeepEqual(from.Profiles[l], to.Profiles[l]) {
+			out = append(out, Change{l.Command(), NewOnly})
+		}
 	}
 	if !reflect.DeepEqual(from.Gardens.List, to.Gardens.List) {
 		out = append(out, Change{"garden", Live})
@@ -62,6 +69,19 @@ func Diff(from, to *Config) []Change {
 	to.Plugins.render(&after)
 	if before.String() != after.String() {
 		out = append(out, Change{"plugin", Restart})
+	}
+	return out
+}
+
+// lacs are the policies of lac commands, or those of peer_profile commands.
+func (c *Config) lacs(peer bool) (out []LAC) {
+	if c.DefaultPeer != nil && peer {
+		out = append(out, *c.DefaultPeer)
+	}
+	for _, l := range c.LACs {
+		if l.Peer == peer {
+			out = append(out, l)
+		}
 	}
 	return out
 }

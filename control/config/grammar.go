@@ -83,7 +83,7 @@ func Commands() []Command {
 			{Name: "KEY VALUE", Type: "policy", Help: "What the policy says; the command may be repeated.", Rest: true},
 		}},
 	}
-	return slices.Concat(commands, aaaCommands(), daeCommands(), gardenCommands(), packetHookCommands(), pluginCommands(), accessListCommands())
+	return slices.Concat(commands, aaaCommands(), daeCommands(), gardenCommands(), packetHookCommands(), pluginCommands(), profileCommands(), accessListCommands())
 }
 
 // LACKey is one row of the table of what a lac command can say.
@@ -97,6 +97,8 @@ type LACKey struct {
 
 	// parse sets the value and returns it as it is to be rendered.
 	parse func(*LAC, string) (string, error)
+	// show is the value as it may be seen.
+	show func(*LAC) string
 }
 
 func lacRow[T any](name string, k kind[T], at func(*LAC) *T, help string) LACKey {
@@ -110,6 +112,7 @@ func lacRow[T any](name string, k kind[T], at func(*LAC) *T, help string) LACKey
 			*at(l) = v
 			return k.format(v), nil
 		},
+		show: func(l *LAC) string { return k.format(*at(l)) },
 	}
 }
 
@@ -117,6 +120,10 @@ func lacRow[T any](name string, k kind[T], at func(*LAC) *T, help string) LACKey
 func LACKeys() []LACKey {
 	secretKey := lacRow("secret", secret(maxString), func(l *LAC) *Secret { return &l.Secret }, "Secret shared with these LACs.")
 	secretKey.Secret = true
+	secretKey.show = func(l *LAC) string { return l.Secret.String() }
+	profile := func(layer Layer, at func(*LAC) *string) LACKey {
+		return lacRow(layer.Command(), named("profile name", maxString), at, link(layer).Help)
+	}
 	return []LACKey{
 		addressKey(),
 		lacRow("hostname", glob(maxString), func(l *LAC) *string { return &l.HostName }, "Host names (patterns with * and ?) of these LACs."),
@@ -135,6 +142,9 @@ func LACKeys() []LACKey {
 		lacRow("ecn", boolean(), func(l *LAC) *bool { return &l.ECN }, "Carry ECN marks through the tunnel (RFC 6040), which these LACs must do too."),
 		lacRow("trace", traceMask(), func(l *LAC) *session.TraceMask { return &l.Trace }, "What is traced of these LACs' tunnels and sessions into the log: numbers, or names such as protocol,fsm."),
 		lacRow("send_length", boolean(), func(l *LAC) *bool { return &l.SendLength }, "Write the Length field in data headers."),
+		profile(TunnelLayer, func(l *LAC) *string { return &l.TunnelProfile }),
+		profile(SessionLayer, func(l *LAC) *string { return &l.SessionProfile }),
+		profile(PPPLayer, func(l *LAC) *string { return &l.PPPProfile }),
 		lacRow("send_address_control", boolean(), func(l *LAC) *bool { return &l.SendAddressControl }, "Write FF 03 before data."),
 	}
 }

@@ -38,6 +38,13 @@ type LAC struct {
 	// Trace is what is traced into the log.
 	Trace session.TraceMask
 
+	// TunnelProfile, SessionProfile and PPPProfile name the profiles that it inherits from.
+	TunnelProfile, SessionProfile, PPPProfile string
+	// Peer tells that it was defined by a peer_profile command.
+	Peer bool
+	// effective is what it comes to with all that it inherits.
+	Effective *Effective
+
 	// Given is what the command said, to render it again.
 	Given []LACText
 }
@@ -54,6 +61,45 @@ func (c *Config) AllowsUnknown() bool { return c.L2TP.AllowUnknown.Or(len(c.LACs
 
 // Unknown is the policy for LACs that no lac command names.
 func (c *Config) Unknown() LAC {
+	if c.UnknownPeer == nil {
+		return c.inherited()
+	}
+	l := c.UnknownPeer.LAC
+	l.Effective = c.UnknownPeer
+	return l
+}
+
+// Base is the configuration of the peer's tunnels and sessions: c with what profiles say
+// in place of its settings.
+func (l *LAC) Base(c *Config) *Config {
+	if l.Effective == nil {
+		return c
+	}
+	return l.Effective.Config
+}
+
+// Values are the values that its tunnels and sessions are made with, and where each is
+// from.
+func (l *LAC) Values() []Value {
+	if l.Effective == nil {
+		return nil
+	}
+	return l.Effective.Values()
+}
+
+// Title is what the peer is called where it is explained.
+func (l *LAC) Title() string {
+	switch {
+	case l.Name == "":
+		return "unknown"
+	case l.Peer:
+		return "peer profile " + l.Name
+	}
+	return "lac " + l.Name
+}
+
+// inherited is the policy that the settings make.
+func (c *Config) inherited() LAC {
 	return LAC{
 		Secret:             c.L2TP.Secret,
 		Challenge:          c.L2TP.Challenge.Or(c.L2TP.Secret != ""),

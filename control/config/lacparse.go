@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // lacDraft is a lac command, perhaps of several lines, before the settings that it
 // inherits from are all known.
@@ -8,6 +11,7 @@ type lacDraft struct {
 	name  string
 	pos   Pos
 	given []lacGiven
+	peer  bool // by a peer_profile command
 	// broken drafts have had their error; what follows from it says nothing new.
 	broken bool
 }
@@ -47,6 +51,7 @@ func (b *builder) lac(args []token) {
 }
 
 func findKey(keys []LACKey, name string) (LACKey, bool) {
+	name = strings.TrimSuffix(name, "_name") // as OpenL2TP names profiles
 	for _, k := range keys {
 		if k.Name == name {
 			return k, true
@@ -90,38 +95,119 @@ func (d *lacDraft) has(key string) bool {
 
 // finishLACs turns the drafts into policies, now that all settings are read.
 func (b *builder) finishLACs() {
+	b.checkProfiles()
+	base := &lacDraft{}
 	for _, d := range b.lacs {
-		if d.broken {
+		if d.peer && d.name == DefaultProfile && !d.broken {
+			base = d
+		}
+	}
+	if e := b.effective(base, &lacDraft{pos: base.pos}); e != nil {
+		b.c.UnknownPeer = e
+	}
+	if base.peer {
+		b.c.DefaultPeer = b.finishLAC(base, base)
+	}
+	for _, d := range b.lacs {
+		if d.broken || d == base {
 			continue
 		}
-		l := b.c.Unknown()
-		l.Name = d.name
-		for _, g := range d.given {
-			text, err := g.key.parse(&l, g.value)
-			if err != nil {
-				b.fail(g.pos, "", "%s %v", g.key.Name, err)
+		if l := b.finishLAC(base, d); l != nil {
+			b.checkLAC(d, l)
+			b.c.LACs = append(b.c.LACs, *l)
+		}
+	}
+}
+
+// effective is what holds for a peer with what it inherits.
+func (b *builder) effective(base, d *lacDraft) *Effective {
+	named := links{}
+	for _, x := range []*lacDraft{base, d} {
+		for _, g := range x.given {
+			for _, layer := range []Layer{TunnelLayer, SessionLayer, PPPLayer} {
+				if g.key.Name == layer.Command() {
+					named[layer] = g.value
+				}
+			}
+		}
+	}
+	e, err := b.c.resolve(named)
+	if err != nil {
+		b.fail(d.pos, "", "%s: %v", printable(d.name), err)
+		return nil
+	}
+	if p := e.LAC.Pool; p != "" && !b.hasPool(p) {
+		b.fail(d.pos, "", "a profile names pool %s, which has none", printable(p))
+	}
+	apart := []string{"address", "hostname"}
+	for _, x := range []*lacDraft{base, d} {
+		e.layer = (&LAC{Name: x.name, Peer: x.peer}).Title()
+		for _, g := range x.given {
+			if slices.Contains(apart, g.key.Name) {
 				continue
 			}
-			l.Given = append(l.Given, LACText{g.key.Name, Secret(text)})
-		}
-		// A secret of its own is there to be checked, as the global one is.
-		if d.has("secret") && !d.has("challenge") {
-			l.Challenge = b.c.L2TP.Challenge.Or(l.Secret != "")
-		}
-		if l.Challenge && l.Secret == "" {
-			b.fail(d.pos, "give it a secret, or challenge no", "lac %s is to be challenged but has no secret", d.name)
-		}
-		if !d.has("address") && !d.has("hostname") {
-			b.fail(d.pos, "", "lac %s has neither address nor hostname", d.name)
-		}
-		if l.Pool != "" && !b.hasPool(l.Pool) {
-			b.fail(d.pos, "", "lac %s takes addresses from pool %s, which has none", d.name, printable(l.Pool))
-		}
-		for key, pool := range map[string]string{"ipv6_pool": l.Pool6, "ipv6_pd_pool": l.PDPool} {
-			if d.has(key) && !b.c.HasPool6(pool) {
-				b.fail(d.pos, "", "lac %s takes prefixes from pool %s, which has none", d.name, printable(pool))
+			if _, err := g.key.parse(&e.LAC, g.value); err != nil {
+				continue // it is said of the draft itself
+			}
+			if s := lacSettings()[g.key.Name]; s != "" {
+				e.said(s)
 			}
 		}
-		b.c.LACs = append(b.c.LACs, l)
+		// A secret of its own is there to be checked, as the global one is.
+		if x.has("secret") && !x.has("challenge") {
+			e.LAC.Challenge = e.Config.L2TP.Challenge.Or(e.LAC.Secret != "")
+		}
+		if x == d && base == d {
+			break
+		}
+	}
+	return e
+}
+
+// finishLAC makes a policy of a draft; nil where that can't be.
+func (b *builder) finishLAC(base, d *lacDraft) *LAC {
+	e := b.effective(base, d)
+	if e == nil {
+		return nil
+	}
+	l := e.LAC
+	l.Name, l.Peer, l.Addresses, l.HostName = d.name, d.peer, nil, ""
+	for _, g := range d.given {
+		scratch := l
+		if g.key.Many {
+			scratch = LAC{}
+			scratch.Addresses = l.Addresses
+		}
+		text, err := g.key.parse(&scratch, g.value)
+		if err != nil {
+			b.fail(g.pos, "", "%s %v", g.key.Name, err)
+			continue
+		}
+		l.Addresses = scratch.Addresses
+		if g.key.Name == "hostname" {
+			l.HostName = scratch.HostName
+		}
+		l.Given = append(l.Given, LACText{g.key.Name, Secret(text)})
+	}
+	e.LAC = l
+	l.Effective = e
+	return &l
+}
+
+// checkLAC finds what is wrong with a policy as a whole.
+func (b *builder) checkLAC(d *lacDraft, l *LAC) {
+	if l.Challenge && l.Secret == "" {
+		b.fail(d.pos, "give it a secret, or challenge no", "lac %s is to be challenged but has no secret", d.name)
+	}
+	if !d.has("address") && !d.has("hostname") {
+		b.fail(d.pos, "", "lac %s has neither address nor hostname", d.name)
+	}
+	if l.Pool != "" && d.has("pool") && !b.hasPool(l.Pool) {
+		b.fail(d.pos, "", "lac %s takes addresses from pool %s, which has none", d.name, printable(l.Pool))
+	}
+	for key, pool := range map[string]string{"ipv6_pool": l.Pool6, "ipv6_pd_pool": l.PDPool} {
+		if d.has(key) && !b.c.HasPool6(pool) {
+			b.fail(d.pos, "", "lac %s takes prefixes from pool %s, which has none", d.name, printable(pool))
+		}
 	}
 }

@@ -114,6 +114,11 @@ func (c *Config) holdsSecrets() bool {
 	if c.L2TP.Secret != "" || c.RADIUS.Secret != "" || c.AAA.holdsSecrets() || len(c.DAE.Clients) > 0 {
 		return true
 	}
+	for _, p := range c.Profiles[TunnelLayer] {
+		if p.has("secret") || p.has("l2tp_secret") {
+			return true
+		}
+	}
 	for i := range c.LACs {
 		if c.LACs[i].Secret != "" {
 			return true

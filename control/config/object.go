@@ -152,9 +152,17 @@ func (c *Config) Names(command string) (names []string) {
 		for _, p := range c.Pools6 {
 			names = append(names, p.Name)
 		}
-	case "lac":
-		for i := range c.LACs {
-			names = append(names, c.LACs[i].Name)
+	case "lac", PeerLayer.Command():
+		for _, l := range c.lacs(command != "lac") {
+			names = append(names, l.Name)
+		}
+	case TunnelLayer.Command(), SessionLayer.Command(), PPPLayer.Command():
+		for _, l := range Layers() {
+			for _, p := range c.Profiles[l] {
+				if l.Command() == command {
+					names = append(names, p.Name)
+				}
+			}
 		}
 	case "garden":
 		for i := range c.Gardens.List {

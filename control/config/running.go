@@ -39,6 +39,10 @@ func (c *Config) render(hide bool) string {
 	}
 	c.AAA.render(&w, hide)
 	c.DAE.render(&w, hide)
+	c.renderProfiles(&w, hide)
+	if c.DefaultPeer != nil {
+		c.DefaultPeer.render(&w, hide)
+	}
 	for i := range c.LACs {
 		c.LACs[i].render(&w, hide)
 	}
@@ -55,10 +59,14 @@ func (c *Config) render(hide bool) string {
 // for the rest to be usable as it is.
 func (l *LAC) render(w *strings.Builder, hide bool) {
 	keys := LACKeys()
-	line := "lac " + quoted(l.Name)
+	command := "lac "
+	if l.Peer {
+		command = PeerLayer.Command() + " "
+	}
+	line := command + quoted(l.Name)
 	for _, g := range l.Given {
 		if key, _ := findKey(keys, g.Key); key.Secret && hide {
-			w.WriteString("# lac " + quoted(l.Name) + " " + g.Key + " " + hidden + "\n")
+			w.WriteString("# " + command + quoted(l.Name) + " " + g.Key + " " + hidden + "\n")
 			continue
 		}
 		line += " " + g.Key + " " + quoted(g.Value.Reveal())

@@ -100,6 +100,11 @@ func (p *Policy) Admits(peer netip.Addr, hostName string) bool {
 	return p.match(peer, hostName).L2TP != nil
 }
 
+// SessionFor is what sessions of such a peer are made with.
+func (p *Policy) SessionFor(peer netip.Addr, hostName string) *session.Config {
+	return p.match(peer, hostName).Session
+}
+
 func (p *Policy) fill(l LAC) LAC {
 	if l.Session == nil {
 		l.Session = p.Session

@@ -99,6 +99,12 @@ type AuthResult struct {
 // Pair is one key=value of a Cisco-AVPair.
 type Pair struct{ Key, Value string }
 
+// Origins are what was granted, by the names of settings and fields, and by what.
+type Origins []Origin
+
+// Origin is one of Origins.
+type Origin struct{ Name, Source string }
+
 // Profile is what authentication grants to a session. Zero values mean "not
 // given": the configured default holds.
 type Profile struct {
@@ -127,6 +133,9 @@ type Profile struct {
 	// Local: the profile was not granted by a server but by a setting of ours, while
 	// no server answered or although one refused.
 	Local bool
+	// Origins say which attribute has granted what; nil where that is not known. Many
+	// profiles share one.
+	Origins *Origins
 	// Pairs are the key=value pairs that the server sent, in their order, for the
 	// hooks; nil for none.
 	Pairs []Pair

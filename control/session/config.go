@@ -28,6 +28,10 @@ const (
 // of sessions and not changed.
 type Config struct {
 	PPP *ppp.Config
+	// Peer is what the configuration calls the LAC, and Values what it says for its
+	// sessions; both are for operators alone.
+	Peer   string
+	Values []Value
 
 	// LocalAddress is our own address, told to the peer in IPCP.
 	LocalAddress netip.Addr
@@ -85,6 +89,9 @@ type Config struct {
 	// value means result 4, temporary lack of facilities.
 	Busy l2tp.Result
 }
+
+// Value is a value of the configuration, and where it is from.
+type Value struct{ Name, Value, Source string }
 
 // Defaults and fixed choices that are ours, not the RFCs'.
 const (

@@ -26,6 +26,7 @@ type granted struct {
 	Routes                                       []netip.Prefix
 	Pairs                                        []Pair
 	Local                                        bool
+	Origins                                      *Origins
 	servers                                      *servers // nil for none
 }
 
@@ -37,7 +38,7 @@ func newGrant(r *AuthResult) *grant {
 	g := &grant{Profile: granted{
 		SessionTimeout: p.SessionTimeout, IdleTimeout: p.IdleTimeout, InterimInterval: p.InterimInterval,
 		IPv6: p.IPv6, Services: p.Services, Class: p.Class, CUI: p.CUI, User: p.User,
-		Routes: p.Routes, Pairs: p.Pairs, Local: p.Local,
+		Routes: p.Routes, Pairs: p.Pairs, Local: p.Local, Origins: p.Origins,
 	}}
 	if n := (servers{p.DNS, p.NBNS}); n != (servers{}) {
 		g.Profile.servers = &n

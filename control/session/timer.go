@@ -187,6 +187,7 @@ func (s *Session) View(r Reader) View {
 		LAC: t.Peer, LACName: t.LACName, Calling: s.call.calling, Called: s.call.called,
 		CallSerial: s.call.serial, TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed,
 		AcctSessionID: s.acctSessionID(), Opened: s.opened,
+		Peer: s.cfg.Peer, Values: s.cfg.Values,
 		Counters: s.traffic(r), Framing: s.framing, MTU: s.mtu, FastPath: s.install == installed,
 	}
 	if s.started {
@@ -195,6 +196,7 @@ func (s *Session) View(r Reader) View {
 	if s.auth != nil {
 		p := &s.auth.Profile
 		o := s.offer()
+		v.Origins, v.Local = p.Origins, p.Local
 		v.Routes, v.DNS, v.Services = p.Routes, o.DNS, p.Services
 		v.SessionTimeout = orDefault(p.SessionTimeout, s.cfg.SessionTimeout)
 		v.IdleTimeout = s.idleTimeout()

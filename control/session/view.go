@@ -48,6 +48,12 @@ type View struct {
 	MRU, MTU   uint16
 	LocalMagic uint32
 	PeerMagic  uint32
+	// Peer and Values are what the configuration calls the LAC and says for the session;
+	// Origins, what the authentication granted. Method and Local tell by whom.
+	Peer    string
+	Values  []Value
+	Origins *Origins
+	Local   bool
 	// FastPath is true when the session is installed in the XDP maps.
 	FastPath bool
 }

@@ -148,6 +148,9 @@ func documented() *apitest.Backend {
 		Lists:      []api.AccessList{{Command: "ip access-list extended", Name: "no-mail"}},
 		GardenList: []api.Garden{{Name: "default"}, {Name: "unpaid"}},
 		Default:    session.Rate{Bits: 1_000_000},
+
+		CommitList:  []api.ConfigCommit{{Number: 2}, {Number: 1, Steps: 1}},
+		ProfileList: []api.Profile{{Layer: "ppp", Name: "business"}},
 	}
 	for i, user := range []string{"alice@example", "alice", "default"} {
 		b.SessionList = append(b.SessionList, session.View{

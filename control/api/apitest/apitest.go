@@ -38,6 +38,8 @@ type Backend struct {
 	Grammars      *lnsv1.GrammarReply
 	CommitList    []api.ConfigCommit
 	Commit        api.CommitReport
+	ProfileList   []api.Profile
+	Explained     []session.Value
 	Batch         int // sessions in one go; 2 unless set
 	Default       session.Rate
 	ClientList    []api.RadiusClient
@@ -64,6 +66,7 @@ var (
 
 	_ api.ConfigurationBackend = (*Backend)(nil)
 	_ api.CommitsBackend       = (*Backend)(nil)
+	_ api.ProfilesBackend      = (*Backend)(nil)
 	_ api.InterceptionsBackend = (*Backend)(nil)
 )
 
@@ -303,7 +306,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
 	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
 	opts = append(opts, api.Interceptions(b))
-	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Configuration(b), api.Commits(b))...)
+	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Configuration(b), api.Commits(b), api.Profiles(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {

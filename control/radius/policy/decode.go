@@ -30,6 +30,7 @@ type decoder struct {
 	ascendData []uint64
 	ascendXmit *uint64
 
+	origins     session.Origins
 	unsupported []radius.Type
 	ignored     []string
 }
@@ -59,6 +60,16 @@ func (d *decoder) decode(p *radius.Packet) error {
 // attribute takes one attribute: an operator's row or a preset's decides before the
 // meaning that the RFCs give.
 func (d *decoder) attribute(a Attribute, v []byte) error {
+	if d.change {
+		return d.meaning(a, v)
+	}
+	was := d.granted()
+	err := d.meaning(a, v)
+	d.note(a, was)
+	return err
+}
+
+func (d *decoder) meaning(a Attribute, v []byte) error {
 	if d.change && a.Vendor == 0 && slices.Contains(identification, radius.Type(a.Type)) {
 		return nil
 	}

@@ -81,6 +81,7 @@ type Table struct {
 	standard map[Attribute]handler
 	rules    map[Attribute]Rule
 	profiles map[string]RateProfile
+	origins  origins
 }
 
 // New checks a configuration.
@@ -148,6 +149,7 @@ func (t *Table) Profile(p *radius.Packet, to *session.Profile) (ignored []string
 	if len(c.Class) > 0 {
 		d.fixed.Class = c.Class
 	}
+	d.fixed.Origins = t.origins.share(d.origins)
 	*to = d.fixed
 	return d.ignored, nil
 }
