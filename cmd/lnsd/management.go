@@ -12,7 +12,7 @@ import (
 
 // eventsKept is how many events a client may have missed and still read: some minutes
 // of a carrier's outage.
-const eventsKept = 1 << 16
+const eventsKept = 1 << 14
 
 // management makes a server of the operators' interface; the services are the same
 // wherever it listens.

@@ -46,11 +46,11 @@ func full() *session.AcctRecord {
 		Duration: 12 * time.Second,
 		Counters: session.Counters{
 			UpPackets: 13, UpBytes: 14, DownPackets: 15, DownBytes: 16, UpDropped: 17, DownDropped: 18,
-			UpPackets6: 19, UpBytes6: 20, DownPackets6: 21, DownBytes6: 22, LastSeen: time.Unix(1_700_000_001, 0).UTC(),
+			UpPackets6: 19, UpBytes6: 20, DownPackets6: 21, DownBytes6: 22, UpThrottled: 33, DownThrottled: 34, LastSeen: time.Unix(1_700_000_001, 0).UTC(),
 		},
 		Base: &session.Counters{
 			UpPackets: 23, UpBytes: 24, DownPackets: 25, DownBytes: 26, UpDropped: 27, DownDropped: 28,
-			UpPackets6: 29, UpBytes6: 30, DownPackets6: 31, DownBytes6: 32, LastSeen: time.Unix(1_700_000_002, 0).UTC(),
+			UpPackets6: 29, UpBytes6: 30, DownPackets6: 31, DownBytes6: 32, UpThrottled: 35, DownThrottled: 36, LastSeen: time.Unix(1_700_000_002, 0).UTC(),
 		},
 		Cause: session.CauseUserRequest, Throttled: true, Tunnel: "fedcba9876543210",
 	}

@@ -55,7 +55,11 @@ func newRig6(t *testing.T) *rig {
 	r.lac, r.lacAddr = lacSocket.NewSender(), lacSocket.LocalAddr()
 	rec := r.install(7, subscriber, 1400)
 	rec.Prefixes6 = ours6
-	r.path.Apply([]session.ProgramOp{{Record: rec}})
+	// The first session with IPv6 switches forwarding on, in the namespace of who
+	// applies it.
+	if err := r.lab.LNS.Do(func() error { r.path.Apply([]session.ProgramOp{{Record: rec}}); return nil }); err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 
