@@ -56,6 +56,10 @@ func (n *Notices) Observe(x session.Notice) {
 			wrong()
 		}
 	case session.TunnelRefused, session.CallRefused: // leave nothing behind
+	case session.TunnelCreated, session.SessionCreated: // before any other of the same
+		if n.tunnels[x.TunnelID] && x.Kind == session.TunnelCreated || n.sessions[x.Ref] && x.Kind == session.SessionCreated {
+			wrong()
+		}
 	case session.LoginFailed: // a session may try again
 	default:
 		wrong()
