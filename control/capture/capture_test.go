@@ -22,7 +22,7 @@ import (
 var (
 	local = netip.MustParseAddrPort("192.0.2.1:1701")
 	peer  = netip.MustParseAddrPort("198.51.100.5:1701")
-	alice = session.Ref{TunnelID: 7, SessionID: 9}
+	alice = session.Ref{TunnelID: 7, SessionID: 9, Serial: 4}
 )
 
 // rig is a hub with a data plane that remembers which slots are on.

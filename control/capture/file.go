@@ -28,7 +28,7 @@ var interfaceNames = [interfaces]string{"packets", "ppp", "control"}
 type capture struct {
 	Options
 	wake    chan struct{}
-	members map[session.Ref]uint32 // with their slots, 0 while they have none
+	members map[ids]uint32 // with their slots, 0 while they have none
 	waiting map[key][]held
 
 	out      bytes.Buffer
@@ -46,7 +46,7 @@ type capture struct {
 func newCapture(o Options, missed func() uint64) (*capture, error) {
 	c := &capture{
 		Options: o, wake: make(chan struct{}, 1), missed: missed, before: missed(),
-		members: make(map[session.Ref]uint32), waiting: make(map[key][]held),
+		members: make(map[ids]uint32), waiting: make(map[key][]held),
 	}
 	kinds := [interfaces]layers.LinkType{layers.LinkTypeRaw, layers.LinkTypePPP, layers.LinkTypeRaw}
 	options := pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Application: "lnsd"}}
@@ -121,7 +121,7 @@ func (c *capture) write(layer int, at time.Time, inbound bool, data []byte, leng
 
 // packet writes a packet if it is of one of the capture's sessions.
 func (c *capture) packet(p *session.PacketCopy) {
-	if _, member := c.members[session.Ref{TunnelID: p.TunnelID, SessionID: p.SessionID}]; !member && (c.Slot == 0 || c.Slot != p.Slot) {
+	if _, member := c.members[ids{p.TunnelID, p.SessionID}]; !member && (c.Slot == 0 || c.Slot != p.Slot) {
 		return
 	}
 	direction, path, end := "down", "fast path", "forwarded"

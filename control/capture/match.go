@@ -21,6 +21,12 @@ const (
 	mostWaitingEach = 32   // messages of one
 )
 
+// ids name a session, as far as copies of packets do. A session is over before another
+// has its ids.
+type ids struct{ tunnel, session uint16 }
+
+func idsOf(r session.Ref) ids { return ids{r.TunnelID, r.SessionID} }
+
 // key names a session that is not known yet to be meant; peer: as the peer does.
 type key struct {
 	tunnel, id uint16
@@ -66,17 +72,17 @@ func (c *capture) join(m *session.Tapped) bool {
 	if m.SessionID == 0 {
 		return false
 	}
-	slot, known := c.members[m.Ref]
+	slot, known := c.members[idsOf(m.Ref)]
 	if !known && len(c.members) >= mostSessions {
 		return false
 	}
-	c.members[m.Ref] = m.Slot
+	c.members[idsOf(m.Ref)] = m.Slot
 	return m.Slot != 0 && slot != m.Slot
 }
 
 // passed takes a message, and reports whether the slot of its session is new.
 func (c *capture) passed(m *session.Tapped) (joined bool) {
-	_, member := c.members[m.Ref]
+	_, member := c.members[idsOf(m.Ref)]
 	if !member {
 		switch c.meant(m) {
 		case later:
@@ -89,7 +95,7 @@ func (c *capture) passed(m *session.Tapped) (joined bool) {
 		c.release(m, func(x *held) { c.message(&x.Tapped) })
 	}
 	joined = c.join(m)
-	if _, member = c.members[m.Ref]; !member && m.SessionID != 0 {
+	if _, member = c.members[idsOf(m.Ref)]; !member && m.SessionID != 0 {
 		c.dropped[layerOf(m)]++ // a session too many
 		return false
 	}
@@ -143,8 +149,8 @@ func (c *capture) release(m *session.Tapped, f func(*held)) {
 // over forgets a session, and reports whether it was a member.
 func (c *capture) over(ref session.Ref) bool {
 	delete(c.waiting, key{ref.TunnelID, ref.SessionID, false})
-	_, was := c.members[ref]
-	delete(c.members, ref)
+	_, was := c.members[idsOf(ref)]
+	delete(c.members, idsOf(ref))
 	return was
 }
 

@@ -18,6 +18,7 @@ import (
 // user are in the file, both ways, and the password is not.
 func TestCaptureOfAUser(t *testing.T) {
 	r := newRig(t, options{})
+	r.reflect()
 	path := r.path("user1.pcapng")
 	var said bytes.Buffer
 	cmd := exec.Command(binary("lnsctl"), "--socket", r.path("lnsd.sock"), "capture", "user", "user1", "-w", path)
