@@ -29,7 +29,7 @@ type capture struct {
 	Options
 	wake    chan struct{}
 	members map[ids]uint32 // with their slots, 0 while they have none
-	waiting map[key][]held
+	waiting map[key][]session.Tapped
 
 	out      bytes.Buffer
 	writer   *pcapgo.NgWriter
@@ -46,7 +46,7 @@ type capture struct {
 func newCapture(o Options, missed func() uint64) (*capture, error) {
 	c := &capture{
 		Options: o, wake: make(chan struct{}, 1), missed: missed, before: missed(),
-		members: make(map[ids]uint32), waiting: make(map[key][]held),
+		members: make(map[ids]uint32), waiting: make(map[key][]session.Tapped),
 	}
 	kinds := [interfaces]layers.LinkType{layers.LinkTypeRaw, layers.LinkTypePPP, layers.LinkTypeRaw}
 	options := pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Application: "lnsd"}}
@@ -95,8 +95,8 @@ func (c *capture) keep(err error) {
 
 // write adds a packet to the file, if it may. length is that of the whole.
 func (c *capture) write(layer int, at time.Time, inbound bool, data []byte, length int, comment string) {
-	if at.Unix() != c.second {
-		c.second, c.passing = at.Unix(), 0
+	if now := time.Now().Unix(); now != c.second {
+		c.second, c.passing = now, 0
 	}
 	if c.passing++; c.passing > mostRate || c.out.Len() >= mostBytes {
 		c.dropped[layer]++

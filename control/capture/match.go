@@ -33,11 +33,6 @@ type key struct {
 	peer       bool
 }
 
-// held is a message that waits.
-type held struct {
-	session.Tapped
-}
-
 // meant decides on a message, or a session described like one.
 func (t *Target) meant(m *session.Tapped) verdict {
 	if t.LAC.IsValid() {
@@ -89,10 +84,10 @@ func (c *capture) passed(m *session.Tapped) (joined bool) {
 			c.wait(m)
 			return false
 		case no:
-			c.release(m, func(*held) {})
+			c.release(m, func(*session.Tapped) {})
 			return false
 		}
-		c.release(m, func(x *held) { c.message(&x.Tapped) })
+		c.release(m, c.message)
 	}
 	joined = c.join(m)
 	if _, member = c.members[idsOf(m.Ref)]; !member && m.SessionID != 0 {
@@ -124,13 +119,13 @@ func (c *capture) wait(m *session.Tapped) {
 	if len(all) >= mostWaitingEach {
 		return
 	}
-	x := held{*m}
+	x := *m
 	x.Data = bytes.Clone(m.Data)
 	c.waiting[k] = append(all, x)
 }
 
 // release calls f with what has waited for m's session, and forgets it.
-func (c *capture) release(m *session.Tapped, f func(*held)) {
+func (c *capture) release(m *session.Tapped, f func(*session.Tapped)) {
 	if len(c.waiting) == 0 {
 		return
 	}
