@@ -53,7 +53,7 @@ func (a *app) commands() []command {
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.profileCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
 		a.traceCommands(), a.historyCommands(),
-		a.interceptCommands(),
+		a.interceptCommands(), a.captureCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -77,6 +77,8 @@ func groupHelp(word string) string {
 		return "Disconnect sessions"
 	case "trace":
 		return "See what tunnels and sessions do, in detail"
+	case "capture":
+		return "Capture what sessions send and receive, for Wireshark"
 	case "set":
 		return "Trace into the daemon's log"
 	case "follow":

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/capture"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/events"
@@ -54,6 +55,7 @@ type daemon struct {
 	grants      *grants
 	intercepts  *intercept.Interceptions
 	audit       *intercept.Audit
+	captures    *capture.Hub
 	engine      *engine.Engine
 	dae         *dae.Server // nil where nobody may change sessions by RADIUS
 	events      *events.Log
@@ -131,9 +133,11 @@ func open(c *config.Config, traces *trace.Hub, log *zap.Logger) (d *daemon, err 
 		return d, err
 	}
 
+	d.captures = d.newCaptures()
+
 	d.ipv6 = servesIPv6(c, d.subscribers)
 	slow := slowPathConfig(c, d.ipv6)
-	slow.Copies = copies{d.intercepts}
+	slow.Copies = copies{d.intercepts, d.captures}
 	// Asked for sessions alone, of which there are none before the fast path is open.
 	slow.Sequences = func(slot uint32) session.Sequence { return d.fast.Sequence(slot) }
 	if d.slow, err = tun.Open(slow, func() tun.Batch { return d.socket.NewSender() }, log.Named("tun")); err != nil {
@@ -215,6 +219,7 @@ func (d *daemon) openEngine(c *config.Config, epoch uint32) (*engine.Engine, err
 		Accountant:    d.accounting,
 		Observer:      d.observer(),
 		Tracer:        d.traces,
+		Tap:           d.captures,
 		Forwarder:     forwarder{slow: d.slow, fast: d.fast, gardens: d.gardens, intercepts: d.intercepts},
 		Services:      d.grants,
 		Auditor:       d.audit,

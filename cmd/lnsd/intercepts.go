@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/capture"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/intercept"
 	"github.com/lnsd/lnsd/control/session"
@@ -44,11 +45,14 @@ func (d *daemon) reloadIntercepts(c *config.Config) error {
 }
 
 // copies hands the slow path's copies to who wants them.
-type copies struct{ intercepts *intercept.Interceptions }
+type copies struct {
+	intercepts *intercept.Interceptions
+	captures   *capture.Hub
+}
 
 func (c copies) Intercepted(p *session.PacketCopy) { c.intercepts.Intercepted(p) }
 
-func (c copies) Captured(*session.PacketCopy) {}
+func (c copies) Captured(p *session.PacketCopy) { c.captures.Captured(p) }
 
 // Interceptions returns who is intercepted.
 func (b *backend) Interceptions() []api.Interception {

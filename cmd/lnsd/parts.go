@@ -28,6 +28,7 @@ func (d *daemon) start(ctx context.Context, b *backend) *parts {
 	}
 	p.run(ctx, "slow path", d.slow.Run)
 	p.run(ctx, "interceptions", func(ctx context.Context) error { return d.intercepts.Run(ctx, d.fast) })
+	p.run(ctx, "captures", func(ctx context.Context) error { return d.fast.RunCaptures(ctx, d.captures.Captured) })
 	p.serve(ctx, "management socket", d.listener, d.management(b))
 	if r := d.remote; r != nil {
 		p.serve(ctx, "management from afar", r.listener, d.management(b, r.option))

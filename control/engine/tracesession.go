@@ -86,7 +86,7 @@ func (x *thread) program(op *session.ProgramOp) {
 func (x *thread) event(e *session.Event) {
 	switch e.Kind {
 	case session.Up:
-		x.line(session.TraceData, "packets flow; they are captured rather than traced: lnsctl capture session %d", x.of.Slot)
+		x.line(session.TraceData, "packets flow; they are captured rather than traced: lnsctl capture session %d -w FILE", x.of.Slot)
 	case session.AuthFailed, session.AuthUnavailable, session.ClaimFailed:
 		x.line(session.TraceSystem, "is turned away: %s", e.Detail)
 	case session.Down:

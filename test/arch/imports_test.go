@@ -56,6 +56,7 @@ var rules = map[string]rule{
 	"control/secrets":    adapter([]string{"control/ppp"}),
 	"control/garden":     adapter(nil, "github.com/google/nftables", "github.com/mdlayher/netlink"),
 	"control/intercept":  adapter(nil, "golang.org/x/net", "golang.org/x/sys/unix"),
+	"control/capture":    adapter([]string{"control/l2tp"}, "github.com/gopacket/gopacket"),
 	"control/hooks":      adapter(nil, "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys/unix"),
 	"control/wire":       {forbidStd: impure},
 	"control/recordlog":  {},

@@ -202,7 +202,7 @@ func (e *commandEnv) run(command string) (string, int) {
 	// What runs until it is interrupted is, and ends well then.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if args[0] == "watch" || args[0] == "top" || args[0] == "trace" && args[1] == "follow" {
+	if args[0] == "watch" || args[0] == "capture" || args[0] == "top" || args[0] == "trace" && args[1] == "follow" {
 		time.AfterFunc(500*time.Millisecond, cancel)
 	}
 	var out bytes.Buffer

@@ -48,6 +48,7 @@ type Backend struct {
 	Hooks         [2]api.PacketHook
 	PluginList    []api.Plugin
 	Intercepted   []api.Interception
+	Captured      []byte // the file of every capture, which holds two packets
 	ChangeErr     error
 	Notes         []string
 	Err           error
@@ -68,6 +69,7 @@ var (
 	_ api.CommitsBackend       = (*Backend)(nil)
 	_ api.ProfilesBackend      = (*Backend)(nil)
 	_ api.InterceptionsBackend = (*Backend)(nil)
+	_ api.CapturesBackend      = (*Backend)(nil)
 )
 
 // Calls returns the commands given so far.
@@ -89,6 +91,18 @@ func (b *Backend) AccessLists() []api.AccessList { return b.Lists }
 
 // Interceptions returns Intercepted.
 func (b *Backend) Interceptions() []api.Interception { return b.Intercepted }
+
+// Capture yields Captured, and waits for ctx.
+func (b *Backend) Capture(ctx context.Context, c api.Capture, yield func(data []byte, packets, dropped uint64) error) error {
+	if err := b.call("capture %+v", c); err != nil {
+		return err
+	}
+	if err := yield(b.Captured, 2, 3); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
 
 // Gardens returns GardenList.
 func (b *Backend) Gardens() []api.Garden { return b.GardenList }
@@ -305,7 +319,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
 	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
-	opts = append(opts, api.Interceptions(b))
+	opts = append(opts, api.Interceptions(b), api.Captures(b))
 	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Configuration(b), api.Commits(b), api.Profiles(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/capture"
+	"github.com/lnsd/lnsd/control/session"
+)
+
+// newCaptures makes what captures sessions, of which there are none before the rest of
+// the daemon.
+func (d *daemon) newCaptures() *capture.Hub {
+	return capture.New(capture.Ports{
+		Switch: func(slot uint32, on bool) {
+			d.slow.Capture(slot, on)
+			d.fast.Capture(slot, on)
+		},
+		Missed: func() uint64 { return d.fast.CapturesMissed() },
+		Sessions: func(ctx context.Context, yield func([]session.View) error) error {
+			return d.engine.Sessions(ctx, yield)
+		},
+	})
+}
+
+// Capture captures for an operator.
+func (b *backend) Capture(ctx context.Context, c api.Capture, yield func(data []byte, packets, dropped uint64) error) error {
+	if int(c.Slot) > b.d.maxSessions {
+		return fmt.Errorf("session %d: %w", c.Slot, api.ErrNotFound)
+	}
+	o := capture.Options{
+		Target: capture.Target{Slot: c.Slot, User: c.User, Calling: c.Calling, LAC: c.LAC},
+		Snap:   c.Snap, Secrets: c.Secrets,
+	}
+	err := b.d.captures.Capture(ctx, o, func(p capture.Part) error { return yield(p.Data, p.Packets, p.Dropped) })
+	if errors.Is(err, capture.ErrTooMany) {
+		return fmt.Errorf("%w: %w", api.ErrRefused, err)
+	}
+	return translate(err)
+}
