@@ -86,9 +86,9 @@ func loadFile(path string) (*config.Config, string, []config.Warning, error) {
 }
 
 // heapGrowth is by how much of what is in use the heap may grow between two
-// collections, in percent: most of it lives as long as the sessions do, and half of the
-// usual growth costs a storm of calls a few percent of its processor time.
-const heapGrowth = 50
+// collections, in percent: most of it lives as long as the sessions do, and a quarter of the
+// usual growth costs a storm of calls some of its processor time.
+const heapGrowth = 25
 
 // saveMemory sets it, unless the operator has done so by the runtime's GOGC.
 func saveMemory() {
