@@ -45,6 +45,7 @@ run: build ## a working LNS with 1,000 subscribers and traffic, in network names
 	@if [ "$$(id -u)" != 0 ]; then \
 		echo "Loading XDP programs and making network namespaces need root, so sudo is used."; \
 		command -v sudo >/dev/null || { echo "There is no sudo here: run 'make run' as root."; exit 1; }; fi
+	@command -v ip >/dev/null || test/install-deps $(RUN_PACKAGES)
 	$(AS_ROOT) bin/demo
 
 .PHONY: test

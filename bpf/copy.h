@@ -17,6 +17,7 @@
 #ifndef LNS_COPY_H
 #define LNS_COPY_H
 
+#include "copy_maps.h"
 #include "shield.h"
 
 /* Reads the packet of len bytes at byte at of the frame into the memory of copies,

@@ -8,6 +8,7 @@
 #define LNS_FILTER_H
 
 #include "counters.h"
+#include "filter_maps.h"
 #include "ipv6.h"
 
 #define NEXTHDR_ROUTING 43

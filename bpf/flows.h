@@ -13,6 +13,7 @@
 
 #include "ecn.h"
 #include "ipv6.h"
+#include "throttle_maps.h"
 
 /* The share of a flow that has had all of the rate. */
 #define ROOM_ALL (1ULL << 30)

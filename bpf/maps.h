@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Every map and every knob. Sizes marked "set at load" come from the daemon's
+ * Maps and knobs, but for those of single services, which are in throttle_maps.h,
+ * filter_maps.h and copy_maps.h. Sizes marked "set at load" come from the daemon's
  * configuration. All maps are pinned and outlive the daemon.
  *
  * A session is reached through its place in lns_uplinks or lns_downlinks, which
@@ -41,13 +42,6 @@ const volatile __u8 outer6 = 0;
 const volatile enum lns_spread spread = LNS_SPREAD_OFF;
 const volatile __u32 spread_count = 1;
 const volatile __u32 spread_cpus[LNS_SPREAD_CPUS] = {};
-
-/* The last cell of lns_flows. Set before load. */
-const volatile __u32 flow_mask = 0;
-
-/* Time between two packets to a session with LNS_PACKET_LIMIT, ns; 0 is no limit. Set
- * before load. */
-const volatile __u64 packet_interval = 0;
 
 /* Whether packets of a direction pass the operator's function. Set before load:
  * without, there is nothing of it in the program. */
@@ -247,94 +241,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lns_sequence);
 } lns_sequences SEC(".maps");
-
-/*
- * Rates by slot, from the subscriber and to it. The daemon writes what a direction
- * is granted, the program what it has taken; the daemon zeroes both while the slot
- * is in no other map.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* set at load: sessions + 1 */
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct lns_shaper);
-} lns_shape_up SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* set at load: sessions + 1 */
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct lns_shaper);
-} lns_shape_down SEC(".maps");
-
-/*
- * Flows of all throttled sessions, by hash: a stamp, and the share in the lower
- * half. Written by XDP alone; what an earlier session has left fades.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* set at load: a power of two */
-	__type(key, __u32);
-	__type(value, __u64);
-} lns_flows SEC(".maps");
-
-/*
- * What throttled sessions have been granted ahead. Written and read by XDP, per CPU. One
- * value, since looking up an entry of an array by number costs more.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct lns_advances);
-} lns_advances SEC(".maps");
-
-/* Gates of packets by slot, as in lns_rates. Written by XDP; zeroed by the daemon
- * while the slot is in no other map. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* set at load: sessions + 1 */
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, __u64);
-} lns_paces SEC(".maps");
-
-/*
- * Access lists by the index that sessions know them by, to the list in lns_lists
- * that is in force; 0 is none, which denies everything. Written by the daemon, one
- * word at a time: a packet sees an old list or a new one, never half of each.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, LNS_FILTERS + 1); /* index 0 is not used */
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, __u64); /* arrays take no less room */
-} lns_filters SEC(".maps");
-
-/*
- * The lists themselves. Written by the daemon where no entry of lns_filters leads
- * to, nor did when a packet that is under way came in. 2.1 MB.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, LNS_LISTS);
-	__type(key, __u32);
-	__type(value, struct lns_list);
-} lns_lists SEC(".maps");
-
-/*
- * Packets that each rule decided on, LNS_RULE_COUNTS to a list. Written by XDP;
- * zeroed by the daemon with its list. Per CPU: one list may serve every session.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LNS_LISTS * LNS_RULE_COUNTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} lns_rule_hits SEC(".maps");
 
 /*
  * Packets and bytes by enum lns_reason. Written by XDP, read by the daemon;
@@ -540,51 +446,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lns_chunk);
 } lns_chunks SEC(".maps");
-
-/* Sessions that packets' copies can be missing of at once. */
-#define LNS_LOSERS 16384
-
-/*
- * Copies of the packets of sessions with LNS_INTERCEPT, for the daemon. What finds no
- * room is counted by slot in lns_losses, in an entry that XDP makes for the first one,
- * or under slot 0 when there are too many. The daemon clears it when an interception
- * begins.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20); /* bytes */
-} lns_copies SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, LNS_LOSERS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, __u64);
-} lns_losses SEC(".maps");
-
-/* The same for sessions with LNS_CAPTURE, as far as lns_budget lets them. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20); /* bytes */
-} lns_captures SEC(".maps");
-
-/* One value. Written by the daemon, and the gate and counts by XDP. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct lns_allowance);
-} lns_budget SEC(".maps");
-
-/* Memory of a copy under way, per CPU: its size is known only to the packet. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct lns_copy);
-} lns_copying SEC(".maps");
 
 /* One value, written by the daemon, read per packet that needs it. */
 struct {

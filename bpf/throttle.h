@@ -23,6 +23,7 @@
 
 #include "flows.h"
 #include "shield.h"
+#include "throttle_maps.h"
 
 /* Tries of an update that races with other CPUs. */
 #define SHAPER_TRIES 8
