@@ -45,7 +45,7 @@ func visitor(t *testing.T, b *apitest.Backend, users string) (s *shells, sshAt, 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &parts{failed: make(chan error, 8)}
-	server := api.NewServer(b, zap.NewNop(), api.InProcess(), api.Services(b), api.Restrictions(b), api.Configuration(b))
+	server := api.NewServer(b, zap.NewNop(), api.InProcess(), api.Services(b), api.Restrictions(b), api.Terminal(b))
 	p.serve(ctx, "shells", s.local, server)
 	s.start(ctx, p)
 	t.Cleanup(func() {

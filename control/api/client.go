@@ -27,7 +27,7 @@ type Client struct {
 	Top lnsv1.TopClient
 	lnsv1.ServicesClient
 	lnsv1.RestrictionsClient
-	lnsv1.ConfigurationClient
+	lnsv1.TerminalClient
 	lnsv1.TracesClient
 	lnsv1.HistoryClient
 	lnsv1.PacketHooksClient
@@ -71,7 +71,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.EventsClient, c.ServicesClient = lnsv1.NewEventsClient(conn), lnsv1.NewServicesClient(conn)
 	c.Config, c.Profiles = lnsv1.NewConfigClient(conn), lnsv1.NewProfilesClient(conn)
 	c.RestrictionsClient = lnsv1.NewRestrictionsClient(conn)
-	c.ConfigurationClient = lnsv1.NewConfigurationClient(conn)
+	c.TerminalClient = lnsv1.NewTerminalClient(conn)
 	c.TracesClient, c.HistoryClient = lnsv1.NewTracesClient(conn), lnsv1.NewHistoryClient(conn)
 	c.InterceptionsClient, c.CapturesClient = lnsv1.NewInterceptionsClient(conn), lnsv1.NewCapturesClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)

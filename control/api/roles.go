@@ -80,9 +80,9 @@ var needs = map[string]Right{
 	"/lns.v1.Events/Watch": RightView,
 	"/lns.v1.Top/Sessions": RightView,
 
-	"/lns.v1.Configuration/Grammar":     RightView,
-	"/lns.v1.Configuration/Configure":   RightAdmin,
-	"/lns.v1.Configuration/WriteMemory": RightAdmin,
+	"/lns.v1.Terminal/Grammar":     RightView,
+	"/lns.v1.Terminal/Configure":   RightAdmin,
+	"/lns.v1.Terminal/WriteMemory": RightAdmin,
 
 	"/lns.v1.Plugins/Plugins":      RightView,
 	"/lns.v1.Plugins/LoadPlugin":   RightAdmin,
@@ -132,7 +132,7 @@ var needs = map[string]Right{
 
 // confidential are the methods whose requests may hold secrets, and are not logged.
 var confidential = map[string]bool{
-	"/lns.v1.Configuration/Configure": true,
+	"/lns.v1.Terminal/Configure": true,
 	"/lns.v1.Config/Edit":             true,
 	"/lns.v1.Profiles/ChangeProfile":  true,
 }

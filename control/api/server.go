@@ -121,8 +121,13 @@ func NewServer(b Backend, log *zap.Logger, opts ...Option) *Server {
 	return s
 }
 
-// Serve answers on ln until Close; it closes ln.
-func (s *Server) Serve(ln net.Listener) error { return s.grpc.Serve(ln) }
+// Serve answers on ln until Close; it closes ln. That Close came first is no error.
+func (s *Server) Serve(ln net.Listener) error {
+	if err := s.grpc.Serve(ln); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
+}
 
 // Close lets calls that are under way end, as long as ctx lasts, and cuts off the
 // rest.

@@ -354,3 +354,19 @@ func TestRowsAreFilteredByTheDaemon(t *testing.T) {
 		}
 	}
 }
+
+// A daemon told to stop as it starts closes its server first.
+func TestServeAfterClose(t *testing.T) {
+	ln, err := api.Listen(filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := api.NewServer(&apitest.Backend{}, zap.NewNop())
+	s.Close(context.Background())
+	if err := s.Serve(ln); err != nil {
+		t.Errorf("serve: %v", err)
+	}
+	if _, err := ln.Accept(); err == nil {
+		t.Error("the listener is open")
+	}
+}

@@ -65,7 +65,7 @@ var (
 	_ api.ServicesBackend     = (*Backend)(nil)
 	_ api.RestrictionsBackend = (*Backend)(nil)
 
-	_ api.ConfigurationBackend = (*Backend)(nil)
+	_ api.TerminalBackend = (*Backend)(nil)
 	_ api.CommitsBackend       = (*Backend)(nil)
 	_ api.ProfilesBackend      = (*Backend)(nil)
 	_ api.InterceptionsBackend = (*Backend)(nil)
@@ -320,7 +320,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
 	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
 	opts = append(opts, api.Interceptions(b), api.Captures(b))
-	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Configuration(b), api.Commits(b), api.Profiles(b))...)
+	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Terminal(b), api.Commits(b), api.Profiles(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {
