@@ -132,9 +132,9 @@ var needs = map[string]Right{
 
 // confidential are the methods whose requests may hold secrets, and are not logged.
 var confidential = map[string]bool{
-	"/lns.v1.Terminal/Configure": true,
-	"/lns.v1.Config/Edit":             true,
-	"/lns.v1.Profiles/ChangeProfile":  true,
+	"/lns.v1.Terminal/Configure":     true,
+	"/lns.v1.Config/Edit":            true,
+	"/lns.v1.Profiles/ChangeProfile": true,
 }
 
 // Caller is who makes a call.

@@ -65,7 +65,7 @@ var (
 	_ api.ServicesBackend     = (*Backend)(nil)
 	_ api.RestrictionsBackend = (*Backend)(nil)
 
-	_ api.TerminalBackend = (*Backend)(nil)
+	_ api.TerminalBackend      = (*Backend)(nil)
 	_ api.CommitsBackend       = (*Backend)(nil)
 	_ api.ProfilesBackend      = (*Backend)(nil)
 	_ api.InterceptionsBackend = (*Backend)(nil)
