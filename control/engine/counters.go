@@ -18,6 +18,12 @@ const (
 	tunnelsRefused
 	tunnelsAuthFailed
 	lacUnknown
+	tunnelsDialed
+	dialsFailed
+	tiesWon
+	tiesLost
+	tunnelsIdle
+	callsPlaced
 	sessionsOpened
 	sessionsUp
 	sessionsDown
@@ -62,6 +68,12 @@ var counterNames = [counters]string{
 	tunnelsRefused:    "tunnels_refused",
 	tunnelsAuthFailed: "tunnel_auth_failures",
 	lacUnknown:        "lac_unknown",
+	tunnelsDialed:     "tunnels_dialed",
+	dialsFailed:       "tunnel_dial_failures",
+	tiesWon:           "tunnel_ties_won",
+	tiesLost:          "tunnel_ties_lost",
+	tunnelsIdle:       "tunnels_idle",
+	callsPlaced:       "calls_placed",
 	sessionsOpened:    "sessions_opened",
 	sessionsUp:        "sessions_established",
 	sessionsDown:      "sessions_closed",
