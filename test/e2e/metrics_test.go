@@ -58,6 +58,8 @@ func TestPrometheusAndDashboard(t *testing.T) {
 		return nil
 	})
 
+	r.wantCounters(false)
+
 	var d dashboard
 	b, err := os.ReadFile("../../packaging/grafana/lnsd.json")
 	if err == nil {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lnsd/lnsd/test/inventory"
 	"github.com/lnsd/lnsd/test/lac"
 	"github.com/lnsd/lnsd/test/netlab"
 )
@@ -96,6 +97,25 @@ func (r *rig) counters() map[string]uint64 {
 	out := map[string]uint64{}
 	r.ctlJSON(&out, "show", "counters")
 	return out
+}
+
+// wantCounters checks that the daemon has every counter of the inventory, those of
+// RADIUS servers among them if there are some.
+func (r *rig) wantCounters(radius bool) {
+	r.t.Helper()
+	rows, err := inventory.Read("../../" + inventory.File)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	have, want := r.counters(), inventory.Counters(rows, radius)
+	for _, name := range want {
+		if _, ok := have[name]; !ok {
+			r.t.Errorf("there is no counter %s", name)
+		}
+	}
+	if len(want) < 80 {
+		r.t.Errorf("only %d counters in the inventory", len(want))
+	}
 }
 
 // since subtracts an earlier reading, and leaves out what has not moved.
