@@ -73,6 +73,13 @@ func (p *port) setThreaded(on bool) error {
 	return err
 }
 
+// favourSelf gives this process precedence over those of other login sessions, among which
+// the kernel otherwise shares the CPUs before it looks at priorities. Kernels without
+// that have no such file.
+func favourSelf() {
+	_ = os.WriteFile("/proc/self/autogroup", fmt.Appendln(nil, priority), 0)
+}
+
 // threads are those of the kernel whose names begin so.
 func threads(name string) map[int]bool {
 	list := make(map[int]bool)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/lnsd/lnsd/maps"
@@ -115,12 +114,9 @@ func (f *fastPath) close() error {
 // behind it the other's, whose queue drops what is too much.
 func (f *fastPath) spreadTarget(t *table) *target {
 	attach := func() error {
-		before := threads("cpumap/")
-		err := errors.Join(f.maps.Spread([]int{1 - GeneratorCPU}), f.attach())
-		if os.Getenv("P3NICE") != "" {
-			err = errors.Join(err, favour("cpumap/", before))
-		}
-		return err
+		const name = "cpumap/" // of the kernel's threads
+		before := threads(name)
+		return errors.Join(f.maps.Spread([]int{ServerCPU}), favour(name, before), f.attach())
 	}
 	detach := func() error { return errors.Join(f.detach(), f.maps.Spread(nil)) }
 	return &target{name: LNSDSpread, rig: f.rig, table: t, elsewhere: true, upOnly: true, attach: attach, detach: detach}

@@ -47,6 +47,7 @@ const small = referenceEntries - 1
 // until then.
 func (p *Plan) Run() (report *Report, err error) {
 	report = &Report{Host: thisHost()}
+	favourSelf()
 	if err := p.rates(report); err != nil {
 		return report, err
 	}
