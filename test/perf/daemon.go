@@ -57,7 +57,6 @@ func startLNSD(r *rig, binary, dir string, extra ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	favourSession(p.PID())
 	s := &server{pid: p.PID(), stop: func() error {
 		return errors.Join(p.Stop(syscall.SIGQUIT, 60*time.Second), os.RemoveAll(pins))
 	}}
@@ -88,7 +87,6 @@ func startL2TPNS(r *rig, dir string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	favourSession(l.PID())
 	return &server{pid: l.PID(), stop: l.Stop}, nil
 }
 

@@ -23,11 +23,25 @@ func favour(name string, before map[int]bool) error {
 	return errors.Join(errs...)
 }
 
-// favourSession gives a process precedence over those of other login sessions, among which
-// the kernel otherwise shares the CPUs before it looks at priorities. Kernels without
+// favourSession gives the processes of pid's login session precedence over those of others:
+// the kernel shares the CPUs among sessions before it looks at priorities. Kernels without
 // that have no such file.
 func favourSession(pid int) {
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), fmt.Appendln(nil, priority), 0)
+}
+
+// favourServer gives a server the generator's precedence: a session's share of a CPU goes
+// by what its processes weigh on all of them.
+func favourServer(pid int) error {
+	favourSession(pid)
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	for _, t := range tasks {
+		thread, _ := strconv.Atoi(t.Name())
+		if e := unix.Setpriority(unix.PRIO_PROCESS, thread, priority); e != nil && !errors.Is(e, unix.ESRCH) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
 }
 
 // threads are those of the kernel whose names begin so.
