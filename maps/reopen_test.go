@@ -12,18 +12,40 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// original is the program of the usual configuration with its maps, loaded once for all
-// tests: for the verifier to walk it takes longer than most of them.
-var original = sync.OnceValues(func() (*Maps, error) { return Open(usual) })
+// originals are programs of the usual configuration with their maps that no test uses at
+// the moment: for the verifier to walk one takes longer than most tests.
+var originals struct {
+	sync.Mutex
+	free []*Maps
+}
+
+// original returns one of originals for the length of the test.
+func original(t testing.TB) (m *Maps) {
+	t.Helper()
+	originals.Lock()
+	if n := len(originals.free); n > 0 {
+		m, originals.free = originals.free[n-1], originals.free[:n-1]
+	}
+	originals.Unlock()
+	if m == nil {
+		var err error
+		if m, err = Open(usual); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		originals.Lock()
+		defer originals.Unlock()
+		originals.free = append(originals.free, m)
+	})
+	return m
+}
 
 // reopened returns what Open returns for the usual configuration: new handles of what
 // was loaded, whose maps are as if they had just been made.
 func reopened(t testing.TB) *Maps {
 	t.Helper()
-	first, err := original()
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := original(t)
 	m := newMaps(usual, first.names)
 	from, to := reflect.ValueOf(&first.objs).Elem(), reflect.ValueOf(&m.objs).Elem()
 	eachObject(t, from, to, func(object any) any {
