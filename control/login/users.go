@@ -15,6 +15,7 @@ import (
 	"github.com/GehirnInc/crypt/md5_crypt"
 	"github.com/GehirnInc/crypt/sha256_crypt"
 	"github.com/GehirnInc/crypt/sha512_crypt"
+	"github.com/go-crypt/x/yescrypt"
 	"github.com/sergeymakinen/go-crypt/argon2"
 	"github.com/sergeymakinen/go-crypt/des"
 	"golang.org/x/crypto/bcrypt"
@@ -57,7 +58,7 @@ func Load(path string) (*Users, []Problem, error) {
 
 // Parse reads the text of a users file: USER:PASSWORD lines, and comments that begin
 // with # or !. A password is a hash as crypt(3) makes it ($1$ MD5, $5$, $6$, $2b$,
-// $argon2), "{crypt}" and a hash (DES then), or the password itself.
+// $y$, $argon2), "{crypt}" and a hash (DES then), or the password itself.
 func Parse(text string) (*Users, []Problem) {
 	u := &Users{passwords: map[string]string{}}
 	var problems []Problem
@@ -80,6 +81,8 @@ func Parse(text string) (*Users, []Problem) {
 		case twice:
 			problems = append(problems, Problem{n, "the user is named twice; the first entry counts"})
 			continue
+		case kindOf(password) == unknownHash:
+			problems = append(problems, Problem{n, "the password is a hash of a kind that is not known here, and lets nobody in: lnsctl password makes another"})
 		case kindOf(password) == plain:
 			problems = append(problems, Problem{n, "the password is there for everybody to read who can read the file: lnsctl password makes a hash"})
 		}
@@ -132,6 +135,7 @@ const (
 	kindSHA512
 	kindBcrypt
 	kindArgon2
+	kindYescrypt
 	unknownHash
 )
 
@@ -148,7 +152,7 @@ func kindOf(stored string) kind {
 	}{
 		{"$1$", kindMD5}, {"$5$", kindSHA256}, {"$6$", kindSHA512},
 		{"$2a$", kindBcrypt}, {"$2b$", kindBcrypt}, {"$2y$", kindBcrypt}, {"$argon2", kindArgon2},
-		{"$y$", unknownHash}, {"$7$", unknownHash}, {"$gy$", unknownHash},
+		{"$y$", kindYescrypt}, {"$7$", unknownHash}, {"$gy$", unknownHash}, {"$sha1$", unknownHash}, {"$md5", unknownHash}, {"$3$", unknownHash},
 	} {
 		if strings.HasPrefix(stored, p.prefix) {
 			return p.kind
@@ -187,6 +191,10 @@ func verify(stored, password string) (ok bool) {
 		err = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
 	case kindArgon2:
 		err = argon2.Check(hash, password)
+	case kindYescrypt:
+		var made []byte
+		made, err = yescrypt.Hash([]byte(password), []byte(hash))
+		return err == nil && subtle.ConstantTimeCompare(made, []byte(hash)) == 1
 	default:
 		return false
 	}
