@@ -21,8 +21,12 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// enableName is the entry of the password for "enable".
-const enableName = "enable"
+// The entries that are no users: enableName has the password for "enable", and
+// interceptName that for "enable intercept".
+const (
+	enableName    = "enable"
+	interceptName = "enable-intercept"
+)
 
 // Users are the entries of a users file.
 type Users struct {
@@ -93,8 +97,12 @@ func Parse(text string) (*Users, []Problem) {
 
 // Empty reports whether nobody can log in with a password.
 func (u *Users) Empty() bool {
-	_, enable := u.passwords[enableName]
-	return len(u.passwords) == 0 || enable && len(u.passwords) == 1
+	for name := range u.passwords {
+		if name != enableName && name != interceptName {
+			return false
+		}
+	}
+	return true
 }
 
 // HasEnable reports whether there is a password for "enable".
@@ -110,7 +118,7 @@ const maxPassword = 256
 // Check reports whether a password is that of a user.
 func (u *Users) Check(name, password string) bool {
 	stored, ok := u.passwords[name]
-	if !ok || name == enableName {
+	if !ok || name == enableName || name == interceptName {
 		_ = verify(stranger, password)
 		return false
 	}
@@ -121,6 +129,12 @@ func (u *Users) Check(name, password string) bool {
 // is.
 func (u *Users) CheckEnable(password string) bool {
 	stored, ok := u.passwords[enableName]
+	return ok && verify(stored, password)
+}
+
+// CheckIntercept is CheckEnable for "enable intercept".
+func (u *Users) CheckIntercept(password string) bool {
+	stored, ok := u.passwords[interceptName]
 	return ok && verify(stored, password)
 }
 
