@@ -31,6 +31,7 @@ type dashboard struct {
 // A real Prometheus collects from the daemon, takes the alert rules, and answers every
 // question that the dashboard asks.
 func TestPrometheusAndDashboard(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{config: fmt.Sprintf("set metrics_address %s:%d\n", netlab.LNSAddr, metricsPort)})
 	r.reflect()
 	prom := r.prometheus()

@@ -3,11 +3,13 @@ package e2e
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lnsd/lnsd/test/inventory"
@@ -181,6 +183,33 @@ func (r *rig) finish(p *netlab.Process, limit time.Duration, wantOK bool) lac.Re
 		r.t.Fatalf("lacsim found nothing wrong\n%s", tail(p.Log(), 4000))
 	}
 	return r.report()
+}
+
+// holding waits until all sessions of a lacsim that is to hold them have come up or
+// failed, or none is left.
+func (r *rig) holding(p *netlab.Process) {
+	r.t.Helper()
+	r.until(4*time.Minute, func() error {
+		select {
+		case <-p.Exited():
+			return nil
+		default:
+		}
+		if !strings.Contains(p.Log(), "Holding the sessions") {
+			return errors.New("lacsim still sets up sessions")
+		}
+		return nil
+	})
+}
+
+// leave ends a lacsim that holds its sessions and returns its report, which is to have
+// found everything right.
+func (r *rig) leave(p *netlab.Process) lac.Report {
+	r.t.Helper()
+	if err := p.Signal(syscall.SIGINT); err != nil {
+		r.t.Errorf("lacsim: %v", err)
+	}
+	return r.finish(p, 2*patience, true)
 }
 
 func (r *rig) report() lac.Report { return r.reportIn("report.json") }
