@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"strconv"
 	"sync"
 
 	"github.com/lnsd/lnsd/control/engine"
@@ -56,6 +57,22 @@ func (j *Journal) Write(d *session.Durable) {
 	for _, id := range d.TunnelsGone {
 		delete(j.tunnels, id)
 	}
+}
+
+// has reports whether another engine would go on with the account.
+func (j *Journal) has(account string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, v := range j.sessions {
+		id := v.AcctSessionID
+		if v.Account > 1 { // as the session names its second account, and later ones
+			id += "-" + strconv.Itoa(v.Account)
+		}
+		if v.Accounted && id == account {
+			return true
+		}
+	}
+	return false
 }
 
 // state is everything that lives.
@@ -141,7 +158,7 @@ func (w *World) closeAccounts(kept map[session.Ref]bool, goesOn map[string]bool)
 		}
 		stop := *x.start
 		stop.Kind, stop.Cause, stop.Counters = session.AcctStop, session.CauseNASReboot, w.Forward.traces[x.start.Ref]
-		w.Acct.Account(&stop)
+		w.Acct.take(&stop)
 		w.Recovered++
 	}
 }

@@ -93,6 +93,17 @@ func (a *Acct) Account(r *session.AcctRecord) bool {
 	if a.Full {
 		return false
 	}
+	// Killed now, the engine would leave a session that goes on and whose account is
+	// closed.
+	if id := r.Call.AcctSessionID; r.Kind == session.AcctStop && a.w.Journal.has(id) {
+		a.w.T.Errorf("Stop of %s, with which another engine would go on", id)
+	}
+	a.take(r)
+	return true
+}
+
+// take is Account for records of whoever makes them.
+func (a *Acct) take(r *session.AcctRecord) {
 	id := r.Call.AcctSessionID
 	x := a.accounts[id]
 	switch {
@@ -120,7 +131,6 @@ func (a *Acct) Account(r *session.AcctRecord) bool {
 		x.interims++
 		a.Interims++
 	}
-	return true
 }
 
 // Open is how many Starts have no Stop.
