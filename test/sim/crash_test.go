@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/l2tp"
 	"github.com/lnsd/lnsd/control/ppp"
 	"github.com/lnsd/lnsd/control/session"
 )
@@ -168,7 +169,7 @@ func TestStopOfWhatIsNotInstalled(t *testing.T) {
 			t.Fatalf("the journal has no account %s", id)
 		}
 	}
-	c.Quit()
+	c.HangUp(l2tp.Result{Code: l2tp.CDNLostCarrier})
 	w.Until(time.Second, "down", func() bool { return len(w.Acct.Stops) == 1 })
 	w.finish6(tun)
 }
