@@ -21,7 +21,7 @@ func (w *World) Check() {
 			if !x.IsUp() {
 				return
 			}
-			if !x.IsChanging() && (gardenOf(x.Services()) == "" || x.Policy().AccountGarden) {
+			if !x.OwnAddress().IsValid() && !x.IsChanging() && (gardenOf(x.Services()) == "" || x.Policy().AccountGarden) {
 				accounts++
 			}
 			if !w.Notices.sessions[x.Ref()] {
@@ -40,7 +40,7 @@ func (w *World) Check() {
 		})
 		s.EachTunnel(w.checkTunnel)
 	}
-	if c := w.Engine.Census(); c.Timers > c.Tunnels+c.Sessions || c.TunnelIDs != c.Tunnels || c.Slots != c.Sessions {
+	if c := w.Engine.Census(); c.Timers > c.Tunnels+c.Sessions+c.Wishes || c.TunnelIDs != c.Tunnels || c.Slots != c.Sessions {
 		w.T.Errorf("out of balance: %+v", c)
 	}
 	if n := len(w.Gate.tunnels); n != w.Engine.Census().Tunnels {

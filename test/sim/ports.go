@@ -283,7 +283,7 @@ func (f *Forward) install(r *session.Record) {
 	if other, taken := f.byIDs[idsOf(r.Ref)]; taken {
 		t.Errorf("ids of %v are held by %v", r.Ref, other)
 	}
-	if !r.Address.Is4() && len(r.Prefixes6) == 0 || r.Slot == 0 || r.MTU < 576 || r.PeerTunnelID == 0 || r.PeerSessionID == 0 {
+	if !r.Address.Is4() && len(r.Routes)+len(r.Prefixes6) == 0 || r.Slot == 0 || r.MTU < 576 || r.PeerTunnelID == 0 || r.PeerSessionID == 0 {
 		t.Errorf("incomplete record %+v", r)
 	}
 	f.records[r.Ref], f.bySlot[r.Slot] = *r, r.Ref
