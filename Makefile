@@ -61,7 +61,7 @@ test-unit: ## tests that need no privilege
 
 .PHONY: test-race
 test-race: ## all but the end-to-end tests, under the race detector (root for the namespaces and BPF)
-	$(GO) test -race -shuffle=on -timeout 15m $(TEST_AS_ROOT) $$($(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
+	test/go-test "$$($(GO) list ./... | grep -v -e /test/e2e -e /test/demo | tr '\n' ' ')" -race -shuffle=on -timeout 15m $(TEST_AS_ROOT)
 
 .PHONY: test-bpf
 test-bpf: ## the packet tables of the XDP program (root)
@@ -73,7 +73,7 @@ test-sim: ## the simulation in virtual time; SEED=n replays one
 
 .PHONY: test-e2e
 test-e2e: build ## end-to-end tests in network namespaces (root)
-	$(GO) test -count=1 -timeout 30m $(TEST_AS_ROOT) ./test/e2e/...
+	test/go-test ./test/e2e/... -count=1 -parallel 6 -timeout 30m $(TEST_AS_ROOT)
 
 .PHONY: test-kernels
 test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs

@@ -188,6 +188,9 @@ func (s *Shard) note(c *call, e *session.Event) {
 		s.counts.add(programFailed)
 		s.warn(gateProgram, "forwarding path refused", append(s.sessionFields(c), zap.Error(e.Err))...)
 	case session.Down:
+		if p := c.wish; p != nil {
+			p.reason, p.wasUp = e.End.Reason, e.WasUp
+		}
 		s.noteDown(c, e)
 	case session.Altered:
 		s.noteAltered(c, e)

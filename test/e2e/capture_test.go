@@ -141,6 +141,7 @@ func (c *captured) readable(texts ...string) {
 // A user is captured from before the call: control messages, PPP and packets of this
 // user are in the file, both ways, and the password is not. Wireshark reads it.
 func TestCaptureOfAUser(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{})
 	r.reflect()
 	c := r.capture("user1.pcapng", "user", "user1")
@@ -162,6 +163,7 @@ func TestCaptureOfAUser(t *testing.T) {
 // Without XDP, and from a LAC that speaks IPv6: captures of the LAC, with secrets and
 // from before its tunnel, and of one of its sessions, which ends with it.
 func TestCaptureOfALAC(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	if err := r.lab.AddIPv6(); err != nil {
 		t.Fatal(err)

@@ -114,8 +114,10 @@ func (w *World) Crash() engine.Restored {
 	}
 	r := w.Engine.Restore(w.Now, w.Journal.state())
 	kept := make(map[session.Ref]bool)
+	clear(w.Forward.slow) // it was a part of the process
 	for _, rec := range r.Records {
 		kept[rec.Ref] = true
+		w.Forward.slow[rec.Ref] = true
 		if !w.Forward.has(rec.Ref) {
 			w.T.Errorf("%v is restored as installed, and is not", rec.Ref)
 		}
