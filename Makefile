@@ -25,7 +25,7 @@ PACKAGE_VERSION := $(shell git describe --tags --exact-match --match 'v*' 2>/dev
 	echo "0.1.0~git$$(git rev-list --count HEAD 2>/dev/null || echo 0)")
 GENERATE_PACKAGES := clang llvm libbpf-dev protobuf-compiler
 RUN_PACKAGES := iproute2
-TEST_PACKAGES := gcc libc6-dev git ethtool cpio $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping iperf3 freeradius freeradius-utils nftables l2tpns xl2tpd wide-dhcpv6-client systemd rpm prometheus curl
+TEST_PACKAGES := gcc libc6-dev git ethtool cpio $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping iperf3 freeradius freeradius-utils nftables l2tpns xl2tpd wide-dhcpv6-client systemd rpm prometheus curl tshark
 KERNEL_PACKAGES := qemu-system-x86 xz-utils $(RUN_PACKAGES) bpftool ethtool iputils-ping
 
 FUZZTIME ?= 20s
@@ -61,7 +61,7 @@ test-unit: ## tests that need no privilege
 
 .PHONY: test-race
 test-race: ## all but the end-to-end tests, under the race detector (root for the namespaces and BPF)
-	$(GO) test -race -shuffle=on -timeout 15m $(TEST_AS_ROOT) $$($(GO) list ./... | grep -v -e /test/e2e -e /test/demo)
+	test/go-test "$$($(GO) list ./... | grep -v -e /test/e2e -e /test/demo | tr '\n' ' ')" -race -shuffle=on -timeout 15m $(TEST_AS_ROOT)
 
 .PHONY: test-bpf
 test-bpf: ## the packet tables of the XDP program (root)
@@ -73,7 +73,7 @@ test-sim: ## the simulation in virtual time; SEED=n replays one
 
 .PHONY: test-e2e
 test-e2e: build ## end-to-end tests in network namespaces (root)
-	$(GO) test -count=1 -timeout 30m $(TEST_AS_ROOT) ./test/e2e/...
+	test/go-test ./test/e2e/... -count=1 -parallel 6 -timeout 30m $(TEST_AS_ROOT)
 
 .PHONY: test-kernels
 test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs

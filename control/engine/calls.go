@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -28,6 +29,8 @@ type call struct {
 	placed bool
 	// deal is the order that the session's change under way belongs to.
 	deal *deal
+	// wish is what the operator wants that the call fulfils; nil for calls of peers.
+	wish *placement
 	// mourners wait for the session's end.
 	mourners []func()
 }
@@ -59,7 +62,12 @@ func (s *Shard) sorted(t *tunnel) []*call {
 func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
 	policy := s.e.policy.Load()
 	if t.policy != policy {
-		t.policy, t.lac = policy, policy.match(t.peer.Addr(), t.name)
+		t.policy = policy
+		if t.dial != nil {
+			t.lac = t.dial.cfg.lac()
+		} else {
+			t.lac = policy.match(t.peer.Addr(), t.name)
+		}
 	}
 	cfg := t.lac.Session
 	if !c.Incoming {
@@ -72,15 +80,31 @@ func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
 		s.reject(t, c, busy(cfg, "server is draining"))
 		return
 	}
-	if t.lac.MaxSessions > 0 && t.sessions >= t.lac.MaxSessions {
-		s.reject(t, c, busy(cfg, "too many sessions in this tunnel"))
+	held, why := s.hold(t)
+	if why != "" {
+		s.reject(t, c, busy(cfg, why))
 		return
 	}
-	slot, serial, err := s.dir.open(policy.Limits.Sessions)
+	s.enter(t, c, cfg, held)
+	t.t.AcceptCall(s.now, c, held.ref.SessionID, &s.tout)
+}
+
+// holding of a call before there is a session: its names, and its place.
+type held struct {
+	ref    session.Ref
+	slot   uint32
+	placed bool // the ids have their place in the data plane
+}
+
+// hold takes what a call needs; why says what is lacking.
+func (s *Shard) hold(t *tunnel) (h held, why string) {
+	if t.lac.MaxSessions > 0 && t.sessions >= t.lac.MaxSessions {
+		return h, "too many sessions in this tunnel"
+	}
+	slot, serial, err := s.dir.open(s.e.policy.Load().Limits.Sessions)
 	if err != nil {
 		s.counts.add(noSlot)
-		s.reject(t, c, busy(cfg, "too many sessions"))
-		return
+		return h, "too many sessions"
 	}
 	if t.ids == nil {
 		t.ids = pool.NewIDs(s.random16, 0, 0)
@@ -93,25 +117,43 @@ func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
 	if !ok {
 		s.dir.close(slot, s.now)
 		s.counts.add(noSessionID)
-		s.reject(t, c, busy(cfg, "no session id left"))
-		return
+		return h, "no session id left"
 	}
-	ref := session.Ref{TunnelID: t.id(), SessionID: id, Serial: serial}
-	s.dir.enter(slot, ref)
-	x := &call{call: c, tun: t, placed: placed, trace: t.lac.Trace, s: session.New(cfg, session.Setup{
-		Ref: ref, Slot: slot, AcctSessionID: acctID(s.e.epoch, serial),
+	return held{session.Ref{TunnelID: t.id(), SessionID: id, Serial: serial}, slot, placed}, ""
+}
+
+// unhold gives it back.
+func (s *Shard) unhold(t *tunnel, h held) {
+	s.dir.close(h.slot, s.now)
+	if h.placed {
+		s.dir.places.Release(h.ref.TunnelID, h.ref.SessionID)
+	}
+	t.ids.Free(h.ref.SessionID, s.now)
+}
+
+// enter makes the session of a call.
+func (s *Shard) enter(t *tunnel, c *l2tp.Call, cfg *session.Config, h held) *call {
+	s.dir.enter(h.slot, h.ref)
+	account := acctID(s.e.epoch, h.ref.Serial)
+	x := &call{call: c, tun: t, placed: h.placed, trace: t.lac.Trace, s: session.New(cfg, session.Setup{
+		Ref: h.ref, Slot: h.slot, AcctSessionID: account,
 		PeerSessionID: c.PeerID, Tunnel: t.facts,
 	}, s.read, s.now)}
 	t.sessions++
-	s.calls[keyOf(ref.TunnelID, id)] = x
+	t.idleAt = time.Time{}
+	s.calls[keyOf(h.ref.TunnelID, h.ref.SessionID)] = x
 	s.counts.add(sessionsOpened)
 	if s.tracing {
-		s.traceFunc(nil, x, "call accepted: session id %d, slot %d, account %s", id, slot, acctID(s.e.epoch, serial))
+		verb := "accepted"
+		if c.PeerID == 0 {
+			verb = "placed" // the peer has yet to give it an id
+		}
+		s.traceFunc(nil, x, "call "+verb+": session id %d, slot %d, account %s", h.ref.SessionID, h.slot, account)
 	}
 	s.noteCall(x)
 	s.tellCreated(x)
 	s.timers.set(x, x.s.Deadline())
-	t.t.AcceptCall(s.now, c, id, &s.tout)
+	return x
 }
 
 // busy is the CDN for a lack of something.
@@ -210,6 +252,8 @@ func (s *Shard) forget(c *call) {
 	}
 	c.tun.ids.Free(ref.SessionID, s.now)
 	c.tun.sessions--
+	s.placedOver(c)
+	s.watchIdle(c.tun)
 	s.accountTunnelDown(c.tun)
 	s.e.ports.Tap.Over(ref, c.s.Slot())
 	for _, f := range c.mourners {

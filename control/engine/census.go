@@ -9,6 +9,8 @@ type Census struct {
 	Slots, Users, Addresses, Waiting, PoolUsed               int
 	Peers, LACs, Admitted, HalfOpen                          int
 	Aliases, Serials, Networks6, PoolUsed6                   int
+	// Wishes are the tunnels that the operator wants, and the calls in them.
+	Wishes int
 }
 
 // Census counts. The shards must not run meanwhile.
@@ -21,6 +23,9 @@ func (e *Engine) Census() Census {
 		c.Newcomers += len(s.newcomers)
 		c.Timers += len(s.timers.heap)
 		c.Backlog += len(s.backlog)
+		for _, d := range s.dials {
+			c.Wishes += 1 + len(d.calls)
+		}
 	}
 	d := e.dir
 	d.mu.Lock()

@@ -48,6 +48,11 @@ type Policy struct {
 	// TunnelAccounting sends accounting records of tunnels and links besides those of
 	// sessions (RFC 2867).
 	TunnelAccounting bool
+	// Outgoing are the tunnels that we open, each of another name.
+	Outgoing []Outgoing
+	// DenyLocal opens none of them, and places no call in those that are; DenyRemote
+	// refuses the tunnels of peers. What is up stays.
+	DenyLocal, DenyRemote bool
 }
 
 // LAC says how tunnels of some peers are treated.
@@ -61,6 +66,9 @@ type LAC struct {
 	// MaxTunnels bounds the tunnels from one address, MaxSessions the sessions in
 	// one tunnel of this LAC; 0 leaves it to Limits.
 	MaxTunnels, MaxSessions int
+	// IdleTimeout closes a tunnel that has been without a session for so long; 0 never
+	// does.
+	IdleTimeout time.Duration
 	// Trace is what is traced of tunnels and sessions made under this entry.
 	Trace session.TraceMask
 }
@@ -139,6 +147,17 @@ func (p *Policy) Validate() error {
 				return fmt.Errorf("engine: LAC %d: %w", i, err)
 			}
 		}
+	}
+	names := make(map[string]bool, len(p.Outgoing))
+	for i := range p.Outgoing {
+		o := &p.Outgoing[i]
+		if err := o.validate(); err != nil {
+			return err
+		}
+		if names[o.Name] {
+			return fmt.Errorf("engine: two tunnels are called %s", o.Name)
+		}
+		names[o.Name] = true
 	}
 	return nil
 }

@@ -23,9 +23,12 @@ type Engine struct {
 	drain  atomic.Bool
 	// traced: some policy has asked for the trace of a LAC; its tunnels may live on.
 	traced atomic.Bool
-	now    func() time.Time
-	epoch  uint32
-	log    *zap.Logger
+	// wishes are the tunnels that the operator wants; wishing is held to change them.
+	wishes  atomic.Pointer[wishes]
+	wishing sync.Mutex
+	now     func() time.Time
+	epoch   uint32
+	log     *zap.Logger
 	// stopped is closed when Run ends, so that nobody waits for an answer then.
 	stopped chan struct{}
 }
@@ -84,6 +87,7 @@ func New(cfg Config, in *Inboxes, ports Ports, log *zap.Logger) (*Engine, error)
 	for i := range in.shards {
 		e.shards = append(e.shards, newShard(e, i, shardRandom(cfg.Seed, i), e.now()))
 	}
+	e.wish(cfg.Policy, nil)
 	return e, nil
 }
 
@@ -121,6 +125,7 @@ func (e *Engine) Reload(p *Policy) error {
 	if p.traced() {
 		e.traced.Store(true)
 	}
+	e.wish(p, nil)
 	return nil
 }
 

@@ -102,6 +102,8 @@ type Inboxes struct {
 	bits   int
 	// malformed counts packets without a good L2TP header.
 	malformed atomic.Uint64
+	// called are the peers that we open tunnels to, with the shards that do so.
+	called atomic.Pointer[map[netip.Addr]uint16]
 }
 
 // NewInboxes makes the inboxes of a number of shards, which is rounded up to a
@@ -167,8 +169,14 @@ func (x *inbox) ring() {
 
 // newcomer chooses the shard of a message to tunnel id 0: an SCCRQ, or a StopCCN
 // of a peer that never learnt our id (RFC 2661 section 4.4.3). Repeats must come
-// to the same shard, hence the peer's own id decides with its address.
+// to the same shard, hence the peer's own id decides with its address. What a peer
+// begins to whom we open tunnels goes where these are.
 func (in *Inboxes) newcomer(peer netip.AddrPort, body []byte) uint16 {
+	if called := in.called.Load(); called != nil && len(*called) > 0 {
+		if shard, ok := (*called)[peer.Addr().Unmap()]; ok {
+			return shard & in.mask
+		}
+	}
 	_, id, ok := l2tp.PeekSCCRQ(body)
 	if !ok {
 		id, _ = l2tp.PeekStopCCN(body)

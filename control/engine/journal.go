@@ -99,6 +99,7 @@ func (s *Shard) saveTunnel(t *tunnel) {
 		Snapshot: x, Local: t.local, PeerAddr: t.peer, HostName: t.name, FirstID: t.key.id,
 		Created: t.created, UpSince: t.upSince,
 	}
+	v.Outgoing = t.outgoing()
 	if a := t.account; a != nil {
 		v.Account, v.Usage = a.id, a.usage
 	}
@@ -113,6 +114,9 @@ func (s *Shard) saveCall(c *call) {
 	v, ok := c.s.Snapshot(s.e.ports.Forwarder, s.volatile(c.s.Slot()))
 	switch {
 	case ok:
+		if c.wish != nil {
+			v.Placed = c.wish.cfg.Name
+		}
 		s.journal.changes.Sessions = append(s.journal.changes.Sessions, v)
 		c.saved = savedSession
 	case c.saved == unsaved, c.saved == savedSession && c.s.IsEnding():

@@ -181,7 +181,7 @@ func (t *tunnel) view() session.TunnelView {
 	st := t.t.Stats()
 	v := session.TunnelView{
 		TunnelID: t.id(), PeerTunnelID: t.t.PeerID(), State: t.t.State().String(),
-		Local: t.local, Peer: t.peer, HostName: t.name, Sessions: t.sessions, Created: t.created,
+		Local: t.local, Peer: t.peer, HostName: t.name, Name: t.outgoing(), Sessions: t.sessions, Created: t.created,
 		Transport: session.TransportView{
 			Ns: st.Ns, Nr: st.Nr, PeerNs: st.PeerNs, PeerNr: st.PeerNr,
 			Window: st.Window, PeerWindow: st.PeerWindow, Cwnd: st.Cwnd, Ssthresh: st.Ssthresh,

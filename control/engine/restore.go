@@ -31,6 +31,7 @@ type Restored struct {
 func (e *Engine) Restore(now time.Time, d *session.Durable) Restored {
 	r := Restored{Tunnels: make(map[uint16]netip.AddrPort), Accounts: make(map[string]bool)}
 	e.dir.restoreSlots(d.Sessions)
+	homes := make(map[string]int)
 	for i := range d.Tunnels {
 		v := &d.Tunnels[i]
 		if s := e.shards[e.shardOf(v.ID)]; !s.restoreTunnel(now, v) {
@@ -40,9 +41,15 @@ func (e *Engine) Restore(now time.Time, d *session.Durable) Restored {
 			continue
 		}
 		r.Tunnels[v.ID] = v.PeerAddr
+		if v.Outgoing != "" {
+			homes[v.Outgoing] = e.shardOf(v.ID)
+		}
 		if v.Account != "" {
 			r.Accounts[v.Account] = true
 		}
+	}
+	if len(homes) > 0 {
+		e.wish(e.policy.Load(), homes)
 	}
 	for _, v := range d.Sessions {
 		s := e.shards[e.shardOf(v.TunnelID)]
@@ -66,7 +73,13 @@ func (e *Engine) Restore(now time.Time, d *session.Durable) Restored {
 func (s *Shard) restoreTunnel(now time.Time, v *session.TunnelSnapshot) bool {
 	s.now = now
 	policy := s.e.policy.Load()
-	lac := policy.match(v.PeerAddr.Addr(), v.HostName)
+	lac, wish := policy.match(v.PeerAddr.Addr(), v.HostName), policy.find(v.Outgoing)
+	switch {
+	case wish != nil && wish.Peer == v.PeerAddr:
+		lac = wish.lac()
+	case v.Outgoing != "":
+		lac, wish = LAC{}, nil // the operator does not want it any more
+	}
 	if lac.L2TP == nil || s.tunnels[v.ID] != nil || !s.ids.Restore(v.ID) {
 		return false
 	}
@@ -81,6 +94,11 @@ func (s *Shard) restoreTunnel(now time.Time, v *session.TunnelSnapshot) bool {
 		facts: &session.Tunnel{ID: v.ID, PeerID: v.PeerID, Local: v.Local, Peer: v.PeerAddr,
 			LACName: v.HostName, LNSName: lac.L2TP.HostName},
 	}
+	if wish != nil {
+		t.dial = s.dialOf(wish)
+		t.dial.t, t.dial.total = t, 1
+		s.reconcileCalls(t.dial)
+	}
 	if v.Account != "" {
 		t.account = &tunnelAccount{id: v.Account, usage: v.Usage}
 	}
@@ -94,7 +112,8 @@ func (s *Shard) restoreTunnel(now time.Time, v *session.TunnelSnapshot) bool {
 	s.e.ports.Gate.TunnelUp(v.ID, t.peer)
 	s.counts.add(tunnelsOpened)
 	s.counts.add(tunnelsUp)
-	s.timers.set(t, t.t.Deadline())
+	s.watchIdle(t)
+	s.timers.set(t, t.deadline())
 	return true
 }
 
@@ -107,7 +126,19 @@ func (s *Shard) restoreSession(now time.Time, v *session.Snapshot) *call {
 		return nil
 	}
 	id := session.CallID{TunnelID: v.TunnelID, SessionID: v.SessionID, PeerSessionID: v.PeerSessionID}
-	x := session.Restore(t.lac.Session, v, t.facts, s.read, now)
+	cfg, wish := t.lac.Session, t.placement(v.Placed)
+	if v.Placed != "" {
+		cfg = nil
+		if wish != nil {
+			cfg = wish.cfg.Session
+		}
+	}
+	if cfg == nil {
+		s.dir.release(v.Slot)
+		s.clearCall(now, id)
+		return nil
+	}
+	x := session.Restore(cfg, v, t.facts, s.read, now)
 	if x == nil {
 		s.dir.release(v.Slot)
 		s.clearCall(now, id)
@@ -123,6 +154,9 @@ func (s *Shard) restoreSession(now time.Time, v *session.Snapshot) *call {
 		return nil
 	}
 	c := &call{call: lc, tun: t, s: x, trace: t.trace, saved: savedSession, placed: s.dir.places.Claim(v.TunnelID, v.SessionID)}
+	if c.wish = wish; wish != nil {
+		wish.c, wish.total, wish.next = c, 1, time.Time{}
+	}
 	t.sessions++
 	s.calls[keyOf(v.TunnelID, v.SessionID)] = c
 	s.counts.add(sessionsOpened)
@@ -203,7 +237,11 @@ func (d *directory) restore(v *session.Snapshot, now time.Time) bool {
 	}
 	h := &d.table[v.Slot]
 	*h = holding{ref: v.Ref}
-	d.register(v.Slot, v.User)
+	user := v.User
+	if v.Own.IsValid() {
+		user = "" // the peer's name for us, and none of a subscriber
+	}
+	d.register(v.Slot, user)
 	ok := true
 	if v.Address.IsValid() {
 		at := place{v.VRF, v.Address}

@@ -33,6 +33,7 @@ type Shard struct {
 
 	tunnels   map[uint16]*tunnel
 	newcomers map[newcomer]*tunnel
+	dials     map[string]*dial // by name
 	calls     map[callKey]*call
 	ids       *pool.IDs
 	timers    timers
@@ -44,6 +45,8 @@ type Shard struct {
 	// backlog holds accounting records that the accountant had no room for.
 	backlog []*session.AcctRecord
 	retryAt time.Time
+	// closing are the records of a step that close accounts.
+	closing []*session.AcctRecord
 
 	journal journal
 
@@ -68,7 +71,7 @@ func newShard(e *Engine, index int, random *rand.ChaCha8, now time.Time) *Shard 
 	s := &Shard{
 		e: e, index: index, in: &e.in.shards[index], send: e.ports.Send[index], dir: e.dir,
 		log: e.log.With(zap.Int("shard", index)), now: now, random: random,
-		tunnels: make(map[uint16]*tunnel), newcomers: make(map[newcomer]*tunnel),
+		tunnels: make(map[uint16]*tunnel), newcomers: make(map[newcomer]*tunnel), dials: make(map[string]*dial),
 		calls: make(map[callKey]*call), timers: timers{base: now},
 	}
 	s.read = func(b []byte) { s.random.Read(b) } // never fails
@@ -159,12 +162,10 @@ func (s *Shard) expire() {
 		}
 		switch x := a.(type) {
 		case *tunnel:
-			if d := x.t.Deadline(); !d.IsZero() && !s.now.Before(d) {
-				if s.tracing {
-					s.traceFunc(x, nil, "timer")
-				}
-				x.t.Timer(s.now, &s.tout)
-				s.pump(x)
+			s.tunnelTimer(x)
+		case *dial:
+			if d := x.deadline(); !d.IsZero() && !s.now.Before(d) {
+				s.attend(x)
 			} else {
 				s.timers.set(x, d)
 			}
@@ -184,6 +185,23 @@ func (s *Shard) expire() {
 	}
 }
 
+// tunnelTimer serves a tunnel whose timer is due, or was.
+func (s *Shard) tunnelTimer(t *tunnel) {
+	if s.idleFor(t) {
+		s.closeIdle(t)
+		return
+	}
+	if d := t.t.Deadline(); !d.IsZero() && !s.now.Before(d) {
+		if s.tracing {
+			s.traceFunc(t, nil, "timer")
+		}
+		t.t.Timer(s.now, &s.tout)
+		s.pump(t)
+		return
+	}
+	s.timers.set(t, t.deadline())
+}
+
 // applyBatch bounds how many operations the forwarding path gets at once.
 const applyBatch = 1024
 
@@ -194,6 +212,7 @@ const flushEvery = 128
 // flush hands over what was collected.
 func (s *Shard) flush() {
 	s.save()
+	s.closeAccounts()
 	for ops := s.ops; len(ops) > 0; {
 		n := min(len(ops), applyBatch)
 		s.e.ports.Forwarder.Apply(ops[:n])

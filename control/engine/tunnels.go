@@ -29,6 +29,12 @@ type tunnel struct {
 	lac    LAC
 
 	sessions int // including those on their way out
+	// idleAt is when the tunnel is closed unless a call comes; zero: never.
+	idleAt time.Time
+	// dial is the operator's wish that the tunnel fulfils, nil for none; ours: the SCCRQ
+	// was ours.
+	dial *dial
+	ours bool
 	// replaces is an older tunnel that this one shows to be dead.
 	replaces *tunnel
 	// dropped is set when an operator ends the tunnel.
@@ -60,6 +66,9 @@ func (t *tunnel) id() uint16 { return t.t.ID() }
 // ports stay as they were in the first exchange (RFC 2661 section 8.1).
 func (t *tunnel) isPeer(a netip.AddrPort) bool { return a == t.peer }
 
+// deadline is when the tunnel's timer is to be served; the zero time is never.
+func (t *tunnel) deadline() time.Time { return sooner(t.t.Deadline(), t.idleAt) }
+
 // control takes a control message.
 func (s *Shard) control(p *packet, h l2tp.Header, body []byte) {
 	if h.TunnelID == 0 {
@@ -80,6 +89,9 @@ func (s *Shard) control(p *packet, h l2tp.Header, body []byte) {
 
 func (s *Shard) receive(t *tunnel, p *packet, h l2tp.Header, body []byte) {
 	t.allowed.hear(p.n)
+	if t.ours && t.local.Addr().IsUnspecified() {
+		t.local = p.local // the kernel has chosen
+	}
 	if s.tracing {
 		s.traceReceived(t, h, body)
 	}
@@ -108,7 +120,11 @@ func (s *Shard) unaddressed(p *packet, h l2tp.Header, body []byte) {
 		s.receive(old, p, h, body) // a repeated SCCRQ
 		return
 	}
-	s.newTunnel(p, key, string(name), old, h, body)
+	d, heed := s.tie(p, body)
+	if heed {
+		s.newTunnel(p, key, string(name), old, d, h, body)
+		s.takenOver(d)
+	}
 }
 
 // Ages after which an SCCRQ with the ids of a known tunnel is no longer a repeat
@@ -130,10 +146,14 @@ func (s *Shard) stale(t *tunnel) bool {
 	return false
 }
 
-// newTunnel admits or refuses a new tunnel.
-func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, h l2tp.Header, body []byte) {
+// newTunnel admits or refuses a new tunnel. d is the operator's wish that it fulfils in
+// place of our own attempt, nil for none.
+func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, d *dial, h l2tp.Header, body []byte) {
 	policy := s.e.policy.Load()
 	lac := policy.match(p.peer.Addr(), name)
+	if d != nil {
+		lac = d.cfg.lac()
+	}
 	if lac.L2TP == nil {
 		s.counts.add(lacUnknown)
 		if s.tracing {
@@ -145,6 +165,10 @@ func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, h l
 	}
 	if s.e.drain.Load() || s.shutdown {
 		s.refuse(p, key, name, l2tp.Result{Code: l2tp.StopShutdown, Message: "server is draining"})
+		return
+	}
+	if policy.DenyRemote {
+		s.refuse(p, key, name, l2tp.Result{Code: l2tp.StopUnauthorized, Message: "tunnels are opened from here"})
 		return
 	}
 	if r := s.dir.admit(p.peer.Addr(), name, policy, &lac); r != admitted {
@@ -162,7 +186,10 @@ func (s *Shard) newTunnel(p *packet, key newcomer, name string, old *tunnel, h l
 	t := &tunnel{
 		t:     l2tp.NewTunnel(lac.L2TP, id, s.read),
 		local: p.local, peer: p.peer, key: key, name: name, created: s.now,
-		policy: policy, lac: lac, halfOpen: true, trace: lac.Trace,
+		policy: policy, lac: lac, halfOpen: true, trace: lac.Trace, dial: d,
+	}
+	if d != nil {
+		d.t = t
 	}
 	if old != nil && old.t.State() == l2tp.Established {
 		// Not before the new one is authenticated: anybody can send an SCCRQ.
@@ -237,11 +264,11 @@ func (s *Shard) pump(t *tunnel) {
 		s.bury(t)
 		return
 	}
-	s.timers.set(t, t.t.Deadline())
+	s.timers.set(t, t.deadline())
 }
 
 func (s *Shard) transmit(t *tunnel, b []byte) {
-	if t.halfOpen && !t.allowed.say(len(b)) {
+	if t.halfOpen && !t.ours && !t.allowed.say(len(b)) {
 		s.counts.add(packetsWithheld)
 		return
 	}
@@ -263,6 +290,8 @@ func (s *Shard) event(t *tunnel, e *l2tp.Event) {
 		t.gone = true
 	case l2tp.CallRequest:
 		s.callRequest(t, e.Call)
+	case l2tp.CallAccepted:
+		s.callAccepted(t, e.Call)
 	case l2tp.CallUp:
 		if c := s.callOf(t, e.Call); c != nil {
 			c.s.CallUp(s.now, e.Call.Params, &s.sout)
@@ -271,19 +300,21 @@ func (s *Shard) event(t *tunnel, e *l2tp.Event) {
 		}
 	case l2tp.CallDown:
 		if c := s.callOf(t, e.Call); c != nil {
-			c.s.CallDown(s.now, t.endOf(e), &s.sout)
+			c.s.CallDown(s.now, c.endOf(e), &s.sout)
 			s.carry(c)
 		}
 	}
 }
 
 // endOf says what the end of a call means for its session.
-func (t *tunnel) endOf(e *l2tp.Event) session.End {
+func (c *call) endOf(e *l2tp.Event) session.End {
 	switch {
-	case t.dropped:
+	case c.tun.dropped:
 		return session.EndByOperator(0)
 	case e.WithTunnel:
 		return session.EndOfTunnel(e.Result)
+	case c.wish != nil:
+		return session.EndOfPlacedCall(e.Result)
 	default:
 		return session.EndOfCall(e.Result)
 	}
@@ -292,6 +323,9 @@ func (t *tunnel) endOf(e *l2tp.Event) session.End {
 func (s *Shard) tunnelUp(t *tunnel) {
 	t.halfOpen = false
 	s.dir.opened(t.peer.Addr())
+	if t.ours {
+		t.name = t.t.Peer().HostName
+	}
 	t.facts = &session.Tunnel{
 		ID: t.id(), PeerID: t.t.PeerID(), Local: t.local, Peer: t.peer,
 		LACName: t.name, LNSName: t.lac.L2TP.HostName,
@@ -309,6 +343,8 @@ func (s *Shard) tunnelUp(t *tunnel) {
 	s.accountTunnelUp(t)
 	s.log.Info("tunnel up", s.tunnelFields(t)...)
 	s.tellTunnel(t, session.TunnelUp, "")
+	s.watchIdle(t)
+	s.dialUp(t)
 }
 
 // abandonLater ends a tunnel whose peer has forgotten it. No StopCCN: the peer
@@ -336,6 +372,7 @@ func (s *Shard) abandon(t *tunnel, reason string) {
 	s.timers.remove(t)
 	s.log.Info("tunnel abandoned", append(s.tunnelFields(t), zap.String("reason", reason))...)
 	s.tellTunnel(t, session.TunnelDown, reason)
+	s.dialLost(t, reason)
 	s.bury(t)
 }
 
@@ -352,14 +389,25 @@ func (s *Shard) tunnelClosing(t *tunnel, e *l2tp.Event) {
 	s.log.Info("tunnel down", append(s.tunnelFields(t), zap.Bool("remote", e.Remote),
 		zap.Uint16("result", e.Result.Code), zap.Uint16("error", e.Result.Error),
 		zap.String("meaning", l2tp.StopText(e.Result.Code)), zap.String("reason", e.Result.Message))...)
-	s.tellTunnel(t, session.TunnelDown, or(e.Result.Message, l2tp.StopText(e.Result.Code)))
+	reason := or(e.Result.Message, l2tp.StopText(e.Result.Code))
+	s.tellTunnel(t, session.TunnelDown, reason)
+	s.dialLost(t, reason)
 }
 
 // closed takes t out of the counts that limits look at.
 func (s *Shard) closed(t *tunnel) {
 	t.closedAt = s.now
-	s.dir.left(t.peer.Addr(), t.name, t.halfOpen)
+	s.dir.left(t.peer.Addr(), t.counted(), t.halfOpen)
 	s.counts.add(tunnelsClosed)
+}
+
+// counted is the name that the tunnel is counted by: one that we open does not count
+// among those of a LAC.
+func (t *tunnel) counted() string {
+	if t.ours {
+		return ""
+	}
+	return t.name
 }
 
 // bury forgets a tunnel that is gone, once its last session is: until then the

@@ -37,6 +37,8 @@ type Config struct {
 	LocalAddress netip.Addr
 	// DNS and NBNS are offered in IPCP when the profile names none.
 	DNS, NBNS [2]netip.Addr
+	// Routes are what lies behind the peer, where ours is the client's end of the link.
+	Routes []netip.Prefix
 	// Pool is where an address comes from when the profile names neither an
 	// address nor a pool.
 	Pool string
@@ -118,7 +120,19 @@ func (c *Config) Validate() error {
 	if c.PPP.Client {
 		return fmt.Errorf("session: PPP configuration is for the client end")
 	}
-	if !c.LocalAddress.Is4() {
+	return c.validate()
+}
+
+// ValidatePlaced is Validate for calls that we place, where ours may be either end.
+func (c *Config) ValidatePlaced() error {
+	if c.PPP == nil {
+		return fmt.Errorf("session: no PPP configuration")
+	}
+	return c.validate()
+}
+
+func (c *Config) validate() error {
+	if !c.PPP.Client && !c.LocalAddress.Is4() {
 		return fmt.Errorf("session: local address %v is not IPv4", c.LocalAddress)
 	}
 	if c.OuterMTU != 0 && c.OuterMTU < 576 {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"time"
 
 	"github.com/lnsd/lnsd/control/l2tp"
@@ -152,6 +153,13 @@ func EndOfCall(r l2tp.Result) End {
 	if c, ok := causeOfDisconnect(r.Disconnect); ok {
 		e.Cause = c
 	}
+	return e
+}
+
+// EndOfPlacedCall is EndOfCall for a call that we have placed.
+func EndOfPlacedCall(r l2tp.Result) End {
+	e := EndOfCall(r)
+	e.Reason = strings.Replace(e.Reason, "the LAC", "the peer", 1)
 	return e
 }
 

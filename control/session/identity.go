@@ -163,6 +163,10 @@ func (s *Session) Claimed(now time.Time, c ClaimResult, out *Out) {
 		return
 	}
 	s.asking = false
+	if s.isClient() {
+		s.clientClaimed(now, c, out)
+		return
+	}
 	switch c.Outcome {
 	case Granted:
 		s.address = c.Address

@@ -45,6 +45,9 @@ type Record struct {
 	Address netip.Addr
 	// Routes are further prefixes routed to the subscriber (Framed-Route).
 	Routes []netip.Prefix
+	// OwnAddress is our own address on the link, where it is the peer that gives the
+	// addresses; the host has it as long as the session is installed.
+	OwnAddress netip.Addr
 	// Prefixes6 are the IPv6 prefixes that are the subscriber's: that of its
 	// link, those delegated to it, single addresses. What comes from other
 	// sources is dropped, link-local and unspecified ones apart, which are never

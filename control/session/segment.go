@@ -47,6 +47,9 @@ func (s *Session) accountSince() time.Time {
 // mayAccount says whether what is done now goes on an account: a garden is no
 // service that anybody pays for, unless configured otherwise.
 func (s *Session) mayAccount() bool {
+	if s.isClient() {
+		return false // it is us who are the customer
+	}
 	return s.auth.Profile.Services.garden() == "" || s.cfg.AccountGarden
 }
 

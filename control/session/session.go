@@ -89,6 +89,7 @@ type Session struct {
 
 	user    string // as the peer said it
 	address netip.Addr
+	client  *clientEnd   // nil unless ours is the client's end of the link, and open
 	auth    *grant       // what was granted; nil before
 	next    *AuthRequest // waits for the answer to an earlier one
 	call    callParams
@@ -286,6 +287,10 @@ func (s *Session) linkEvent(now time.Time, e *ppp.Event, out *Out) {
 	case ppp.AuthRequested:
 		s.askAuth(now, e.Auth, out)
 	case ppp.IPv4Up:
+		if s.isClient() {
+			s.clientUp(now, e.IPv4, out)
+			return
+		}
 		s.ipv4 = true
 		s.refresh(now, out)
 	case ppp.IPv4Down:
@@ -353,7 +358,7 @@ func (s *Session) Record() Record {
 		r.Services = s.auth.Profile.Services
 	}
 	if s.ipv4 {
-		r.Address, r.Routes = s.address, s.auth.Profile.Routes
+		r.Address, r.Routes, r.OwnAddress = s.address, s.auth.Profile.Routes, s.OwnAddress()
 	}
 	if s.six.ready() {
 		r.Prefixes6 = s.six.network.All()
@@ -392,7 +397,8 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 		return
 	}
 	if p.Err != nil {
-		s.install = absent
+		// It is removed all the same: of the paths and what goes with them only one
+		// has refused it.
 		out.Events = append(out.Events, Event{Kind: ProgramFailed, Err: p.Err})
 		s.close(now, s.busyEnd(CauseNASError, "no room in the forwarding path"), out)
 		return

@@ -25,11 +25,15 @@ type Snapshot struct {
 	Method          AuthMethod
 	User            string
 	Address         netip.Addr
-	Profile         Profile // as far as it is kept
-	NextNs          uint16
-	Framing         Framing
-	MTU             uint16
-	VRF             uint32 `cbor:",omitzero"`
+	// Own and Remote are set where ours is the client's end of the link, and Placed names
+	// what the operator has asked for.
+	Own, Remote netip.Addr `cbor:",omitzero"`
+	Placed      string     `cbor:",omitzero"`
+	Profile     Profile    // as far as it is kept
+	NextNs      uint16
+	Framing     Framing
+	MTU         uint16
+	VRF         uint32 `cbor:",omitzero"`
 
 	Opened, UpSince   time.Time
 	ExpireAt, Interim time.Time `cbor:",omitzero"` // zero: never
@@ -63,6 +67,8 @@ type TunnelSnapshot struct {
 	l2tp.Snapshot
 	Local, PeerAddr netip.AddrPort
 	HostName        string // the peer's
+	// Outgoing names the tunnel of the operator's that it is; empty for others.
+	Outgoing string `cbor:",omitzero"`
 	// FirstID is what the peer's SCCRQ said of its id, 0 if it was hidden.
 	FirstID          uint16
 	Created, UpSince time.Time
@@ -142,6 +148,9 @@ func (s *Session) Snapshot(r Reader, volatile Counters) (v *Snapshot, ok bool) {
 	if s.base != nil {
 		v.Base = *s.base
 	}
+	if s.client != nil {
+		v.Own, v.Remote = s.client.own, s.client.remote
+	}
 	switch s.install {
 	case installed:
 		v.Base = v.Base.Add(volatile)
@@ -191,6 +200,9 @@ func Restore(cfg *Config, v *Snapshot, tunnel *Tunnel, random func([]byte), now 
 	if v.Base != (Counters{}) {
 		base := v.Base
 		s.base = &base
+	}
+	if v.Own.IsValid() {
+		s.client = &clientEnd{v.Own, v.Remote}
 	}
 	if v.Installed {
 		s.install, s.state = installed, stateUp

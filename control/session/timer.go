@@ -183,7 +183,7 @@ func (s *Session) View(r Reader) View {
 		Ref: s.setup.Ref, Slot: s.setup.Slot,
 		PeerTunnelID: t.PeerID, PeerSessionID: s.setup.PeerSessionID,
 		State: stateNames[s.state], User: s.accountingUser(), UserVerified: s.verified,
-		Method: s.method, Address: s.address, VRF: s.cfg.VRF,
+		Method: s.method, Address: s.address, Own: s.OwnAddress(), VRF: s.cfg.VRF,
 		LAC: t.Peer, LACName: t.LACName, Calling: s.call.calling, Called: s.call.called,
 		CallSerial: s.call.serial, TxSpeed: s.call.txSpeed, RxSpeed: s.call.rxSpeed,
 		AcctSessionID: s.acctSessionID(), Opened: s.opened,
@@ -198,6 +198,9 @@ func (s *Session) View(r Reader) View {
 		o := s.offer()
 		v.Origins, v.Local = p.Origins, p.Local
 		v.Routes, v.DNS, v.Services = p.Routes, o.DNS, p.Services
+		if s.isClient() {
+			v.DNS = p.names().DNS // what we were told
+		}
 		v.SessionTimeout = orDefault(p.SessionTimeout, s.cfg.SessionTimeout)
 		v.IdleTimeout = s.idleTimeout()
 		v.InterimInterval = orDefault(p.InterimInterval, s.cfg.InterimInterval)

@@ -20,6 +20,8 @@ type View struct {
 	Method       AuthMethod
 	Address      netip.Addr
 	Routes       []netip.Prefix
+	// Own is our address, where the peer gives the addresses.
+	Own netip.Addr
 	// IPv6 is nil for a session without.
 	IPv6 *Network6
 	// Leases6 is what a DHCPv6 client of the subscriber has.
@@ -66,11 +68,13 @@ type TunnelView struct {
 	State       string
 	Local, Peer netip.AddrPort
 	HostName    string // the peer's Host Name AVP
-	VendorName  string
-	Firmware    uint16
-	Sessions    int
-	Created     time.Time
-	Transport   TransportView
+	// Name is that of the operator's tunnel that it is; empty for others.
+	Name       string
+	VendorName string
+	Firmware   uint16
+	Sessions   int
+	Created    time.Time
+	Transport  TransportView
 }
 
 // TransportView is the state and the counts of a tunnel's reliable channel

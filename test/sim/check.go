@@ -21,7 +21,7 @@ func (w *World) Check() {
 			if !x.IsUp() {
 				return
 			}
-			if !x.IsChanging() && (gardenOf(x.Services()) == "" || x.Policy().AccountGarden) {
+			if !x.OwnAddress().IsValid() && !x.IsChanging() && (gardenOf(x.Services()) == "" || x.Policy().AccountGarden) {
 				accounts++
 			}
 			if !w.Notices.sessions[x.Ref()] {
@@ -40,7 +40,7 @@ func (w *World) Check() {
 		})
 		s.EachTunnel(w.checkTunnel)
 	}
-	if c := w.Engine.Census(); c.Timers > c.Tunnels+c.Sessions || c.TunnelIDs != c.Tunnels || c.Slots != c.Sessions {
+	if c := w.Engine.Census(); c.Timers > c.Tunnels+c.Sessions+c.Wishes || c.TunnelIDs != c.Tunnels || c.Slots != c.Sessions {
 		w.T.Errorf("out of balance: %+v", c)
 	}
 	if n := len(w.Gate.tunnels); n != w.Engine.Census().Tunnels {
@@ -54,6 +54,11 @@ func (w *World) Check() {
 	for ref := range w.Forward.records {
 		if live[ref] == nil {
 			w.T.Errorf("%v is installed and does not live", ref)
+		}
+	}
+	for ref := range w.Forward.slow {
+		if live[ref] == nil {
+			w.T.Errorf("%v does not live, and the slow path has it", ref)
 		}
 	}
 	if open := w.Acct.Open(); open < accounts && w.Engine.Census().Backlog == 0 {

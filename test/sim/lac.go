@@ -18,6 +18,8 @@ type LAC struct {
 	nextID  uint16
 	// Dead makes it neither hear nor speak, as if its power had failed.
 	Dead bool
+	// Far is what it answers tunnels and calls with that the LNS begins; nil: nothing.
+	Far *Far
 }
 
 // Tunnel is a tunnel as the LAC sees it.
@@ -104,6 +106,9 @@ func (l *LAC) receive(b []byte) {
 		return
 	}
 	t := l.tunnels[h.TunnelID]
+	if h.TunnelID == 0 && l.Far != nil {
+		t = l.answer(body)
+	}
 	if t == nil {
 		return
 	}
@@ -158,6 +163,8 @@ func (t *Tunnel) event(e *l2tp.Event) {
 		if t.lac.tunnels[t.T.ID()] == t {
 			delete(t.lac.tunnels, t.T.ID())
 		}
+	case l2tp.CallRequest:
+		t.take(e.Call)
 	case l2tp.CallUp:
 		c := t.clients[e.Call.LocalID]
 		c.Connected = true
@@ -244,6 +251,8 @@ func (c *Client) pump() {
 
 func (c *Client) event(e *ppp.Event) {
 	switch e.Kind {
+	case ppp.AuthRequested:
+		c.judge(e.Auth)
 	case ppp.IPv4Up:
 		c.Up, c.Address, c.DNS = true, e.IPv4.Local, e.IPv4.DNS
 	case ppp.IPv4Down:

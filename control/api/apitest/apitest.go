@@ -48,6 +48,7 @@ type Backend struct {
 	Hooks         [2]api.PacketHook
 	PluginList    []api.Plugin
 	Intercepted   []api.Interception
+	Spooled       api.AccountingState
 	Captured      []byte // the file of every capture, which holds two packets
 	ChangeErr     error
 	Notes         []string
@@ -55,6 +56,9 @@ type Backend struct {
 	ReloadErr     error
 	BeforeSession func(context.Context) // called by Session, to wait or to panic
 	BeforeBatch   func()                // called by Sessions
+	BeforeDrop    func()                // called by DropTunnel, DropUser and Shutdown, to wait
+	StatusOf      func() api.Status     // instead of StatusValue
+	CommitsOf     func() []api.ConfigCommit
 
 	mu    sync.Mutex
 	calls []string
@@ -70,6 +74,7 @@ var (
 	_ api.ProfilesBackend      = (*Backend)(nil)
 	_ api.InterceptionsBackend = (*Backend)(nil)
 	_ api.CapturesBackend      = (*Backend)(nil)
+	_ api.AccountingBackend    = (*Backend)(nil)
 )
 
 // Calls returns the commands given so far.
@@ -92,6 +97,9 @@ func (b *Backend) AccessLists() []api.AccessList { return b.Lists }
 // Interceptions returns Intercepted.
 func (b *Backend) Interceptions() []api.Interception { return b.Intercepted }
 
+// Accounting returns Spooled.
+func (b *Backend) Accounting(context.Context) (api.AccountingState, error) { return b.Spooled, b.Err }
+
 // Capture yields Captured, and waits for ctx.
 func (b *Backend) Capture(ctx context.Context, c api.Capture, yield func(data []byte, packets, dropped uint64) error) error {
 	if err := b.call("capture %+v", c); err != nil {
@@ -108,7 +116,18 @@ func (b *Backend) Capture(ctx context.Context, c api.Capture, yield func(data []
 func (b *Backend) Gardens() []api.Garden { return b.GardenList }
 
 // Status returns StatusValue.
-func (b *Backend) Status(context.Context) (api.Status, error) { return b.StatusValue, b.Err }
+func (b *Backend) Status(context.Context) (api.Status, error) {
+	if b.StatusOf != nil {
+		return b.StatusOf(), b.Err
+	}
+	return b.StatusValue, b.Err
+}
+
+func (b *Backend) beforeDrop() {
+	if b.BeforeDrop != nil {
+		b.BeforeDrop()
+	}
+}
 
 // Sessions yields SessionList.
 func (b *Backend) Sessions(_ context.Context, yield func([]session.View) error) error {
@@ -194,6 +213,7 @@ func (b *Backend) DropSession(ctx context.Context, slot uint32, cause session.Te
 
 // DropTunnel notes the call; the tunnel must be in TunnelList.
 func (b *Backend) DropTunnel(ctx context.Context, id uint16) error {
+	b.beforeDrop()
 	if _, err := b.Tunnel(ctx, id); err != nil {
 		return err
 	}
@@ -202,6 +222,7 @@ func (b *Backend) DropTunnel(ctx context.Context, id uint16) error {
 
 // DropUser notes the call and counts in SessionList.
 func (b *Backend) DropUser(ctx context.Context, user string, cause session.TerminateCause) (int, error) {
+	b.beforeDrop()
 	vs, err := b.UserSessions(ctx, user)
 	if err != nil {
 		return 0, err
@@ -278,7 +299,10 @@ func (b *Backend) SendToPlugin(name string, words []string) (string, error) {
 }
 
 // Shutdown notes the call.
-func (b *Backend) Shutdown(context.Context) error { return b.call("shutdown") }
+func (b *Backend) Shutdown(context.Context) error {
+	b.beforeDrop()
+	return b.call("shutdown")
+}
 
 func chunks[T any](all []T, yield func([]T) error, err error) error {
 	for chunk := range slices.Chunk(all, batch) {
@@ -319,7 +343,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
 	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
-	opts = append(opts, api.Interceptions(b), api.Captures(b))
+	opts = append(opts, api.Interceptions(b), api.Captures(b), api.Accounting(b))
 	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Terminal(b), api.Commits(b), api.Profiles(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
