@@ -103,9 +103,6 @@ func measureSetup(c contender, sessions, parallel int) (out Setup, err error) {
 		return out, err
 	}
 	open.add(s.stop)
-	if err := favourServer(s.pid); err != nil {
-		return out, err
-	}
 	before, err := resident(s.pid)
 	if err != nil {
 		return out, err
