@@ -107,6 +107,10 @@ bench-docs: ## put the figures of the last bench-compare into docs/performance.m
 bench-throttle: build ## TCP at each rate: the rows of docs/operations/throttle.md (root, minutes)
 	LNSD_BENCH_THROTTLE=1 $(GO) test -count=1 -timeout 20m -run TestThrottleMatrix $(TEST_AS_ROOT) ./test/e2e
 
+.PHONY: bench-intercept
+bench-intercept: build ## a subscriber's delay beside one that is intercepted: the rows of docs/operations/intercept.md (root)
+	LNSD_BENCH_INTERCEPT=1 $(GO) test -count=1 -timeout 20m -run TestInterceptionDelay $(TEST_AS_ROOT) ./test/e2e
+
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck
 	@bad=$$(gofmt -l cli cmd control maps packaging test); if [ -n "$$bad" ]; then echo "Not gofmt-ed:"; echo "$$bad"; exit 1; fi
