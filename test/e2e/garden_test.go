@@ -204,7 +204,7 @@ func TestWalledGarden(t *testing.T) {
 	if g := r.garden(); g.Sessions != 0 {
 		t.Errorf("garden: %+v", g)
 	}
-	if err := lac.Stop(syscall.SIGINT, 30*time.Second); err != nil {
+	if err := lac.Stop(syscall.SIGINT, patience); err != nil {
 		t.Error(err)
 	}
 	stop := r.bills(1)[session.User]
@@ -285,7 +285,7 @@ func TestGardenAndFilterOutliveARestart(t *testing.T) {
 	users := r.sessions()
 	r.ctl("garden", users[0].User, "unpaid")
 	r.ctl("filter", users[1].User, "in", "no-echo")
-	if err := r.lnsd.Stop(syscall.SIGTERM, 20*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGTERM, patience); err != nil {
 		t.Fatal(err)
 	}
 	out, err := r.lab.LNS.Output(context.Background(), "nft", "list", "set", "inet", "lnsd", "addresses4_unpaid")
