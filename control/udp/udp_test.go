@@ -227,8 +227,10 @@ func TestRunAgainAfterContextEnded(t *testing.T) {
 	s := listen(t, Config{})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := s.Run(ctx, nil); err != nil {
-		t.Fatal(err)
+	for range 100 {
+		if err := s.Run(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ch := run(t, s)
 	x := s.NewSender()
