@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lnsd/lnsd/test/netlab"
-
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/lnsd/lnsd/test/netlab"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
