@@ -103,9 +103,11 @@ bench-compare: build ## lnsd beside a plain redirect, a reference, Linux and l2t
 bench-docs: ## put the figures of the last bench-compare into docs/performance.md
 	$(GO) run ./test/perf/lnsbench -from build/bench.jsonl -docs docs >/dev/null
 
+RATES := 1000,10000,100000,1000000
+CONGESTION := cubic
 .PHONY: bench-throttle
 bench-throttle: build ## TCP at each rate: the rows of docs/operations/throttle.md (root, minutes)
-	LNSD_BENCH_THROTTLE=1 $(GO) test -count=1 -timeout 20m -run TestThrottleMatrix $(TEST_AS_ROOT) ./test/e2e
+	LNSD_BENCH_THROTTLE=$(RATES) LNSD_BENCH_CONGESTION=$(CONGESTION) $(GO) test -count=1 -timeout 20m -run TestThrottleMatrix $(TEST_AS_ROOT) ./test/e2e
 
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck
