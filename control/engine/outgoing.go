@@ -101,6 +101,11 @@ func (o *Outgoing) validate() error {
 		if err := c.Session.ValidatePlaced(); err != nil {
 			return fmt.Errorf("engine: session %s: %w", c.Name, err)
 		}
+		for _, p := range c.Session.Routes {
+			if p.Contains(o.Peer.Addr()) {
+				return fmt.Errorf("engine: session %s: the route %v would lead the tunnel into itself", c.Name, p)
+			}
+		}
 		if c.Session.PPP.Client != (o.L2TP.Role == l2tp.LAC) {
 			return fmt.Errorf("engine: session %s: a LAC is the client, an LNS is not", c.Name)
 		}
