@@ -181,8 +181,8 @@ func (p *Policy) find(name string) *Outgoing {
 	return nil
 }
 
-// Removes counts the calls of p's tunnels that next has no more, or has otherwise: what
-// a reload would end. names are the tunnels that would end as a whole.
+// Removes tells what p wants and next does not: tunnels as a whole by name, and calls of
+// others.
 func (p *Policy) Removes(next *Policy) (names []string, calls map[string][]string) {
 	calls = make(map[string][]string)
 	for i := range p.Outgoing {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -71,7 +72,15 @@ func (w *World) placedUp(name string) func() bool {
 // nothingWanted takes the wishes away and looks for what is left.
 func (w *World) nothingWanted() {
 	w.T.Helper()
+	v := w.wanted("north")
 	w.reload(wanting())
+	w.Run(time.Second)
+	if v.State == "up" && w.Engine.Census().Tunnels == 0 {
+		w.T.Error("a reload has ended a tunnel")
+	}
+	if v.State == "up" {
+		w.operate(func() error { return w.Engine.DropTunnel(context.Background(), v.TunnelID) })
+	}
 	w.Run(settleTime)
 	w.CheckEnd()
 }
@@ -105,6 +114,7 @@ func TestPlacedIncomingCall(t *testing.T) {
 	// The call alone goes when it alone is wanted no more.
 	o.Calls = nil
 	w.reload(wanting(o))
+	w.operate(func() error { return w.Engine.DropSession(context.Background(), c.Slot, 0) })
 	w.Until(5*time.Second, "call gone", func() bool { return len(w.Forward.records) == 0 && w.wanted("north").Sessions == 0 })
 	if w.wanted("north").State != "up" {
 		t.Errorf("the tunnel went with its call")
