@@ -73,7 +73,7 @@ test-sim: ## the simulation in virtual time; SEED=n replays one
 
 .PHONY: test-e2e
 test-e2e: build ## end-to-end tests in network namespaces (root)
-	test/go-test ./test/e2e/... -count=1 -timeout 30m $(TEST_AS_ROOT)
+	test/go-test ./test/e2e/... -count=1 -parallel 6 -timeout 30m $(TEST_AS_ROOT)
 
 .PHONY: test-kernels
 test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs

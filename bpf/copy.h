@@ -29,6 +29,7 @@ static __always_inline struct lns_copy *begin_copy(struct xdp_md *ctx, __u32 slo
 	const struct lns_session *s = bpf_map_lookup_elem(&lns_sessions, &slot);
 	struct lns_copy *copy = bpf_map_lookup_elem(&lns_copying, &first);
 	__u32 taken = len < most ? len : most;
+	__u32 last = taken - 1;
 
 	if (!copy || !s)
 		return NULL;
@@ -37,9 +38,10 @@ static __always_inline struct lns_copy *begin_copy(struct xdp_md *ctx, __u32 slo
 	copy->tunnel_id = s->tunnel_id;
 	copy->session_id = s->session_id;
 	copy->length = len;
-	/* The verifier has to see the bounds of what the helper is given. */
-	asm volatile("" : "+r"(taken));
-	if (taken - 1 >= LNS_COPY_MOST || bpf_xdp_load_bytes(ctx, at, copy->data, taken))
+	/* The verifier has to see the bounds of what the helper is given, the lower one too,
+	 * and before Linux 6.4 in the register that was compared: 1 is added behind that. */
+	asm volatile("" : "+r"(last));
+	if (last >= LNS_COPY_MOST || bpf_xdp_load_bytes(ctx, at, copy->data, last + 1))
 		taken = 0;
 	copy->taken = taken;
 	return copy;

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -17,7 +18,17 @@ func (a *app) absentCommands() []command {
 			return err
 		}
 	}
+	refused := func(text string) func(context.Context, string) error {
+		return func(context.Context, string) error { return errors.New(text) }
+	}
 	return []command{
+		{words: "show ipcache", help: "Show the cache of addresses, which there is none of", run: none("ipcache",
+			"There is no cache of addresses: XDP finds a session by its address in one look-up. \"show session\" has them all.")},
+		{words: "suspend", help: "Withdraw the routes, where BGP announces them", run: refused(
+			"nothing is announced here that could be withdrawn: \"drain\" refuses new tunnels and calls, and lets those that are up live on")},
+		{words: "no suspend", help: "Announce the routes again", run: refused("nothing is announced here: \"no drain\" takes new tunnels and calls again")},
+		{words: "restart bgp", arg: &arg{name: "PEER", optional: true}, help: "Begin BGP sessions anew, where there are some", run: refused(
+			"no BGP is configured: restart the routing daemon that redistributes the kernel's routes")},
 		{words: "show bgp", help: "Show the BGP sessions", run: none("bgp",
 			"No BGP is configured: this daemon announces no routes. Let a routing daemon redistribute the kernel's routes to the TUN device.")},
 		{words: "show cluster", help: "Show the cluster", run: none("cluster",

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/api/lnsv1"
@@ -77,11 +80,8 @@ func (x *capturer) capture(ctx context.Context, r *lnsv1.CaptureRequest) (err er
 		defer func() { err = joinErr(err, f.Close()) }()
 		out = f
 	}
-	until, cancel := ctx, context.CancelFunc(func() {})
-	if x.limit > 0 {
-		until, cancel = context.WithTimeout(ctx, x.limit)
-	}
-	defer cancel()
+	until, begun, cancel := x.bounded(ctx)
+	defer cancel(nil)
 	var packets int
 	var dropped uint64
 	err = x.callFor(until, 0, func(ctx context.Context, c *api.Client) error {
@@ -97,6 +97,7 @@ func (x *capturer) capture(ctx context.Context, r *lnsv1.CaptureRequest) (err er
 			if err != nil {
 				return err
 			}
+			begun()
 			data, n := firstPackets(reply.Data, x.count-packets)
 			if x.count == 0 {
 				data = reply.Data
@@ -115,11 +116,42 @@ func (x *capturer) capture(ctx context.Context, r *lnsv1.CaptureRequest) (err er
 			}
 		}
 	})
+	if cause := context.Cause(until); errors.Is(cause, errNoCapture) {
+		return &callError{err: cause}
+	}
 	if err == nil || errors.Is(err, errLastEvent) || until.Err() != nil {
 		fmt.Fprintf(x.env.Err, "lnsctl: %d packets captured, %d dropped\n", packets, dropped)
 		return nil
 	}
 	return err
+}
+
+// errNoCapture is a daemon that did not begin to capture.
+var errNoCapture = status.Error(codes.DeadlineExceeded, "the capture did not begin")
+
+// bounded returns a context that ends --for after begun was first called: what is asked
+// for is so much of the capture, not of the way to it. When begun is not called at all it
+// ends that much later than any other call would.
+//
+// It has no deadline, because gRPC would tell the daemon, whose clock may be the first to
+// end the stream, which then looks like a daemon that did not answer.
+func (x *capturer) bounded(ctx context.Context) (_ context.Context, begun func(), cancel context.CancelCauseFunc) {
+	ctx, cancel = context.WithCancelCause(ctx)
+	if x.limit == 0 {
+		return ctx, func() {}, cancel
+	}
+	stopWaiting := func() bool { return true }
+	if x.timeout > 0 {
+		stopWaiting = time.AfterFunc(x.limit+x.timeout, func() { cancel(errNoCapture) }).Stop
+	}
+	once := sync.OnceFunc(func() {
+		if !stopWaiting() {
+			return
+		}
+		end := time.AfterFunc(x.limit, func() { cancel(nil) })
+		context.AfterFunc(ctx, func() { end.Stop() })
+	})
+	return ctx, once, cancel
 }
 
 // firstPackets returns pcapng blocks up to the one with the most-th packet, and how many

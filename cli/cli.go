@@ -104,6 +104,7 @@ type app struct {
 	sid     bool   // USER is a session's ID
 	commit  commitFlags
 	live    bool // of profile modify
+	wait    bool // of drain
 }
 
 func (a *app) root() *cobra.Command {

@@ -53,7 +53,7 @@ func (a *app) commands() []command {
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.profileCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
 		a.traceCommands(), a.historyCommands(),
-		a.interceptCommands(), a.captureCommands(),
+		a.interceptCommands(), a.captureCommands(), a.histogramCommands(), a.drainCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -73,6 +73,10 @@ func groupHelp(word string) string {
 		return "What holds for sessions"
 	case "config":
 		return "Change the configuration, compare, commit and undo"
+	case "histogram":
+		return "Show how sessions spread over times"
+	case "restart":
+		return "Begin anew"
 	case "drop":
 		return "Disconnect sessions"
 	case "trace":

@@ -16,9 +16,9 @@ import (
 
 // commitFlags are how a commit is made.
 type commitFlags struct {
-	confirmed      time.Duration
-	force, secrets bool
-	comment        string
+	confirmed             time.Duration
+	force, secrets, watch bool
+	comment               string
 }
 
 // maxCommand bounds the words of a configuration's command.
@@ -31,6 +31,7 @@ func (a *app) commitCommands() []command {
 	confirmed := func(c *cobra.Command) {
 		force(c)
 		c.Flags().DurationVar(&a.commit.confirmed, "confirmed", 0, "undo it after so long unless config confirm says that it may stay")
+		c.Flags().BoolVar(&a.commit.watch, "watch", false, "stay until a commit with --confirmed is confirmed or undone, and count down")
 	}
 	comment := func(c *cobra.Command) {
 		confirmed(c)
@@ -276,13 +277,20 @@ func (a *app) configConfirm(ctx context.Context, _ string) error {
 func (f commitFlags) seconds() uint32 { return uint32((f.confirmed + time.Second - 1) / time.Second) }
 
 func (a *app) committed(ctx context.Context, do func(context.Context, *api.Client) (*lnsv1.ConfigCommitReply, error)) error {
-	return a.call(ctx, func(ctx context.Context, c *api.Client) error {
-		reply, err := do(ctx, c)
-		if err != nil {
+	var reply *lnsv1.ConfigCommitReply
+	err := a.call(ctx, func(ctx context.Context, c *api.Client) (err error) {
+		if reply, err = do(ctx, c); err != nil {
 			return err
 		}
 		return a.printCommit(reply)
 	})
+	if err != nil || !a.commit.watch || reply.UndoneAt == 0 {
+		return err
+	}
+	if err := a.flush(); err != nil {
+		return err
+	}
+	return a.countDown(ctx, reply.Commit)
 }
 
 func (a *app) printCommit(r *lnsv1.ConfigCommitReply) error {

@@ -173,8 +173,8 @@ func TestGolden(t *testing.T) {
 		"show users", "show users alice@example", "show users *@example",
 		"show tunnel", "show tunnel 4711", "show tunnel 12",
 		"show pool", "show pool business", "show pool pd", "show pool --summary",
-		"show counters", "show radius", "show radius down", "show status", "show version", "show running-config",
-		"uptime", "drop session 1", "drop tunnel 4711", "drop user alice@example", "reload", "shutdown",
+		"show counters", "show bgp", "show cluster", "show ipcache", "show histogram idle", "show histogram open", "show radius", "show radius down", "show status", "show version", "show running-config",
+		"uptime", "drain", "no drain", "drop session 1", "drop tunnel 4711", "drop user alice@example", "reload", "shutdown",
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
 		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
@@ -231,6 +231,7 @@ func TestGoldenErrors(t *testing.T) {
 		"config rollback 9", "config commit --confirmed x", "config save /nonexistent/directory/file",
 		"plugin", "plugin send x", "load", "load plugin", "remove plugin",
 		"hook", "hook load", "hook load sideways x", "hook load up /nonexistent", "hook load up testdata/empty", "hook unload", "hook unload x",
+		"suspend", "no suspend", "restart bgp", "restart bgp 192.0.2.1",
 		"show session --nonsense", "show session --timeout x", "uptime --socket /nonexistent/socket",
 	} {
 		got, code := lctl(socket, strings.Fields(c)...)

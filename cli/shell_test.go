@@ -23,12 +23,15 @@ import (
 
 // shellVariable makes the test's own program an lnsctl: a shell wants a process with a
 // terminal.
-const shellVariable = "LNSCTL_SHELL_TEST"
+const (
+	shellVariable = "LNSCTL_SHELL_TEST"
+	argsVariable  = "LNSCTL_SHELL_ARGS"
+)
 
 func shellMain() {
 	os.Exit(cli.Run(context.Background(), cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Version: "1.0-test", Socket: os.Getenv(shellVariable),
-	}, nil))
+	}, strings.Fields(os.Getenv(argsVariable))))
 }
 
 // operator is a person at a terminal: types, and waits for what comes.
@@ -46,11 +49,17 @@ type operator struct {
 
 func sit(t *testing.T, b *apitest.Backend, rows uint16) *operator {
 	t.Helper()
+	return sitFor(t, b, rows, "")
+}
+
+// sitFor is sit for one command instead of a shell.
+func sitFor(t *testing.T, b *apitest.Backend, rows uint16, args string) *operator {
+	t.Helper()
 	socket := apitest.Start(t, b, now)
 	o := &operator{t: t, home: t.TempDir()}
 	o.more = sync.NewCond(&o.mu)
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), shellVariable+"="+socket, "HOME="+o.home, "TERM=xterm")
+	cmd.Env = append(os.Environ(), shellVariable+"="+socket, argsVariable+"="+args, "HOME="+o.home, "TERM=xterm")
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: rows, Cols: 200})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/api/lnsv1"
@@ -43,9 +44,9 @@ func (s *shell) startDebug(ctx context.Context, args []string) {
 		defer cancel()
 		a.env.Err = io.Discard
 		follow := (&watcher{app: a}).stream
-		if len(args) > 0 {
+		if categories := debugWords(args); len(categories) > 0 {
 			follow = func(ctx context.Context) error {
-				return (&tracer{app: a}).follow(ctx, traceTargets()[0], args)
+				return (&tracer{app: a}).follow(ctx, traceTargets()[0], []string{strings.Join(categories, ",")})
 			}
 		}
 		if err := follow(ctx); err != nil && ctx.Err() == nil {
@@ -53,6 +54,24 @@ func (s *shell) startDebug(ctx context.Context, args []string) {
 			s.say("%% no more events: %s", text)
 		}
 	}()
+}
+
+// debugWords are what l2tpns' operators say to "debug": how grave messages are, which
+// here is what happens to tunnels and sessions, or what is looked at.
+func debugWords(categories []string) []string {
+	var out []string
+	for _, list := range categories {
+		for _, w := range strings.Split(list, ",") {
+			switch w {
+			case "critical", "error", "warning", "info":
+			case "calls":
+				out = append(out, "protocol", "fsm", "ppp")
+			default:
+				out = append(out, w)
+			}
+		}
+	}
+	return out
 }
 
 func (s *shell) undebug() {

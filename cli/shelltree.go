@@ -78,7 +78,7 @@ func (s *shell) builtins() []builtin {
 		builtin{"disable", "Turn off the commands that change things", nil, func(context.Context, []string) { s.enabled = false }},
 		builtin{"configure terminal", "Change the configuration", nil, s.enterConfig},
 		builtin{"debug", "Print to this terminal what happens, or a trace of some categories", []arg{{"CATEGORIES", true, categoriesKind()}}, s.startDebug},
-		builtin{"no debug", "Print it no more", nil, func(context.Context, []string) { s.undebug() }},
+		builtin{"no debug", "Print it no more", []arg{{"CATEGORIES", true, categoriesKind()}}, func(context.Context, []string) { s.undebug() }},
 	)
 }
 

@@ -16,13 +16,17 @@ func (a *app) shutdownCommands() []command {
 
 func (a *app) shutdown(ctx context.Context, _ string) error {
 	return a.call(ctx, func(ctx context.Context, c *api.Client) error {
-		if _, err := c.Shutdown(ctx, &lnsv1.ShutdownRequest{}); err != nil {
+		err := a.during(ctx, sessionsLeft, func() error {
+			_, err := c.Shutdown(ctx, &lnsv1.ShutdownRequest{})
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		if a.json {
 			return printJSON(a.env.Out, struct{}{})
 		}
-		_, err := fmt.Fprintln(a.env.Out, "every session and tunnel is disconnected; lnsd ends")
+		_, err = fmt.Fprintln(a.env.Out, "every session and tunnel is disconnected; lnsd ends")
 		return err
 	})
 }

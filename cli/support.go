@@ -64,6 +64,8 @@ func (a *app) supportBundle(ctx context.Context, name string) (err error) {
 		out = f
 	}
 	b := newBundle(out)
+	b.progress = a.progress()
+	defer b.progress.clear()
 	a.collectShown(ctx, b)
 	for _, c := range hostCommands {
 		b.hostCommand(ctx, c)
@@ -97,7 +99,9 @@ type bundle struct {
 	tar    *tar.Writer
 	now    time.Time
 	failed bytes.Buffer
-	err    error // of the archive itself
+	// progress says what is being collected.
+	progress *progress
+	err      error // of the archive itself
 }
 
 func newBundle(w io.Writer) *bundle {
@@ -111,6 +115,7 @@ func (b *bundle) file(name string, fill func(io.Writer) error) {
 	if b.err != nil {
 		return
 	}
+	b.progress.say("collecting %s", name)
 	f, err := os.CreateTemp("", "lnsctl-*")
 	if err != nil {
 		b.err = err

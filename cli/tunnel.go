@@ -148,10 +148,22 @@ func (a *app) dropTunnel(ctx context.Context, id string) error {
 		return err
 	}
 	return a.call(ctx, func(ctx context.Context, c *api.Client) error {
-		reply, err := c.DropTunnel(ctx, &lnsv1.DropTunnelRequest{TunnelId: tid})
+		var reply *lnsv1.DropReply
+		err := a.during(ctx, tunnelLeft(tid), func() (err error) {
+			reply, err = c.DropTunnel(ctx, &lnsv1.DropTunnelRequest{TunnelId: tid})
+			return err
+		})
 		if err != nil {
 			return err
 		}
 		return a.dropped(reply, "tunnel "+id)
 	})
+}
+
+// tunnelLeft looks at how many sessions a tunnel still has.
+func tunnelLeft(tid uint32) func(context.Context, *api.Client) (string, error) {
+	return func(ctx context.Context, c *api.Client) (string, error) {
+		t, err := c.Tunnel(ctx, &lnsv1.TunnelRequest{TunnelId: tid})
+		return fmt.Sprintf("%d sessions are left", t.GetSessions()), err
+	}
 }

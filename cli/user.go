@@ -92,7 +92,11 @@ func (a *app) dropUser(ctx context.Context, user string) error {
 		return err
 	}
 	return a.call(ctx, func(ctx context.Context, c *api.Client) error {
-		reply, err := c.DropUser(ctx, &lnsv1.DropUserRequest{User: user, Cause: cause})
+		var reply *lnsv1.DropReply
+		err := a.during(ctx, sessionsLeft, func() (err error) {
+			reply, err = c.DropUser(ctx, &lnsv1.DropUserRequest{User: user, Cause: cause})
+			return err
+		})
 		if err != nil {
 			return err
 		}

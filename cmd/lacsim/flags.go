@@ -86,7 +86,7 @@ func (o *options) trafficFlags(cmd *cobra.Command) {
 	f.Float64Var(&o.Traffic.PerSession, "traffic-per-session", 0, "packets per second for each session")
 	f.StringVar(&o.target, "traffic-target", "", "ADDRESS:PORT of 'lacsim reflect'")
 	f.StringVar(&o.target6, "traffic-target6", "", "[ADDRESS]:PORT of 'lacsim reflect' for IPv6, which is sent in turn with IPv4")
-	f.DurationVar(&o.Traffic.After, "traffic-after", 0, "begin the traffic when the sessions have been up for so long")
+	f.BoolVar(&o.onSignal, "traffic-on-signal", false, "begin the traffic when SIGUSR1 comes, once the sessions are up")
 	f.DurationVar(&o.Traffic.Duration, "traffic-time", 0, "end the traffic after this time; 0 at the end of --hold")
 	f.IntVar(&o.Traffic.Size, "packet-size", 256, "length of the IP packets in bytes, 68 (IPv6: 88) to 65535")
 	f.BoolVar(&o.Traffic.OneWay, "one-way", false, "uplink only: expect no echo")

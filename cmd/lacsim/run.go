@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +22,8 @@ sends traffic through them if asked to, tears everything down and reports.
 
 Phases
   setup     until every session has its address or has failed
-  traffic   for --traffic-time, or for the whole of --hold
+  traffic   for --traffic-time, or for the whole of --hold; with --traffic-on-signal
+            it begins at SIGUSR1
   hold      for the rest of --hold
   teardown  as --teardown says; Ctrl-C goes here at once from any other phase
 
@@ -58,6 +62,7 @@ type options struct {
 	ff03     string
 	offset   int
 	maxLoss  float64
+	onSignal bool
 	json     string
 	quiet    bool
 }
@@ -100,6 +105,11 @@ func (o *options) execute(cmd *cobra.Command, cfg lac.Config) error {
 		cfg.Phase = announceHold(bar, people)
 	}
 
+	if o.onSignal {
+		begin, stop := signal.NotifyContext(context.Background(), syscall.SIGUSR1)
+		defer stop()
+		cfg.Traffic.Begin = begin.Done()
+	}
 	report, err := lac.Run(cmd.Context(), cfg)
 	bar.Clear()
 	if err != nil {

@@ -66,13 +66,23 @@ func (r *rig) file(t *testing.T, o Options) (end func() []captured) {
 	}()
 	<-began
 	return func() []captured {
-		time.Sleep(50 * time.Millisecond) // for the reader
+		for r.unread() {
+			time.Sleep(time.Millisecond)
+		}
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 		return parse(t, all.Bytes())
 	}
+}
+
+// unread reports whether anything waits for a reader. What a reader has taken it writes
+// before it looks whether it is to end.
+func (r *rig) unread() bool {
+	r.Hub.mu.Lock()
+	defer r.Hub.mu.Unlock()
+	return slices.ContainsFunc(r.captures, func(c *capture) bool { return c.out.Len() > 0 })
 }
 
 type captured struct {
@@ -166,8 +176,8 @@ func TestSessionsThatAreUp(t *testing.T) {
 			{Ref: session.Ref{TunnelID: 8, SessionID: 1}, Slot: 4, User: "bob", LAC: local},
 		}
 		end := r.file(t, Options{Target: target, Snap: 10})
-		for deadline := time.Now().Add(5 * time.Second); !r.isOn(3) && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
+		if !r.isOn(3) { // from the first part on
+			t.Errorf("%+v: slot 3 is not on", target)
 		}
 		r.Captured(&session.PacketCopy{At: time.Now(), Slot: 3, TunnelID: 7, SessionID: 9, Length: 20, Packet: make([]byte, 20)})
 		r.Captured(&session.PacketCopy{At: time.Now(), Slot: 4, TunnelID: 8, SessionID: 1, Length: 20, Packet: make([]byte, 20)})
@@ -191,6 +201,7 @@ func TestBounds(t *testing.T) {
 	}
 	missed = 7
 	at := time.Unix(1000, 0)
+	c.now = func() time.Time { return at } // all within one second
 	for range mostRate + 10 {
 		c.packet(&session.PacketCopy{At: at, Slot: 3, Length: 20, Packet: make([]byte, 20)})
 	}

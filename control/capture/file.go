@@ -38,14 +38,15 @@ type capture struct {
 	told     [interfaces]uint64 // of dropped, in the file
 	missed   func() uint64
 	before   uint64 // missed before this capture
-	second   int64  // in which passing were let through
+	now      func() time.Time
+	second   int64 // in which passing were let through
 	passing  int
 	problems error
 }
 
 func newCapture(o Options, missed func() uint64) (*capture, error) {
 	c := &capture{
-		Options: o, wake: make(chan struct{}, 1), missed: missed, before: missed(),
+		Options: o, wake: make(chan struct{}, 1), missed: missed, before: missed(), now: time.Now,
 		members: make(map[ids]uint32), waiting: make(map[key][]session.Tapped),
 	}
 	kinds := [interfaces]layers.LinkType{layers.LinkTypeRaw, layers.LinkTypePPP, layers.LinkTypeRaw}
@@ -95,7 +96,7 @@ func (c *capture) keep(err error) {
 
 // write adds a packet to the file, if it may. length is that of the whole.
 func (c *capture) write(layer int, at time.Time, inbound bool, data []byte, length int, comment string) {
-	if now := time.Now().Unix(); now != c.second {
+	if now := c.now().Unix(); now != c.second {
 		c.second, c.passing = now, 0
 	}
 	if c.passing++; c.passing > mostRate || c.out.Len() >= mostBytes {

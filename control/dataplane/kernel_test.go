@@ -33,7 +33,7 @@ var (
 	labs       atomic.Int32
 )
 
-const wait = 5 * time.Second
+const wait = time.Minute
 
 type rig struct {
 	t       *testing.T

@@ -55,6 +55,9 @@ const (
 	packetsLink6
 	packetsWithheld
 	answersLate
+	controlResent
+	vendorAVPs
+	ignoredAVPs
 	counters
 )
 
@@ -102,6 +105,9 @@ var counterNames = [counters]string{
 	packetsLink6:      "packets_ipv6_link",
 	packetsWithheld:   "packets_withheld",
 	answersLate:       "answers_late",
+	controlResent:     "retransmissions",
+	vendorAVPs:        "avps_of_vendors",
+	ignoredAVPs:       "avps_ignored",
 }
 
 // messageTypes is how many control message types are counted one by one; the last
@@ -121,6 +127,9 @@ type counts struct {
 func (c *counts) add(k counter) { c.n[k].Add(1) }
 
 func (c *counts) messages(o *l2tp.Out) {
+	c.n[controlResent].Add(uint64(o.Resent))
+	c.n[vendorAVPs].Add(uint64(o.VendorAVPs))
+	c.n[ignoredAVPs].Add(uint64(o.IgnoredAVPs))
 	for _, t := range o.Sent {
 		c.sent[slotOf(t)].Add(1)
 	}
@@ -136,11 +145,15 @@ func (c *counts) messages(o *l2tp.Out) {
 // slotOf folds unknown types into one.
 func slotOf(t l2tp.MessageType) int { return min(int(t), messageTypes-1) }
 
+// messageName is what counters call a type, "" for a number that has none.
 func messageName(slot int) string {
 	if slot == messageTypes-1 {
 		return "unknown"
 	}
-	return strings.ToLower(l2tp.MessageType(slot).String())
+	if t := l2tp.MessageType(slot); t.Known() {
+		return strings.ToLower(t.String())
+	}
+	return ""
 }
 
 // Counts returns the engine's counters, summed over the shards.
@@ -177,10 +190,10 @@ func (e *Engine) Counts() []session.Count {
 			received += s.counts.received[t].Load()
 			discarded += s.counts.discarded[t].Load()
 		}
-		if sent+received+discarded == 0 {
-			continue
-		}
 		name := messageName(t)
+		if name == "" {
+			continue // a number that no message has
+		}
 		put("ctl_sent_"+name, sent)
 		put("ctl_received_"+name, received)
 		put("ctl_discarded_"+name, discarded)

@@ -78,7 +78,7 @@ func (r *rig) login(t *testing.T, q session.AuthRequest) *session.AuthResult {
 			t.Errorf("an answer to %v", a.Ref)
 		}
 		return a
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no answer")
 		return nil
 	}
@@ -216,7 +216,7 @@ func TestObserve(t *testing.T) {
 			if got != w {
 				t.Errorf("told of %v, want %v", got, w)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("not told of %v", w)
 		}
 	}

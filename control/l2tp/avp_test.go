@@ -334,3 +334,13 @@ func TestNames(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestAttributesAreCounted(t *testing.T) {
+	var m message
+	// One of a vendor that is known, one of another, a known one twice, one too short.
+	b := append(body(HELLO), unhex(t, "0007 0de9 0001 41 0007 0009 0063 00 0007 0000 0007 41 0007 0000 0007 42 0007 0000 0009 01")...)
+	m.decode(b, nil)
+	if m.vendor != 2 || m.ignored != 3 {
+		t.Errorf("%d of vendors, %d ignored; want 2, 3", m.vendor, m.ignored)
+	}
+}

@@ -169,6 +169,7 @@ func (c *channel) emit(i int, out *Out) {
 	c.stats.Sent++
 	if i < c.sent {
 		c.stats.Retransmits++
+		out.Resent++
 	}
 	if m.typ == HELLO {
 		c.stats.HelloSent++

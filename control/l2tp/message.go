@@ -11,6 +11,8 @@ type message struct {
 	typ    MessageType
 	values [avpCount][]byte // nil: absent
 	fault  fault            // the first that was found
+	// vendor and ignored count attributes that have a vendor, and that are not taken.
+	vendor, ignored uint16
 }
 
 func (m *message) has(id avpID) bool { return m.values[id] != nil }
@@ -101,8 +103,12 @@ func (m *message) decode(body, secret []byte) {
 func (m *message) take(a *rawAVP, secret []byte) {
 	mandatory := a.flags&avpMandatory != 0
 	id, known := lookupAVP(a.vendor, a.typ)
+	if a.vendor != 0 {
+		m.vendor++
+	}
 	// Section 4.1: a reserved bit makes it an unrecognised AVP.
 	if !known || a.flags&avpReserved != 0 {
+		m.ignored++
 		if mandatory {
 			// Section 4.4.2: error 8, the message naming the attribute.
 			m.setFault(reactClear, ErrorUnknownAVP,
@@ -113,6 +119,7 @@ func (m *message) take(a *rawAVP, secret []byte) {
 	// A known AVP that is repeated: the first counts, except that the last Random
 	// Vector before a hidden AVP applies (section 4.3).
 	if m.has(id) && id != avpRandomVector {
+		m.ignored++
 		return
 	}
 	spec, value, ok := &avpTable[id], a.value, true
@@ -127,6 +134,7 @@ func (m *message) take(a *rawAVP, secret []byte) {
 	if !ok || !spec.valid(value) {
 		// Section 7.1: malformed with M set ends the call or tunnel; with M clear
 		// it is as if the AVP were absent.
+		m.ignored++
 		if mandatory {
 			m.setFault(reactClear, malformedCode(spec, value, ok), "malformed AVP: "+spec.name)
 		}

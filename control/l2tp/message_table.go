@@ -66,6 +66,9 @@ func (t MessageType) known() bool {
 	return t <= MaxMessageType && messageTable[t].name != "" && t != ZLB
 }
 
+// Known reports whether there is such a message, the empty one included.
+func (t MessageType) Known() bool { return t <= MaxMessageType && messageTable[t].name != "" }
+
 // String is the RFC's abbreviation, or the number of an unknown type.
 func (t MessageType) String() string {
 	if t <= MaxMessageType && messageTable[t].name != "" {

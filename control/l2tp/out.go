@@ -18,6 +18,9 @@ type Out struct {
 	// once or, when it came out of order, once the gap before it is filled.
 	Received  []MessageType
 	Discarded []Discard
+	// Resent is how many of Send are repetitions, and VendorAVPs and IgnoredAVPs how
+	// many attributes of the messages received have a vendor, and say nothing to us.
+	Resent, VendorAVPs, IgnoredAVPs int
 
 	// Trace, set by the owner, asks for Steps; it outlives a Reset.
 	Trace bool
@@ -38,6 +41,7 @@ func (o *Out) Reset() {
 	clear(o.Events) // they point to calls
 	o.Send, o.Events, o.arena = o.Send[:0], o.Events[:0], o.arena[:0]
 	o.Sent, o.Received, o.Discarded = o.Sent[:0], o.Received[:0], o.Discarded[:0]
+	o.Resent, o.VendorAVPs, o.IgnoredAVPs = 0, 0, 0
 	if o.Trace {
 		clear(o.Steps)
 		o.by = ""

@@ -200,6 +200,8 @@ func requested(events []Event) bool {
 func (t *Tunnel) process(now time.Time, h Header, body []byte, out *Out) {
 	var m message
 	m.decode(body, t.cfg.Secret)
+	out.VendorAVPs += int(m.vendor)
+	out.IgnoredAVPs += int(m.ignored)
 	if out.Trace {
 		out.by = m.typ.String()
 	}

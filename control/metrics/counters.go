@@ -9,7 +9,13 @@ import (
 )
 
 // levels are counters in name only: they fall, too.
-var levels = map[string]bool{"secrets_entries": true}
+var levels = map[string]bool{
+	"secrets_entries": true, "radius_last_good_entries": true,
+	"radius_auth_queued": true, "radius_auth_in_flight": true, "radius_auth_sockets": true,
+	"radius_acct_queued": true, "radius_acct_in_flight": true, "radius_acct_sockets": true,
+	"acct_spool_waiting": true, "acct_spool_in_flight": true, "acct_spool_open": true, "acct_spool_bytes": true,
+	"journal_live": true, "journal_bytes": true,
+}
 
 // count shows one of the daemon's counters. Families of them have labels; any other is
 // a metric of its own name.

@@ -22,8 +22,10 @@ type counts struct {
 // gauge publishes the keeper's state.
 func (s *Spool) gauge() {
 	c := &s.counts
+	s.mu.Lock() // for Drain, which adds the two
 	c.waiting.Store(uint64(len(s.waiting)))
 	c.inFlight.Store(uint64(len(s.flying)))
+	s.mu.Unlock()
 	c.open.Store(uint64(len(s.index.open)))
 	c.bytes.Store(uint64(s.log.Size()))
 	c.segments.Store(uint64(len(s.log.Segments())))

@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,6 +48,7 @@ func (s *Spool) turn() {
 	s.mu.Lock()
 	s.taken, s.intake = s.intake, s.taken[:0]
 	s.settled, s.acks = s.acks, s.settled[:0]
+	s.counts.waiting.Add(uint64(len(s.taken))) // until gauge, lest Drain miss them
 	s.mu.Unlock()
 	if !s.retryAt.IsZero() && !time.Now().Before(s.retryAt) {
 		s.retryAt = time.Time{}
@@ -92,12 +95,23 @@ func (s *Spool) settle() {
 	}
 	s.writeBuf = done
 	if len(again) > 0 {
-		s.waiting = append(again, s.waiting...)
+		s.again(again)
 		s.retryAt = time.Now().Add(retry)
 	}
 }
 
 const maxDone = 64 << 10
+
+// again lines items up once more, in their place: those that went out together may come
+// back one by one.
+func (s *Spool) again(items []item) {
+	last := slices.MaxFunc(items, bySeq)
+	behind, _ := slices.BinarySearchFunc(s.waiting, last, bySeq)
+	s.waiting = append(items, s.waiting...)
+	slices.SortFunc(s.waiting[:len(items)+behind], bySeq)
+}
+
+func bySeq(a, b item) int { return cmp.Compare(a.seq, b.seq) }
 
 // write appends the notes of settle and the records in taken to the log, in one
 // write, and lines the records up for delivery.

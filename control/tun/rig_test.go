@@ -34,7 +34,7 @@ var (
 	labs       atomic.Int32
 )
 
-const wait = 5 * time.Second
+const wait = time.Minute
 
 // rig is the lab with a slow path in the LNS.
 type rig struct {

@@ -65,7 +65,7 @@ func TestInherit(t *testing.T) {
 			if s != want {
 				t.Errorf("received %q, want %q", s, want)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%q is lost", want)
 		}
 	}

@@ -71,7 +71,7 @@ func TestPair(t *testing.T) {
 							if g != want {
 								t.Errorf("received %+v, want %+v", g, want)
 							}
-						case <-time.After(5 * time.Second):
+						case <-time.After(time.Minute):
 							t.Fatal("nothing received")
 						}
 					}

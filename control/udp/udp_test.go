@@ -52,7 +52,7 @@ func run(t testing.TB, s *Socket) <-chan datagram {
 			if err != nil {
 				t.Errorf("Run: %v", err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("Run does not end")
 		}
 	})
@@ -64,7 +64,7 @@ func receive(t testing.TB, ch <-chan datagram) datagram {
 	select {
 	case d := <-ch:
 		return d
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nothing received")
 		return datagram{}
 	}

@@ -23,6 +23,7 @@ func busy(sessions int, more ...string) []string {
 // sessions that it could not send any more. They come, once each, with every byte, when
 // both are back.
 func TestAccountingOutlivesKillAndOutage(t *testing.T) {
+	t.Parallel()
 	const sessions, dropped = 8, 3
 	r := newLab(t)
 	r.writeConfig(options{config: r.freeradius(anyUser) + "set save_state no\n"})
@@ -30,7 +31,7 @@ func TestAccountingOutlivesKillAndOutage(t *testing.T) {
 	r.reflect()
 	p := r.lacsim(busy(sessions, "--teardown", "none")...)
 	r.waitUp(sessions)
-	time.Sleep(2 * time.Second) // the traffic lasts for one
+	r.settled()
 
 	r.repeats = true // what was sent until now waits in the server's socket
 	if err := r.radius.Signal(syscall.SIGSTOP); err != nil {
@@ -106,6 +107,7 @@ func checkVolume(t *testing.T, stop map[string]string, s lac.SessionReport) {
 // Tunnels and their links are accounted for beside the sessions (RFC 2867), and l2tpns'
 // usage files hold the same traffic.
 func TestTunnelAccountingAndUsageFiles(t *testing.T) {
+	t.Parallel()
 	const sessions = 3
 	r := newLab(t)
 	usage := r.path("usage")
@@ -118,7 +120,7 @@ func TestTunnelAccountingAndUsageFiles(t *testing.T) {
 	r.reflect()
 	p := r.lacsim(busy(sessions)...)
 	r.waitUp(sessions)
-	time.Sleep(2 * time.Second)
+	r.settled()
 	r.ctl("drop", "tunnel", fmt.Sprint(r.sessions()[0].TID))
 	r.bills(sessions)
 	report := r.interrupt(p)
@@ -182,6 +184,7 @@ func checkUsage(t *testing.T, dir string, report lac.Report) {
 
 // Timeouts that RADIUS grants end sessions with their own causes.
 func TestTimeoutsAreAccountedFor(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	user := func(name, attribute string) string {
 		return fmt.Sprintf("%s\tCleartext-Password := %q\n\tClass = \"c\",\n\t%s\n", name, userPassword, attribute)

@@ -34,8 +34,10 @@ func (r *rig) reconfigure(o options) {
 // Every method works against every source of users, whether lnsd or the LAC has asked
 // for the credentials; and a wrong password never does.
 func TestLoginMethods(t *testing.T) {
+	t.Parallel()
 	for _, source := range []string{"chap-secrets", "FreeRADIUS"} {
 		t.Run(source, func(t *testing.T) {
+			t.Parallel()
 			r := newLab(t)
 			o := options{}
 			if source == "FreeRADIUS" {
@@ -83,6 +85,7 @@ func (r *rig) login(method, by string) {
 // What the LAC has negotiated and collected is used, checked against our own policy, or
 // done again, as configured.
 func TestProxyAndPolicy(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{})
 	// The LAC has promised the subscriber to receive 1452 bytes, and agreed on CHAP.
 	const tooSmall, papOnly = "set l2tp_mtu 1400\n", "set radius_authtypes pap\n"
@@ -138,8 +141,10 @@ func TestProxyAndPolicy(t *testing.T) {
 // CHAP is repeated during a session without disturbing it, and ends it when the
 // password has changed.
 func TestRechallenge(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"chap", "mschapv2"} {
 		t.Run(method, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, options{config: "set ppp_rechallenge 1"})
 			r.reflect()
 			p := r.lacsim("--auth", method, "--sessions", "2", "--traffic-target", echoTarget, "--traffic", "200",
@@ -166,6 +171,7 @@ func TestRechallenge(t *testing.T) {
 // Users come and go with the file: by SIGHUP and by the operator's command. A broken
 // file changes nothing, and sessions that are up stay.
 func TestUsersAreReadAgain(t *testing.T) {
+	t.Parallel()
 	login := func(user string) string { return fmt.Sprintf("%s * %q *\n", user, userPassword) }
 	r := newRig(t, options{secrets: login("user1")})
 	first := r.lacsim("--sessions", "1", "--hold", "forever")

@@ -12,6 +12,7 @@ import (
 
 // The pinned maps tell their contents to any tool, by name.
 func TestMapsAreReadable(t *testing.T) {
+	t.Parallel()
 	bpftool, err := exec.LookPath("bpftool")
 	if err != nil {
 		t.Skip("bpftool is not installed (Debian package bpftool):", err)

@@ -17,6 +17,7 @@ import (
 // A user is captured from before the call: control messages, PPP and packets of this
 // user are in the file, both ways, and the password is not.
 func TestCaptureOfAUser(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{})
 	r.reflect()
 	path := r.path("user1.pcapng")

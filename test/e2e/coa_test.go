@@ -72,6 +72,7 @@ func (r *rig) granted(user string) granted {
 // A RADIUS client changes sessions that are up, one and several, and ends them;
 // FreeRADIUS' own radclient is that client.
 func TestChangesByRADIUS(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	config := r.freeradius(anyUser) + fmt.Sprintf("dae_client billing address %s secret %q intercept no\n", netlab.LACAddr, daeSecret)
 	r.writeConfig(options{config: config})
@@ -212,6 +213,7 @@ func (r *rig) gone(user string) error {
 
 // One request for a user with several sessions goes to all of them.
 func TestChangesOfSeveralByRADIUS(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	config := r.freeradius(anyUser) + fmt.Sprintf("set duplicate_users allow\ndae_client billing address %s secret %q\n", netlab.LACAddr, daeSecret)
 	r.writeConfig(options{config: config})

@@ -15,6 +15,7 @@ import (
 // hold from the acknowledgement on. An account ends where the garden begins, and
 // another begins where it ends, in the same session.
 func TestGardenAndFilterByRADIUS(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	config := r.freeradius(anyUser) + fmt.Sprintf("dae_client billing address %s secret %q\n", netlab.LACAddr, daeSecret) +
 		"garden unpaid\nip access-list extended web\n permit tcp any any eq 80\n"

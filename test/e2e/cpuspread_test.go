@@ -10,6 +10,7 @@ import (
 // The data of one tunnel is spread over the CPUs: nothing is lost, what is not
 // forwarded reaches the daemon from there, and a daemon that comes without it goes on.
 func TestCPUSpread(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{config: "set cpu_spread on"})
 	const sessions = 20
 	r.lacsim("--sessions", fmt.Sprint(sessions), "--hold", "forever", "--tun", "sub0")

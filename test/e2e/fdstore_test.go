@@ -66,6 +66,7 @@ func (m *serviceManager) file() *os.File {
 // While the daemon is away its port stays open in the service manager's hands: no LAC
 // is told by ICMP that it is closed, and the next daemon goes on with the same socket.
 func TestSocketOutlivesTheDaemon(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	r.writeConfig(options{})
 	manager := r.serviceManager()

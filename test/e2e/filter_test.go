@@ -39,8 +39,10 @@ func (r *rig) accessList(name string) shownList {
 // Access lists hold in both directions and in both paths, come and go while a session
 // is up, and change under it when the configuration is read again.
 func TestFilters(t *testing.T) {
+	t.Parallel()
 	for mode, dropped := range map[string]string{"auto": "xdp_drop_filter", "none": "slow_up_filtered"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			o := options{config: filterConfig + "set xdp_mode " + mode}
 			r := newRig(t, o)
 			r.reflect()

@@ -142,6 +142,7 @@ func (r *rig) garden() shownGarden {
 // server, web pages lead to the portal, and nothing else gets through. Let out by
 // a CoA-Request, it has normal service in XDP, and an account, in the same session.
 func TestWalledGarden(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	r.writeConfig(options{config: gardenConfig + r.freeradius("DEFAULT\tAuth-Type := Reject\n\tReply-Message = \"unpaid\"") +
 		fmt.Sprintf("dae_client billing address %s secret %q\n", netlab.LACAddr, daeSecret)})
@@ -213,8 +214,10 @@ func TestWalledGarden(t *testing.T) {
 // An operator puts a subscriber into a garden and takes it out, also without XDP; the
 // rules of a build-garden file count; whoever flushes the host's rules opens nothing.
 func TestGardenByCommand(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"auto", "none"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			r := newLab(t)
 			r.writeConfig(options{config: gardenConfig + "set xdp_mode " + mode})
 			rules := "add rule inet lnsd user_filter_unpaid ip daddr " + netlab.CoreAddr.String() + " udp dport 4444 accept\n" +
@@ -271,6 +274,7 @@ func (r *rig) flushRules() {
 
 // A restart lets nobody out of the garden, nor past an access list.
 func TestGardenAndFilterOutliveARestart(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{config: gardenConfig + filterConfig})
 	r.reflect()
 	r.answering(53)

@@ -9,6 +9,7 @@ import (
 // What one subscriber sends to another is carried between their sessions without
 // leaving XDP, or by the slow path, or dropped by both: as the policy says.
 func TestHairpin(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		config string
 		allow  bool
@@ -21,6 +22,7 @@ func TestHairpin(t *testing.T) {
 		{"set hairpin deny\nset xdp_mode none", false, "slow_up_hairpin_denied"},
 	} {
 		t.Run(c.config, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, options{config: c.config})
 			r.lacsim("--sessions", "2", "--hold", "forever", "--tun", "sub0")
 			r.waitUp(2)
@@ -30,8 +32,12 @@ func TestHairpin(t *testing.T) {
 			if _, err := r.lab.LAC.Output(context.Background(), "ip", route...); err != nil {
 				t.Fatal(err)
 			}
+			wait := "1" // s for an answer that is not to come
+			if c.allow {
+				wait = "20"
+			}
 			ping := func(n string) error {
-				_, err := r.lab.LAC.Output(context.Background(), "ping", "-c", n, "-i", "0.05", "-W", "1", "-I", "sub0", other.Address.String())
+				_, err := r.lab.LAC.Output(context.Background(), "ping", "-c", n, "-i", "0.05", "-W", wait, "-I", "sub0", other.Address.String())
 				return err
 			}
 			if c.allow {

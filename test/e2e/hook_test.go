@@ -25,6 +25,7 @@ type shownHook struct {
 // The example counts each session's DNS questions. It is put in and replaced while
 // packets pass, and outlives the daemon; no packet is lost, and none is not counted.
 func TestHookCountsDNS(t *testing.T) {
+	t.Parallel()
 	bpftool, err := exec.LookPath("bpftool")
 	if err != nil {
 		t.Skip("bpftool is not installed (Debian package bpftool):", err)

@@ -18,8 +18,10 @@ func (r *rig) ping(args ...string) string {
 
 // The core is told why its packets do not reach a subscriber.
 func TestICMPReachesTheSender(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"auto", "none"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, options{config: "set xdp_mode " + mode})
 			r.lacsim("--sessions", "1", "--hold", "forever")
 			r.waitUp(1)
@@ -49,6 +51,7 @@ func TestICMPReachesTheSender(t *testing.T) {
 // fragments are put together again, and their echoes, too big for the tunnel, make the
 // core's kernel send smaller ones.
 func TestPathMTUIsLearnt(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{})
 	r.reflect()
 	p := r.lacsim("--sessions", "1", "--traffic-target", echoTarget, "--traffic", "50", "--packet-size", "1480",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func TestTunnelIDsRunOut(t *testing.T) {
 		"set max_half_open_per_lac 65535", "set debug 2"}, "\n")})
 	open := func(name string, tunnels, sessions int, bind []netip.Addr) *netlab.Process {
 		args := []string{"--tunnels", fmt.Sprint(tunnels), "--sessions", fmt.Sprint(sessions), "--hello", "-1s",
-			"--timeout", "60s", "--hold", "10s", "--json", r.path(name)}
+			"--timeout", "60s", "--hold", "forever", "--json", r.path(name)}
 		for _, a := range bind[1:] {
 			args = append(args, "--bind", a.String())
 		}
@@ -58,12 +59,13 @@ func TestTunnelIDsRunOut(t *testing.T) {
 	bind := r.lacAddresses(8)
 	first := open("first.json", allIDs, 1, bind[:4])
 	up(allIDs - 2000)
-	// lacsim goes on for as long as a session may still come up.
+	// lacsim tries for as long as a session may still come up.
 	second := open("second.json", 4000, 4000, bind[4:])
 	up(allIDs)
+	r.holding(second)
 	refused := 0
 	for name, p := range map[string]*netlab.Process{"first.json": first, "second.json": second} {
-		if err := p.Wait(time.Minute); err == nil {
+		if err := p.Stop(syscall.SIGINT, 2*time.Minute); err == nil {
 			t.Errorf("%s: every tunnel came up", name)
 		}
 		for _, f := range r.reportIn(name).Failures {

@@ -191,8 +191,8 @@ func testInterception(t *testing.T, mode string) {
 	r.reflect()
 	usual, special := r.receiver(4000), r.receiver(4001)
 
-	p := r.lacsim("--sessions", "4", "--traffic-target", echoTarget, "--traffic", rate, "--traffic-after", "6s", "--traffic-time", "2s",
-		"--per-session", "--hold", "600s")
+	p := r.lacsim("--sessions", "4", "--traffic-target", echoTarget, "--traffic", rate, "--traffic-on-signal", "--traffic-time", "2s",
+		"--per-session", "--hold", "forever")
 	r.waitUp(4)
 	out := r.radclient(r.lab.LAC, "coa", daeSecret, "User-Name = user2", `Cisco-AVPair = "intercept=`+target+`"`)
 	if !strings.Contains(out, "Received CoA-ACK") {
@@ -202,6 +202,9 @@ func testInterception(t *testing.T, mode string) {
 	list := r.intercepts()
 	if len(list) != 3 || list["user1"].Target != netlab.CoreAddr.String()+":4000" || list["user2"].Target != target || list["user3"].Target != target {
 		t.Fatalf("interceptions %+v", list)
+	}
+	if err := p.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
 	}
 	byUser := map[string]shownSession{}
 	for _, s := range r.settled() {

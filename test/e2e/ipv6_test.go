@@ -113,6 +113,7 @@ func (r *rig) sessions6() map[string]shown6 {
 func (r *rig) settled6() map[string]shown6 {
 	r.t.Helper()
 	var last map[string]shown6
+	still := time.Now()
 	r.until(20*time.Second, func() error {
 		now := r.sessions6()
 		moved := len(last) != len(now)
@@ -123,7 +124,10 @@ func (r *rig) settled6() map[string]shown6 {
 		}
 		last = now
 		if moved {
-			time.Sleep(500 * time.Millisecond)
+			still = time.Now()
+		}
+		if time.Since(still) < time.Second {
+			time.Sleep(200 * time.Millisecond)
 			return errors.New("counters still move")
 		}
 		return nil
@@ -155,6 +159,7 @@ func compare6(t *testing.T, shown map[string]shown6, report lac.Report) {
 // IPv4-only, IPv6-only and dual subscribers, each with its traffic both ways through
 // XDP, every packet counted for its session, direction and family.
 func TestThreeKindsOfSubscribers(t *testing.T) {
+	t.Parallel()
 	r := newRig6(t, options{config: ipv6Pools})
 	r.reflect()
 	r.reflect6()
@@ -176,11 +181,11 @@ func TestThreeKindsOfSubscribers(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			before := r.counters()
 			p := r.lacsim(append(kind.args, "--user", kind.name+"%d", "--sessions", "20", "--tunnels", "2", "--verify", "--per-session", "--hops", "1",
-				"--traffic-per-session", "20", "--traffic-time", "1s", "--hold", "4s")...)
+				"--traffic-per-session", "20", "--traffic-time", "1s", "--hold", "forever")...)
 			r.waitUp(20)
 			shown := r.settled6()
 			moved := since(r.counters(), before)
-			report := r.finish(p, time.Minute, true)
+			report := r.leave(p)
 			compare6(t, shown, report)
 			held := map[netip.Prefix]bool{}
 			for _, e := range report.Each {
@@ -225,6 +230,7 @@ func TestThreeKindsOfSubscribers(t *testing.T) {
 // What RADIUS grants is what the subscriber gets, and what the account names; it does
 // not matter that the packaged configuration has no pool of prefixes.
 func TestIPv6FromRADIUS(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	r.wire6()
 	config := r.freeradius(strings.ReplaceAll("user1 Cleartext-Password := \""+userPassword+"\"; Framed-Interface-Id = 0:5e00:0:7,; "+
@@ -234,10 +240,10 @@ func TestIPv6FromRADIUS(t *testing.T) {
 	r.startLNSD()
 	r.reflect6()
 	p := r.lacsim("--ipv6", "--ipv6-need", "prefix,delegated,address", "--traffic-target6", echoTarget6, "--verify", "--per-session",
-		"--traffic-per-session", "20", "--traffic-time", "1s", "--hold", "3s")
+		"--traffic-per-session", "20", "--traffic-time", "1s", "--hold", "forever")
 	r.waitUp(1)
 	shown := r.settled6()
-	report := r.finish(p, time.Minute, true)
+	report := r.leave(p)
 	compare6(t, shown, report)
 	e := report.Each[0]
 	if e.InterfaceID != "00005e0000000007" || e.Address6.String() != "2001:db8:1001::5e00:0:7" || e.Leased6.String() != "2001:db8:1002::7" ||

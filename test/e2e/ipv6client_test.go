@@ -78,6 +78,7 @@ id-assoc na 1 { };
 // a DHCPv6 client of other hands: both get what the LNS has for the session, and
 // packets of every address of theirs pass, and no other.
 func TestRealHost(t *testing.T) {
+	t.Parallel()
 	r := newRig6(t, options{config: ipv6Pools})
 	p := r.lacsim("--ipv6", "--tun", "sub0", "--hold", "forever")
 	r.waitUp(1)

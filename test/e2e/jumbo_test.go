@@ -8,6 +8,7 @@ import (
 // On links whose frames take several buffers packets of 8,000 bytes are forwarded by
 // XDP in the driver, both ways, whole.
 func TestJumboFrames(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	if err := r.lab.SetMTU(9000); err != nil {
 		t.Fatal(err)

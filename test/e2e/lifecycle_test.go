@@ -34,6 +34,7 @@ func (r *rig) inFile(what string, want bool) {
 // sessions and live ones, a rollback, a commit that nobody confirms across a restart, and
 // one that can't spare the sessions.
 func TestConfigurationLifeCycle(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	r.writeConfig(options{config: "# a comment\nset idle_timeout 1000\nlac carrier address 10.1.0.0/24"})
 	r.startLNSD()

@@ -52,6 +52,7 @@ func (r *rig) wantXDP(n int) {
 // Sessions outlive their links: when one comes back, or another takes its place, XDP is
 // on it and their packets flow.
 func TestLinksComeAndGo(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{})
 	r.reflect()
 	p := r.lacsim("--sessions", "3", "--traffic-target", echoTarget, "--traffic", "300", "--hold", "forever")
@@ -97,6 +98,7 @@ func TestLinksComeAndGo(t *testing.T) {
 // An interface that is configured but missing does not keep the daemon from serving;
 // it is warned of, and taken when it appears.
 func TestInterfaceAppears(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	if err := r.lab.DisconnectCore(); err != nil {
 		t.Fatal(err)

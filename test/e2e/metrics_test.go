@@ -31,6 +31,7 @@ type dashboard struct {
 // A real Prometheus collects from the daemon, takes the alert rules, and answers every
 // question that the dashboard asks.
 func TestPrometheusAndDashboard(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{config: fmt.Sprintf("set metrics_address %s:%d\n", netlab.LNSAddr, metricsPort)})
 	r.reflect()
 	prom := r.prometheus()
@@ -56,6 +57,8 @@ func TestPrometheusAndDashboard(t *testing.T) {
 		}
 		return nil
 	})
+
+	r.wantCounters(false)
 
 	var d dashboard
 	b, err := os.ReadFile("../../packaging/grafana/lnsd.json")

@@ -3,13 +3,16 @@ package e2e
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
+	"github.com/lnsd/lnsd/test/inventory"
 	"github.com/lnsd/lnsd/test/lac"
 	"github.com/lnsd/lnsd/test/netlab"
 )
@@ -96,6 +99,25 @@ func (r *rig) counters() map[string]uint64 {
 	return out
 }
 
+// wantCounters checks that the daemon has every counter of the inventory, those of
+// RADIUS servers among them if there are some.
+func (r *rig) wantCounters(radius bool) {
+	r.t.Helper()
+	rows, err := inventory.Read("../../" + inventory.File)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	have, want := r.counters(), inventory.Counters(rows, radius)
+	for _, name := range want {
+		if _, ok := have[name]; !ok {
+			r.t.Errorf("there is no counter %s", name)
+		}
+	}
+	if len(want) < 80 {
+		r.t.Errorf("only %d counters in the inventory", len(want))
+	}
+}
+
 // since subtracts an earlier reading, and leaves out what has not moved.
 func since(now, before map[string]uint64) map[string]uint64 {
 	out := map[string]uint64{}
@@ -161,6 +183,33 @@ func (r *rig) finish(p *netlab.Process, limit time.Duration, wantOK bool) lac.Re
 		r.t.Fatalf("lacsim found nothing wrong\n%s", tail(p.Log(), 4000))
 	}
 	return r.report()
+}
+
+// holding waits until all sessions of a lacsim that is to hold them have come up or
+// failed, or none is left.
+func (r *rig) holding(p *netlab.Process) {
+	r.t.Helper()
+	r.until(4*time.Minute, func() error {
+		select {
+		case <-p.Exited():
+			return nil
+		default:
+		}
+		if !strings.Contains(p.Log(), "Holding the sessions") {
+			return errors.New("lacsim still sets up sessions")
+		}
+		return nil
+	})
+}
+
+// leave ends a lacsim that holds its sessions and returns its report, which is to have
+// found everything right.
+func (r *rig) leave(p *netlab.Process) lac.Report {
+	r.t.Helper()
+	if err := p.Signal(syscall.SIGINT); err != nil {
+		r.t.Errorf("lacsim: %v", err)
+	}
+	return r.finish(p, 2*patience, true)
 }
 
 func (r *rig) report() lac.Report { return r.reportIn("report.json") }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -10,8 +11,10 @@ import (
 // A LAC that speaks IPv6 is served as one that speaks IPv4, beside it, with XDP and
 // without: tunnels, sessions, packets of every dress both ways, each counted once.
 func TestLACOverIPv6(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"auto", "none"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			r := newLab(t)
 			if err := r.lab.AddIPv6(); err != nil {
 				t.Fatal(err)
@@ -25,7 +28,7 @@ func TestLACOverIPv6(t *testing.T) {
 				"--tunnels", "2", "--sessions", "10")...)
 			r.waitUp(13)
 			shown := r.settled()
-			report := r.finish(six, time.Minute, true)
+			report := r.leave(six)
 			for address, s := range shown {
 				if !s.FastPath && mode != "none" && report.Each != nil {
 					t.Errorf("session of %s is not in the maps", address)
@@ -38,7 +41,7 @@ func TestLACOverIPv6(t *testing.T) {
 						got.UpPackets, got.DownPackets, want.SentPackets, want.ReceivedPackets)
 				}
 			}
-			if err := four.Wait(time.Minute); err != nil {
+			if err := four.Stop(syscall.SIGINT, patience); err != nil {
 				t.Errorf("over IPv4: %v", err)
 			}
 			r.waitEmpty()

@@ -50,20 +50,21 @@ func (r *rig) runs(name string, old int) shownPlugin {
 // comesUp tries to log a user in and reports whether that works.
 func (r *rig) comesUp(user string) bool {
 	r.t.Helper()
-	p := r.lacsim("--sessions", "1", "--user", user, "--timeout", "15s", "--json", r.path("login.json"))
+	p := r.lacsim("--sessions", "1", "--user", user, "--timeout", "30s", "--json", r.path("login.json"))
 	return p.Wait(60*time.Second) == nil
 }
 
 // The example, as operators build it: it changes and refuses logins, is told what it is
 // told, and whatever becomes of it the daemon goes on as it was told to.
 func TestPluginExample(t *testing.T) {
+	t.Parallel()
 	program := filepath.Join(t.TempDir(), "example")
 	if out, err := exec.Command("go", "build", "-o", program, "../../packaging/examples/plugin").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	r := newRig(t, options{
 		secrets: fmt.Sprintf("alice * %q *\nbob * %q *", userPassword, userPassword),
-		config: fmt.Sprintf("plugin example path %s timeout 0.5\nplugin strict path %s timeout 0.5 fail closed\nload plugin \"example\"",
+		config: fmt.Sprintf("plugin example path %s timeout 2\nplugin strict path %s timeout 2 fail closed\nload plugin \"example\"",
 			program, program),
 	})
 	first := r.runs("example", 0)

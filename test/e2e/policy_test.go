@@ -41,6 +41,7 @@ func (r *rig) policies() map[string]shownPolicy {
 // The packaged files of both sides, as they are: each vendor's attribute limits the
 // session in the direction that it means, and the data plane has taken it.
 func TestPolicyOfEachVendor(t *testing.T) {
+	t.Parallel()
 	config, err := os.ReadFile(filepath.Join(freeradiusFiles, "startup-config"))
 	if err != nil {
 		t.Fatal(err)
@@ -76,10 +77,11 @@ func TestPolicyOfEachVendor(t *testing.T) {
 // cannot be known again lands in the garden; and lnsctl says how many. A realm's name is
 // sent without the realm.
 func TestRADIUSDown(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	config := r.freeradius(radiusUser("user1", "Framed-IP-Address = 10.65.9.9", "WISPr-Bandwidth-Max-Down = 3000000"))
 	r.writeConfig(options{config: config + strings.Join([]string{
-		"set radius_timeout 0.3", "set radius_retries 1", "set radius_authtypes pap",
+		"set radius_timeout 1", "set radius_retries 1", "set radius_authtypes pap",
 		"realm isp.example strip yes", "garden lost",
 		"set radius_down last_good", "set radius_down_garden lost", "set radius_down_session 900",
 	}, "\n")})

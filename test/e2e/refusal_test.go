@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 // Every refusal tells the peer why, leaves a log line, a count and a story, and nothing
 // else.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	const deadRADIUS = "set primary_radius 127.0.0.1\nset primary_radius_port 9\nset radius_secret x\n" +
 		"set radius_timeout 1\nset radius_retries 1\n"
 	cases := []struct {
@@ -72,6 +74,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, c.options)
 			p := r.lacsim(append([]string{"--hold", "2s", "--timeout", "10s"}, c.lac...)...)
 			report := r.finish(p, 40*time.Second, false)
@@ -122,12 +125,13 @@ func (r *rig) wantWorking(o options) {
 
 // Kicking the old session of a user who logs in again, the default, leaves one.
 func TestSecondLoginReplacesTheFirst(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{})
 	first := r.lacsim("--sessions", "1", "--user", "same", "--hold", "forever")
 	r.waitUp(1)
 	old := r.sessions()[0]
 	second, err := r.lab.LAC.Run(r.path("second.log"), binary("lacsim"), "run", "--lns", "10.1.0.2", "--secret", tunnelSecret,
-		"--user", "same", "--password", userPassword, "--hold", "3s")
+		"--user", "same", "--password", userPassword, "--hold", "forever")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +142,7 @@ func TestSecondLoginReplacesTheFirst(t *testing.T) {
 		}
 		return nil
 	})
-	if err := second.Wait(20 * time.Second); err != nil {
+	if err := second.Stop(syscall.SIGINT, patience); err != nil {
 		t.Errorf("second login: %v\n%s", err, second.Log())
 	}
 	if report := r.interrupt(first); report.Sessions.Lost != 1 {
@@ -152,7 +156,9 @@ func TestSecondLoginReplacesTheFirst(t *testing.T) {
 
 // The control channel and PPP recover from a line that loses, doubles and reorders.
 func TestBadLine(t *testing.T) {
-	r := newRig(t, options{config: "set l2tp_max_retries 10\nset ppp_max_configure 20\nset setup_timeout 120"})
+	t.Parallel()
+	r := newRig(t, options{config: "set l2tp_retry_interval 0.5\nset l2tp_max_retries 12\n" +
+		"set ppp_restart_time 1\nset ppp_max_configure 50\nset setup_timeout 120"})
 	r.reflect()
 	// Packets are lost where the line has swallowed the last Configure-Ack: the
 	// subscriber sends already, and the LNS does not know yet that it may.

@@ -17,6 +17,7 @@ import (
 // The daemon is driven from another host by certificate, with the role's rights, and
 // what happens is watched from there, over a restart of the daemon too.
 func TestManagedFromAfar(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	tls := r.path("tls")
 	r.ctl("make-certificates", tls, "--server", "server,"+netlab.LNSAddr.String(),

@@ -24,7 +24,7 @@ func TestRestart(t *testing.T) {
 			r.startLNSD()
 			r.reflect()
 			p := r.lacsim("--tunnels", fmt.Sprint(tunnels), "--sessions", fmt.Sprint(sessions), "--port-per-tunnel", "--hello", "1s",
-				"--traffic-target", echoTarget, "--traffic", fmt.Sprint(rate), "--verify", "--per-session", "--hold", "9s")
+				"--traffic-target", echoTarget, "--traffic", fmt.Sprint(rate), "--verify", "--per-session", "--hold", "forever")
 			r.waitUpCounted(sessions)
 			before := byID(r.sessions())
 			time.Sleep(2500 * time.Millisecond) // the first packets of all have been counted, also in the slow path
@@ -48,7 +48,7 @@ func TestRestart(t *testing.T) {
 			if err := second.Wait(20 * time.Second); err != nil {
 				t.Errorf("new sessions after the restart: %v\n%s", err, tail(second.Log(), 2000))
 			}
-			report := r.finish(p, 60*time.Second, true)
+			report := r.leave(p)
 			checkSurvival(t, report, sessions)
 			stops := r.bills(sessions + 5)
 			checkExact(t, stops, report)

@@ -24,6 +24,10 @@ const (
 	tunnelSecret = "tunnel secret"
 	userPassword = "user password"
 	echoPort     = 7
+	pinRoot      = "/sys/fs/bpf"
+	// patience is how long is waited for what takes moments on a machine that has
+	// nothing else to do.
+	patience = 45 * time.Second
 )
 
 var labCount atomic.Uint32
@@ -38,6 +42,9 @@ type rig struct {
 	radius *netlab.Process
 	// repeats: records may arrive twice, see onceEach.
 	repeats bool
+	lacs    int // how many lacsims were started
+	// looked is set once a failure has been looked at.
+	looked bool
 }
 
 // options vary a rig; the zero value is XDP on, users in chap-secrets.
@@ -79,7 +86,7 @@ func newLab(t *testing.T) *rig {
 
 func (r *rig) path(file string) string { return filepath.Join(r.dir, file) }
 
-func (r *rig) pins() string { return "/sys/fs/bpf/" + filepath.Base(r.lab.LNS.Name) }
+func (r *rig) pins() string { return filepath.Join(pinRoot, r.lab.LNS.Name) }
 
 // baseConfig is what comes before a test's own configuration.
 func (r *rig) baseConfig() string {
@@ -121,7 +128,8 @@ func (r *rig) startLNSD(env ...string) {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		if err := r.lnsd.Stop(syscall.SIGQUIT, 40*time.Second); err != nil {
+		r.explain()
+		if err := r.lnsd.Stop(syscall.SIGQUIT, patience); err != nil {
 			r.t.Errorf("lnsd ended: %v", err)
 		}
 		if r.t.Failed() {
@@ -147,7 +155,7 @@ func (r *rig) reflect() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { _ = p.Stop(syscall.SIGINT, 5*time.Second) })
+	r.t.Cleanup(func() { r.explain(); _ = p.Stop(syscall.SIGINT, patience) })
 	r.until(5*time.Second, func() error {
 		select {
 		case <-p.Exited():
@@ -173,12 +181,14 @@ func (r *rig) lacsimOver(lac, lns netip.Addr, args ...string) *netlab.Process {
 	r.t.Helper()
 	all := append([]string{"run", "--lns", lns.String(), "--bind", lac.String(),
 		"--secret", tunnelSecret, "--user", "user%d", "--password", userPassword, "--json", r.path("report.json")}, args...)
-	p, err := r.lab.LAC.Run(r.path("lacsim.log"), binary("lacsim"), all...)
+	r.lacs++
+	p, err := r.lab.LAC.Run(r.path(fmt.Sprintf("lacsim%d.log", r.lacs)), binary("lacsim"), all...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		_ = p.Stop(syscall.SIGINT, 30*time.Second)
+		r.explain()
+		_ = p.Stop(syscall.SIGINT, patience)
 		if r.t.Failed() {
 			r.t.Logf("lacsim printed:\n%s", tail(p.Log(), 4000))
 		}
@@ -188,7 +198,9 @@ func (r *rig) lacsimOver(lac, lns netip.Addr, args ...string) *netlab.Process {
 
 // tryCtl runs lnsctl and returns what it prints.
 func (r *rig) tryCtl(args ...string) (string, error) {
-	cmd := exec.Command(binary("lnsctl"), append([]string{"--socket", r.path("lnsd.sock")}, args...)...)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary("lnsctl"), append([]string{"--socket", r.path("lnsd.sock")}, args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -209,15 +221,28 @@ func (r *rig) ctl(args ...string) string {
 // ctlJSON runs lnsctl --json and decodes the answer.
 func (r *rig) ctlJSON(into any, args ...string) {
 	r.t.Helper()
-	out := r.ctl(append([]string{"--json"}, args...)...)
-	if err := json.Unmarshal([]byte(out), into); err != nil {
-		r.t.Fatalf("lnsctl --json %v: %v\n%s", args, err, out)
+	if err := r.tryJSON(into, args...); err != nil {
+		r.t.Fatal(err)
 	}
 }
 
+func (r *rig) tryJSON(into any, args ...string) error {
+	out, err := r.tryCtl(append([]string{"--json"}, args...)...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		return fmt.Errorf("lnsctl --json %v: %w\n%s", args, err, out)
+	}
+	return nil
+}
+
+// until waits for a condition and ends the test if it does not come. What comes at
+// all comes soon, except on a machine with much other work: a limit shorter than
+// patience would only tell that it has some.
 func (r *rig) until(limit time.Duration, condition func() error) {
 	r.t.Helper()
-	if err := netlab.Until(limit, condition); err != nil {
+	if err := netlab.Until(max(limit, patience), condition); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -52,6 +52,7 @@ func (r *rig) wantNothingLeft() {
 // A daemon that cannot start says in one breath what is wrong and where, ends with
 // status 1, and leaves nothing.
 func TestStartIsRefused(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	for _, c := range []struct {
 		name    string
@@ -118,6 +119,7 @@ func (r *rig) occupyPort() (restore func()) {
 
 // The check of a configuration says what a start would, and touches nothing.
 func TestCheckConfiguration(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	r.writeConfig(options{config: "lac a address 192.0.2.1 secret s"})
 	if status, out := r.run("--check", "-c", r.path("startup-config")); status != 0 || !strings.Contains(out, "good; 1 LACs, 1 pools") {
@@ -137,6 +139,7 @@ func TestCheckConfiguration(t *testing.T) {
 // A configuration that cannot be read changes nothing of the one in force; the next
 // good one does.
 func TestBrokenConfigurationIsNotTaken(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{config: "set primary_dns 192.0.2.53"})
 	before := r.ctl("show", "running-config")
 	for _, o := range []options{

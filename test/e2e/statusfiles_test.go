@@ -15,6 +15,7 @@ import (
 
 // A file tells of each thing there is, and is gone with it.
 func TestStatusFiles(t *testing.T) {
+	t.Parallel()
 	r := newLab(t)
 	dir := r.path("status")
 	r.writeConfig(options{config: fmt.Sprintf("set status_dir %s\nlac carrier address %s/32 secret %q\n", dir, netlab.LACAddr, tunnelSecret)})

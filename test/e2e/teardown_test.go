@@ -14,6 +14,7 @@ import (
 // However a session ends, FreeRADIUS gets one Start and one Stop for it, with the right
 // cause and with every byte that the subscriber sent and received; and nothing is left.
 func TestTeardownIsAccountedFor(t *testing.T) {
+	t.Parallel()
 	const sessions = 6
 	cases := []struct {
 		name  string
@@ -46,6 +47,7 @@ func TestTeardownIsAccountedFor(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			r := newLab(t)
 			config := r.freeradius(anyUser)
 			// Short waits, so that the loss of a LAC is noticed within the test.
@@ -53,23 +55,18 @@ func TestTeardownIsAccountedFor(t *testing.T) {
 			r.startLNSD()
 			r.reflect()
 			args := []string{"--sessions", fmt.Sprint(sessions), "--traffic-target", echoTarget, "--traffic", "60",
-				"--traffic-time", "1s", "--per-session"}
-			if c.lac != nil {
-				args = append(append(args, c.lac...), "--hold", "3s")
-			} else {
-				args = append(args, "--hold", "forever")
-			}
-			p := r.lacsim(args...)
+				"--traffic-time", "1s", "--per-session", "--hold", "forever"}
+			p := r.lacsim(append(args, c.lac...)...)
 			r.waitUp(sessions)
+			r.settled()
 			var report lac.Report
 			if c.act != nil {
-				time.Sleep(2 * time.Second) // the traffic lasts for one
 				c.act(r)
 				stops := r.bills(sessions)
 				report = r.interrupt(p)
 				checkBills(t, stops, report, c.cause)
 			} else {
-				report = r.finish(p, 30*time.Second, true)
+				report = r.leave(p)
 				checkBills(t, r.bills(sessions), report, c.cause)
 			}
 			if c.cause != "NAS-Reboot" {

@@ -31,6 +31,7 @@ func (l *lockedBuffer) String() string {
 
 // The busiest session is on top, in the table and on a terminal's screen.
 func TestTop(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{})
 	r.reflect()
 	r.lacsim("--sessions", "5", "--traffic-target", echoTarget, "--traffic", "500", "--hold", "forever")

@@ -8,6 +8,7 @@ import (
 // A user is traced from before the call: the daemon's log, in text, has the call, PPP
 // and the way into the data plane, and no password.
 func TestTraceOfAUser(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{})
 	r.ctl("trace", "set", "user", "user1", "all", "--for", "5m")
 	p := r.lacsim("--sessions", "2", "--hold", "1s")

@@ -17,7 +17,7 @@ var echoTarget = fmt.Sprintf("%s:%d", netlab.CoreAddr, echoPort)
 // sessions do, so that counters can be read while nothing moves.
 func traffic(more ...string) []string {
 	return append([]string{"--traffic-target", echoTarget, "--verify", "--per-session",
-		"--traffic-time", "2s", "--hold", "6s"}, more...)
+		"--traffic-time", "2s", "--hold", "forever"}, more...)
 }
 
 // settled waits until the per-session counters stand still, and returns them by
@@ -25,6 +25,7 @@ func traffic(more ...string) []string {
 func (r *rig) settled() map[netip.Addr]shownSession {
 	r.t.Helper()
 	var last map[netip.Addr]shownSession
+	still := time.Now()
 	r.until(20*time.Second, func() error {
 		now := map[netip.Addr]shownSession{}
 		moved := last == nil
@@ -36,7 +37,10 @@ func (r *rig) settled() map[netip.Addr]shownSession {
 		}
 		last = now
 		if moved {
-			time.Sleep(500 * time.Millisecond)
+			still = time.Now()
+		}
+		if time.Since(still) < time.Second {
+			time.Sleep(200 * time.Millisecond)
 			return fmt.Errorf("counters still move")
 		}
 		return nil
@@ -65,6 +69,7 @@ func compare(t *testing.T, shown map[netip.Addr]shownSession, report lac.Report)
 // In steady state data never leaves XDP, every packet is counted for its session and
 // direction, and both routers on its way (the LNS each way) have decremented its TTL.
 func TestTrafficThroughXDP(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{})
 	r.reflect()
 	// The first packets resolve the neighbours; what follows is steady state.
@@ -82,7 +87,7 @@ func TestTrafficThroughXDP(t *testing.T) {
 		}
 	}
 	moved := since(r.counters(), before)
-	report := r.finish(p, time.Minute, true)
+	report := r.leave(p)
 	compare(t, shown, report)
 
 	sent, back := report.Traffic.Sent, report.Traffic.Received
@@ -108,13 +113,14 @@ func TestTrafficThroughXDP(t *testing.T) {
 // So it is with data sequence numbers: XDP and the daemon, which sends PPP's own
 // frames, count in one place, and lacsim drops what comes late.
 func TestSequencedTraffic(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{config: "set echo_timeout 1"})
 	r.reflect()
 	p := r.lacsim(append(traffic("--traffic-per-session", "200", "--hops", "1"), "--sequence", "--length-bit", "--sessions", "10")...)
 	r.waitUp(10)
 	shown := r.settled()
 	moved := r.counters()
-	report := r.finish(p, time.Minute, true)
+	report := r.leave(p)
 	compare(t, shown, report)
 	// The first packets resolve the neighbours.
 	if report.Control.Strays != 0 || moved["xdp_drop_late"] != 0 || moved["slow_up_late"] != 0 {
@@ -130,12 +136,13 @@ func TestSequencedTraffic(t *testing.T) {
 
 // The slow path alone carries the same traffic with the same counters.
 func TestTrafficThroughSlowPath(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{config: "set xdp_mode none"})
 	r.reflect()
 	p := r.lacsim(append(traffic("--traffic-per-session", "20", "--hops", "1"), "--tunnels", "2", "--sessions", "20")...)
 	r.waitUp(20)
 	shown := r.settled()
-	compare(t, shown, r.finish(p, time.Minute, true))
+	compare(t, shown, r.leave(p))
 	if moved := r.counters(); moved["slow_up_forwarded"] == 0 || moved["slow_down_forwarded"] == 0 {
 		t.Errorf("the slow path has forwarded nothing: %v", moved)
 	}
@@ -144,12 +151,13 @@ func TestTrafficThroughSlowPath(t *testing.T) {
 
 // Generic mode is for drivers without XDP of their own.
 func TestTrafficThroughGenericXDP(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, options{config: "set xdp_mode generic"})
 	r.reflect()
 	p := r.lacsim(append(traffic("--traffic-per-session", "10", "--hops", "1"), "--sessions", "10")...)
 	r.waitUp(10)
 	shown := r.settled()
-	compare(t, shown, r.finish(p, time.Minute, true))
+	compare(t, shown, r.leave(p))
 	var status struct {
 		Interfaces []struct{ Name, Mode string }
 	}
@@ -164,6 +172,7 @@ func TestTrafficThroughGenericXDP(t *testing.T) {
 
 // Every legal dress of a data message is taken, with and without XDP.
 func TestDataHeaderVariants(t *testing.T) {
+	t.Parallel()
 	variants := map[string][]string{
 		"smallest":     {"--ff03", "never"},
 		"length":       {"--length-bit"},
@@ -194,6 +203,7 @@ func TestDataHeaderVariants(t *testing.T) {
 // What fits goes through whole; what does not is fragmented where that is allowed, and
 // refused with an ICMP message that tells the MTU where it is not.
 func TestPacketSizes(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"auto", "none"} {
 		r := newRig(t, options{config: "set xdp_mode " + mode})
 		r.reflect()
@@ -214,7 +224,7 @@ func TestPacketSizes(t *testing.T) {
 		}
 		run("1400 bytes", "--packet-size", "1400", "--hops", "1")
 		run("largest without fragments", "--packet-size", "1456", "--hops", "1")
-		if back := run("3000 bytes in fragments", "--packet-size", "3000", "--fragment", "1400"); back.Traffic.Fragments == 0 {
+		if back := run("3000 bytes in fragments", "--packet-size", "3000", "--fragment", "1400"); back.Traffic != nil && back.Traffic.Fragments == 0 {
 			t.Error("the echo of a 3000-byte packet came in one piece")
 		}
 	}

@@ -92,13 +92,17 @@ func newXL2TPDRig(t *testing.T, config string) *rig {
 			t.Skip("Debian's packages xl2tpd and ppp are not both installed:", err)
 		}
 	}
-	return newRig(t, options{config: fmt.Sprintf("set l2tp_secret %s\nset l2tp_retry_interval 0.3\nset l2tp_max_retries 3\n%s",
-		plainSecret, config)})
+	return newRig(t, xl2tpdOptions(config))
+}
+
+func xl2tpdOptions(config string) options {
+	return options{config: fmt.Sprintf("set l2tp_secret %s\nset l2tp_retry_interval 0.3\nset l2tp_max_retries 3\n%s", plainSecret, config)}
 }
 
 // Both ends prove the secret, and a call is placed. Its PPP stays silent, so that it
 // ends by lnsd's patience; nothing of it is left, and the tunnel lives on.
 func TestXL2TPDCall(t *testing.T) {
+	t.Parallel()
 	r := newXL2TPDRig(t, "set ppp_restart_time 0.3\nset ppp_max_configure 6\n")
 	x := r.startXL2TPD(plainSecret, "challenge = yes", "autodial = yes", "length bit = yes")
 	r.waitTunnels(1)
@@ -134,6 +138,7 @@ func TestXL2TPDCall(t *testing.T) {
 
 // Either end closes the tunnel, with a call in it, and the other takes note.
 func TestXL2TPDClosing(t *testing.T) {
+	t.Parallel()
 	r := newXL2TPDRig(t, "")
 	x := r.startXL2TPD(plainSecret, "challenge = yes")
 	dial := func() shownTunnel {
@@ -175,19 +180,23 @@ func TestXL2TPDClosing(t *testing.T) {
 	r.waitEmpty()
 	wantMoved(before, "ctl_sent_stopccn", "tunnels_closed")
 
+	// A StopCCN that is not acknowledged keeps lnsd for longer than is waited.
+	r.reconfigure(xl2tpdOptions("set l2tp_retry_cap 60\nset l2tp_retry_interval 30\n"))
 	dial()
-	if err := r.lnsd.Stop(syscall.SIGQUIT, 2*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGQUIT, 12*time.Second); err != nil {
 		t.Errorf("lnsd has not ended as soon as its StopCCN was acknowledged: %v", err)
 	}
 }
 
 // Whoever does not know the secret gets no tunnel, whichever end finds out.
 func TestXL2TPDWrongSecret(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, challenge, counter string }{
 		{"found by lnsd", "no", "tunnel_auth_failures"},
 		{"found by xl2tpd", "yes", "ctl_received_stopccn"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			r := newXL2TPDRig(t, "")
 			r.startXL2TPD("not-"+plainSecret, "challenge = "+c.challenge, "autodial = yes")
 			r.until(10*time.Second, func() error {
@@ -211,7 +220,7 @@ func TestXL2TPDHello(t *testing.T) {
 	r := newXL2TPDRig(t, "set l2tp_hello_interval 5\n")
 	x := r.startXL2TPD(plainSecret, "challenge = yes", "autodial = yes")
 	var transport shownTransport
-	r.until(75*time.Second, func() error {
+	r.until(2*time.Minute, func() error {
 		transport = r.waitTunnels(1).Transport
 		if transport.HelloSent < 3 || transport.HelloReceived == 0 {
 			time.Sleep(time.Second)

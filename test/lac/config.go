@@ -184,8 +184,9 @@ type Traffic struct {
 	// Hops is by how much the TTL must have gone down in each direction; 0 and
 	// below accept any number of routers.
 	Hops int
-	// After is how long the sessions are up before the traffic begins.
-	After time.Duration
+	// Begin, when set, is closed when the traffic is to begin; otherwise it begins
+	// as soon as the sessions are up.
+	Begin <-chan struct{}
 	// Duration ends the traffic before Hold is over; 0 does not.
 	Duration time.Duration
 	// Fragment clears DF, and sends packets longer than this in fragments of at

@@ -31,17 +31,27 @@ func isFragment(p []byte) bool {
 	return binary.BigEndian.Uint16(p[6:])&(flagMF|fragmentOffset) != 0
 }
 
-// reassembly puts one IPv4 packet at a time together: an echo travels alone on its
-// session, so that a fragment of another packet means that the first lost a part.
+// underWay is how many packets of a session may be in pieces at one time: echoes that
+// were held up come all at once, and their fragments mixed.
+const underWay = 16
+
+// reassembly puts the IPv4 packets of a session together. The oldest one gives way to
+// one too many: it has lost a part.
 type reassembly struct {
+	packets []*pieces
+	oldest  int // in packets, once there are underWay
+}
+
+// pieces is what has come of one packet.
+type pieces struct {
 	id    uint16
-	have  int // bytes of data
+	have  int // bytes of data; 0 is a place that is free
 	total int // bytes of data, 0 until the last fragment came
 	buf   []byte
 }
 
 // add takes a fragment, which is at least a header long, and returns the whole
-// packet once it is complete.
+// packet once it is complete; it is valid until the next call.
 func (r *reassembly) add(p []byte) []byte {
 	be := binary.BigEndian
 	total := int(be.Uint16(p[2:]))
@@ -49,30 +59,56 @@ func (r *reassembly) add(p []byte) []byte {
 		return nil
 	}
 	word := be.Uint16(p[6:])
-	data := p[ipv4HeaderLen:total]
 	off := int(word&fragmentOffset) * 8
-	if ipv4HeaderLen+off+len(data) > maxPacketSize {
+	if off+total > maxPacketSize {
 		return nil
 	}
-	if id := be.Uint16(p[4:]); id != r.id || r.have == 0 {
-		r.id, r.have, r.total = id, 0, 0
+	return r.of(be.Uint16(p[4:])).add(p[:total], off, word&flagMF != 0)
+}
+
+// of is where the fragments with this identification are gathered.
+func (r *reassembly) of(id uint16) *pieces {
+	var free *pieces
+	for _, q := range r.packets {
+		switch {
+		case q.have == 0:
+			free = q
+		case q.id == id:
+			return q
+		}
 	}
-	if need := ipv4HeaderLen + off + len(data); len(r.buf) < need {
-		r.buf = append(r.buf, make([]byte, need-len(r.buf))...)
+	switch {
+	case free != nil:
+	case len(r.packets) < underWay:
+		free = &pieces{}
+		r.packets = append(r.packets, free)
+	default:
+		free = r.packets[r.oldest]
+		r.oldest = (r.oldest + 1) % underWay
+	}
+	free.id, free.have, free.total = id, 0, 0
+	return free
+}
+
+func (q *pieces) add(p []byte, off int, more bool) []byte {
+	data := p[ipv4HeaderLen:]
+	if need := ipv4HeaderLen + off + len(data); len(q.buf) < need {
+		q.buf = append(q.buf, make([]byte, need-len(q.buf))...)
 	}
 	if off == 0 {
-		copy(r.buf, p[:ipv4HeaderLen])
+		copy(q.buf, p[:ipv4HeaderLen])
 	}
-	copy(r.buf[ipv4HeaderLen+off:], data)
-	r.have += len(data)
-	if word&flagMF == 0 {
-		r.total = off + len(data)
+	copy(q.buf[ipv4HeaderLen+off:], data)
+	q.have += len(data)
+	if !more {
+		q.total = off + len(data)
 	}
-	if r.total == 0 || r.have < r.total {
+	if q.total == 0 || q.have < q.total {
 		return nil
 	}
-	r.have = 0
-	whole := r.buf[:ipv4HeaderLen+r.total]
+	q.have = 0
+	whole := q.buf[:ipv4HeaderLen+q.total]
+	be := binary.BigEndian
 	be.PutUint16(whole[2:], uint16(len(whole)))
 	be.PutUint16(whole[6:], 0)
 	be.PutUint16(whole[10:], 0)

@@ -186,8 +186,10 @@ func FuzzFragments(f *testing.F) {
 				t.Errorf("made % x", whole)
 			}
 		}
-		if len(r.buf) > maxPacketSize {
-			t.Errorf("%d bytes of memory", len(r.buf))
+		for _, q := range r.packets {
+			if len(q.buf) > maxPacketSize {
+				t.Errorf("%d bytes of memory", len(q.buf))
+			}
 		}
 	})
 }
@@ -217,6 +219,33 @@ func TestFragmentsAreReassembled(t *testing.T) {
 			if whole != nil && !bytes.Equal(whole, p) {
 				t.Errorf("got % x\nwant % x", whole, p)
 			}
+		}
+	})
+}
+
+// Packets that were held up come together, and their fragments in any order.
+func TestMixedFragmentsAreReassembled(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := exampleEndpoint(1000)
+		e.fragmented = true
+		want := map[string]bool{}
+		var parts [][]byte
+		for i := range rapid.IntRange(1, underWay).Draw(t, "packets") {
+			p := e.appendProbe(nil, uint64(i), 0)
+			want[string(p)] = true
+			appendFragments(nil, p, 400, func(f []byte) { parts = append(parts, slices.Clone(f)) })
+		}
+		var r reassembly
+		for _, part := range rapid.Permutation(parts).Draw(t, "order") {
+			if whole := r.add(part); whole != nil {
+				if !want[string(whole)] {
+					t.Fatalf("made % x", whole)
+				}
+				delete(want, string(whole))
+			}
+		}
+		if len(want) > 0 {
+			t.Errorf("%d packets did not become whole", len(want))
 		}
 	})
 }

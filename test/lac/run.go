@@ -185,8 +185,8 @@ func (r *runner) sendTraffic(ctx context.Context) {
 	if up == 0 {
 		return
 	}
-	if t.After > 0 {
-		r.until(ctx, t.After, r.nobodyLeft)
+	if t.Begin != nil {
+		r.until(ctx, 0, func(p Progress) bool { return closed(t.Begin) || r.nobodyLeft(p) })
 	}
 	r.enter(PhaseTraffic)
 	begun := time.Now()
@@ -211,6 +211,15 @@ func (r *runner) sendTraffic(ctx context.Context) {
 	r.trafficTime = time.Since(begun)
 	if !t.OneWay {
 		r.until(context.WithoutCancel(ctx), drainTime, func(p Progress) bool { return p.Received >= p.Sent })
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

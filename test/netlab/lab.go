@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"strconv"
-	"strings"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -191,35 +188,4 @@ func configure(n *Namespace, name string, addr netip.Addr) error {
 		}
 		return netlink.LinkSetUp(link)
 	})
-}
-
-// Sweep removes the namespaces that an interrupted run with this prefix left. Where a
-// process id follows the prefix, those of processes that live are kept.
-func Sweep(prefix string) error {
-	entries, err := os.ReadDir("/run/netns")
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		return err
-	}
-	var errs []error
-	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), prefix+"-")
-		if ok && !ownerLives(rest) {
-			errs = append(errs, netns.DeleteNamed(e.Name()))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// ownerLives reports whether a name begins with the id of a running process.
-func ownerLives(name string) bool {
-	id, _, _ := strings.Cut(name, "-")
-	pid, err := strconv.Atoi(id)
-	if err != nil {
-		return false
-	}
-	_, err = os.Stat(fmt.Sprintf("/proc/%d", pid))
-	return err == nil
 }

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// lastWords is how long a program may take to print where it hangs.
+const lastWords = 5 * time.Second
+
 // Process is a program that runs inside a namespace. What it prints goes to a
 // file, which Log reads.
 type Process struct {
@@ -69,8 +72,9 @@ func (p *Process) Wait(limit time.Duration) error {
 	}
 }
 
-// Stop sends sig, waits up to limit, then kills. It returns how the program ended.
-// It may be called more than once.
+// Stop sends sig, waits up to limit, then kills, with SIGABRT first: a Go program then
+// prints where it hangs. It returns how the program ended. It may be called more than
+// once.
 func (p *Process) Stop(sig syscall.Signal, limit time.Duration) error {
 	var err error
 	p.once.Do(func() {
@@ -83,7 +87,10 @@ func (p *Process) Stop(sig syscall.Signal, limit time.Duration) error {
 			select {
 			case <-p.exited:
 			default:
-				err = errors.Join(err, p.cmd.Process.Kill())
+				_ = p.Signal(syscall.SIGABRT)
+				if p.Wait(lastWords) != nil {
+					_ = p.Signal(syscall.SIGKILL)
+				}
 				<-p.exited
 			}
 		}

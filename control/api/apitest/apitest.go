@@ -55,6 +55,9 @@ type Backend struct {
 	ReloadErr     error
 	BeforeSession func(context.Context) // called by Session, to wait or to panic
 	BeforeBatch   func()                // called by Sessions
+	BeforeDrop    func()                // called by DropTunnel, DropUser and Shutdown, to wait
+	StatusOf      func() api.Status     // instead of StatusValue
+	CommitsOf     func() []api.ConfigCommit
 
 	mu    sync.Mutex
 	calls []string
@@ -108,7 +111,18 @@ func (b *Backend) Capture(ctx context.Context, c api.Capture, yield func(data []
 func (b *Backend) Gardens() []api.Garden { return b.GardenList }
 
 // Status returns StatusValue.
-func (b *Backend) Status(context.Context) (api.Status, error) { return b.StatusValue, b.Err }
+func (b *Backend) Status(context.Context) (api.Status, error) {
+	if b.StatusOf != nil {
+		return b.StatusOf(), b.Err
+	}
+	return b.StatusValue, b.Err
+}
+
+func (b *Backend) beforeDrop() {
+	if b.BeforeDrop != nil {
+		b.BeforeDrop()
+	}
+}
 
 // Sessions yields SessionList.
 func (b *Backend) Sessions(_ context.Context, yield func([]session.View) error) error {
@@ -194,6 +208,7 @@ func (b *Backend) DropSession(ctx context.Context, slot uint32, cause session.Te
 
 // DropTunnel notes the call; the tunnel must be in TunnelList.
 func (b *Backend) DropTunnel(ctx context.Context, id uint16) error {
+	b.beforeDrop()
 	if _, err := b.Tunnel(ctx, id); err != nil {
 		return err
 	}
@@ -202,6 +217,7 @@ func (b *Backend) DropTunnel(ctx context.Context, id uint16) error {
 
 // DropUser notes the call and counts in SessionList.
 func (b *Backend) DropUser(ctx context.Context, user string, cause session.TerminateCause) (int, error) {
+	b.beforeDrop()
 	vs, err := b.UserSessions(ctx, user)
 	if err != nil {
 		return 0, err
@@ -278,7 +294,10 @@ func (b *Backend) SendToPlugin(name string, words []string) (string, error) {
 }
 
 // Shutdown notes the call.
-func (b *Backend) Shutdown(context.Context) error { return b.call("shutdown") }
+func (b *Backend) Shutdown(context.Context) error {
+	b.beforeDrop()
+	return b.call("shutdown")
+}
 
 func chunks[T any](all []T, yield func([]T) error, err error) error {
 	for chunk := range slices.Chunk(all, batch) {

@@ -70,8 +70,13 @@ func (b *Backend) ConfirmConfig() (uint64, error) {
 	return b.CommitList[0].Number, b.call("confirm")
 }
 
-// ConfigHistory returns CommitList.
-func (b *Backend) ConfigHistory() ([]api.ConfigCommit, bool, error) { return b.CommitList, true, b.Err }
+// ConfigHistory returns CommitList, or CommitsOf.
+func (b *Backend) ConfigHistory() ([]api.ConfigCommit, bool, error) {
+	if b.CommitsOf != nil {
+		return b.CommitsOf(), true, b.Err
+	}
+	return b.CommitList, true, b.Err
+}
 
 // DiscardConfig notes the call.
 func (b *Backend) DiscardConfig() { _ = b.call("discard") }
