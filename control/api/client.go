@@ -34,9 +34,10 @@ type Client struct {
 	PluginHost lnsv1.PluginsClient
 	lnsv1.InterceptionsClient
 	lnsv1.CapturesClient
-	// Config and Profiles have methods whose names say little without them.
+	// Config, Profiles and Outgoing have methods whose names say little without them.
 	Config   lnsv1.ConfigClient
 	Profiles lnsv1.ProfilesClient
+	Outgoing lnsv1.OutgoingClient
 	conn     *grpc.ClientConn
 	failed   atomic.Pointer[error]
 }
@@ -77,6 +78,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.Top = lnsv1.NewTopClient(conn)
 	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
 	c.PluginHost = lnsv1.NewPluginsClient(conn)
+	c.Outgoing = lnsv1.NewOutgoingClient(conn)
 	return c, nil
 }
 
