@@ -13,7 +13,7 @@ import (
 // outgoingCommands are those about tunnels and sessions that begin here.
 func (a *app) outgoingCommands() []command {
 	out := []command{
-		{words: "tunnel retry", arg: &arg{name: "NAME"}, run: a.retryTunnel,
+		{words: "tunnel retry", arg: &arg{name: "NAME", kind: outgoingNames("tunnel")}, run: a.retryTunnel,
 			help: "Try at once to open a tunnel that waits, or is over, and to place its sessions"},
 	}
 	for _, k := range []outgoingKind{
@@ -25,6 +25,32 @@ func (a *app) outgoingCommands() []command {
 	return out
 }
 
+// outgoingNames is the name of a tunnel, or of a session, that begins here.
+func outgoingNames(word string) kind {
+	return kind{complete: func(ctx context.Context, c *api.Client, prefix string) ([]string, error) {
+		reply, err := c.Outgoing.ListOutgoing(ctx, &lnsv1.ListOutgoingRequest{})
+		if err != nil {
+			return nil, err
+		}
+		var out []string
+		add := func(name, remark string) {
+			if strings.HasPrefix(name, prefix) && escape(name) == name && len(out) < maxOffers {
+				out = append(out, name+"\t"+escape(remark))
+			}
+		}
+		for _, t := range reply.Tunnels {
+			if word == "tunnel" {
+				add(t.Name, t.Peer)
+				continue
+			}
+			for _, s := range t.Calls {
+				add(s.Name, "in "+s.Tunnel)
+			}
+		}
+		return out, nil
+	}}
+}
+
 type outgoingKind struct {
 	word string
 	kind lnsv1.OutgoingKind
@@ -32,14 +58,14 @@ type outgoingKind struct {
 }
 
 func (a *app) outgoingCommandsOf(k outgoingKind) []command {
-	name := arg{name: "NAME"}
+	fresh, name := arg{name: "NAME"}, arg{name: "NAME", kind: outgoingNames(k.word)}
 	pairs := arg{name: "KEY=VALUE", kind: kind{check: pair}}
 	change := func(verb lnsv1.ChangeOutgoingRequest_Verb, unset bool) func(context.Context, []string) error {
 		return func(ctx context.Context, words []string) error { return a.changeOutgoing(ctx, k, verb, unset, words) }
 	}
 	begin := k.word + " "
 	return []command{
-		{words: begin + "create", args: []arg{name, pairs}, most: maxCommand, help: k.help,
+		{words: begin + "create", args: []arg{fresh, pairs}, most: maxCommand, help: k.help,
 			runs: change(lnsv1.ChangeOutgoingRequest_VERB_CREATE, false)},
 		{words: begin + "modify", args: []arg{name, pairs}, most: maxCommand, help: "Change what holds for a " + k.word + " from its next attempt on",
 			runs: change(lnsv1.ChangeOutgoingRequest_VERB_MODIFY, false)},

@@ -115,7 +115,7 @@ func (r *rig) reaches(from *netlab.Namespace, to netip.Addr) {
 // the server drains, and goes when it is deleted.
 func TestOutgoingTunnel(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, options{config: "set l2tp_hello_interval 1\nset l2tp_retry_interval 0.5\nset l2tp_max_retries 4\n" +
+	r := newRig(t, options{config: "set l2tp_hello_interval 1\nset l2tp_retry_interval 0.4\nset l2tp_max_retries 3\n" +
 		"set tunnel_persist_pend_timeout 1\nset session_persist_pend_timeout 1\n"})
 	far := r.startFarLNS()
 	r.ctl("tunnel", "create", "north", "dest_ipaddr="+netlab.LACAddr.String(), "persist=yes")
