@@ -25,7 +25,7 @@ PACKAGE_VERSION := $(shell git describe --tags --exact-match --match 'v*' 2>/dev
 	echo "0.1.0~git$$(git rev-list --count HEAD 2>/dev/null || echo 0)")
 GENERATE_PACKAGES := clang llvm libbpf-dev protobuf-compiler
 RUN_PACKAGES := iproute2
-TEST_PACKAGES := gcc libc6-dev git ethtool cpio $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping iperf3 freeradius freeradius-utils nftables l2tpns xl2tpd wide-dhcpv6-client systemd rpm prometheus curl
+TEST_PACKAGES := gcc libc6-dev git ethtool cpio $(GENERATE_PACKAGES) $(RUN_PACKAGES) bpftool iputils-ping iperf3 freeradius freeradius-utils nftables l2tpns xl2tpd wide-dhcpv6-client systemd rpm prometheus curl tshark
 KERNEL_PACKAGES := qemu-system-x86 xz-utils $(RUN_PACKAGES) bpftool ethtool iputils-ping
 
 FUZZTIME ?= 20s

@@ -11,6 +11,7 @@ require (
 	github.com/creack/pty v1.1.24
 	github.com/fxamacker/cbor/v2 v2.9.6
 	github.com/gliderlabs/ssh v0.3.8
+	github.com/go-crypt/x v0.4.17
 	github.com/google/nftables v0.3.0
 	github.com/gopacket/gopacket v1.7.5
 	github.com/hashicorp/go-hclog v1.6.3

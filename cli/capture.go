@@ -84,6 +84,7 @@ func (x *capturer) capture(ctx context.Context, r *lnsv1.CaptureRequest) (err er
 	defer cancel(nil)
 	var packets int
 	var dropped uint64
+	over := false // the session has ended
 	err = x.callFor(until, 0, func(ctx context.Context, c *api.Client) error {
 		stream, err := c.Capture(ctx, r)
 		if err != nil {
@@ -91,6 +92,10 @@ func (x *capturer) capture(ctx context.Context, r *lnsv1.CaptureRequest) (err er
 		}
 		for {
 			reply, err := stream.Recv()
+			if errors.Is(err, io.EOF) && r.Sid != 0 {
+				over = true
+				return errLastEvent
+			}
 			if errors.Is(err, io.EOF) {
 				return errStreamEnded
 			}
@@ -120,6 +125,9 @@ func (x *capturer) capture(ctx context.Context, r *lnsv1.CaptureRequest) (err er
 		return &callError{err: cause}
 	}
 	if err == nil || errors.Is(err, errLastEvent) || until.Err() != nil {
+		if over {
+			fmt.Fprintln(x.env.Err, "lnsctl: the session has ended")
+		}
 		fmt.Fprintf(x.env.Err, "lnsctl: %d packets captured, %d dropped\n", packets, dropped)
 		return nil
 	}

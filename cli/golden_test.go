@@ -67,6 +67,17 @@ func daemon() *apitest.Backend {
 				RTT50: 1200 * time.Microsecond, RTT99: 15 * time.Millisecond, MessageAuthenticator: true},
 			{Group: "wholesale", Priority: 10, Weight: 1, Name: "192.0.2.11:1813", Purpose: "acct", State: "dead", DeadUntil: now.Add(12 * time.Second), Queued: 40, Sent: 90, Timeouts: 90, BadAnswers: 1},
 		},
+		Spooled: api.AccountingState{
+			Enabled: true, UsageDir: "/var/lib/lnsd/usage",
+			Spool: api.AccountingSpool{
+				Dir: "/var/lib/lnsd/accounting", Waiting: 40, InFlight: 2, Open: 3, Bytes: 81920, Limit: 1 << 30, Oldest: ago(time.Hour),
+				Written: 1042, Delivered: 1000, Unanswered: 7, ReadBack: 5, Found: 4, Recovered: 6, Damaged: 1, InterimRefused: 8, StartsRefused: 9, Lost: 10, Unwritten: 11,
+			},
+			Servers: []session.AuthServerView{
+				{Group: "default", Name: "192.0.2.10:1813", Purpose: "acct", State: "up", InFlight: 2, Sent: 1003, Retries: 4, Responses: 1000, Timeouts: 1, BadAnswers: 2, RTT50: 1200 * time.Microsecond, RTT99: 15 * time.Millisecond},
+				{Group: "default", Name: "192.0.2.11:1813", Purpose: "acct", State: "dead", DeadUntil: now.Add(12 * time.Second), Queued: 40},
+			},
+		},
 		Default: session.Rate{Bits: 28_000},
 		ClientList: []api.RadiusClient{
 			{Name: "billing", Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.20/32"), netip.MustParsePrefix("198.51.100.0/28")}, Signs: true, Requests: 12, Refused: 3},
@@ -186,7 +197,7 @@ func TestGolden(t *testing.T) {
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
 		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
-		"show intercept",
+		"show intercept", "show accounting",
 		"show hook", "show plugin", "load plugin example", "remove plugin example", "plugin send example refuse alice",
 		"hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
 		"explain session 1", "peer profile list", "ppp profile list", "session profile list", "ppp profile show fast",
@@ -214,7 +225,7 @@ func TestGolden(t *testing.T) {
 func TestGoldenEmpty(t *testing.T) {
 	socket := apitest.Start(t, &apitest.Backend{}, now)
 	var all strings.Builder
-	for _, c := range []string{"show session", "show users", "show tunnel", "show pool", "show counters", "show radius", "show status"} {
+	for _, c := range []string{"show session", "show users", "show tunnel", "show pool", "show counters", "show radius", "show status", "show accounting"} {
 		for _, form := range []string{"", " --json"} {
 			got, code := lctl(socket, strings.Fields(c+form)...)
 			fmt.Fprintf(&all, "$ lnsctl %s%s\n%s[%d]\n", c, form, got, code)

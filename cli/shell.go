@@ -28,17 +28,23 @@ type ShellEnv struct {
 	Version string
 	// Where is the daemon as errors name it.
 	Where string
-	// Dial connects to the daemon as somebody who is enabled, or is not.
-	Dial func(enabled bool) (*api.Client, error)
+	// Dial connects to the daemon as somebody of a standing.
+	Dial func(Standing) (*api.Client, error)
 	// Enable checks the password of "enable", and takes its time when it is wrong; nil
 	// lets it pass without one.
 	Enable func(password string) bool
+	// Intercept is like Enable, for "enable intercept"; nil where who is enabled needs
+	// no more than that.
+	Intercept func(password string) bool
 	// History keeps the lines; nil keeps them as long as the shell runs.
 	History term.History
 	// OnHost: who is at the terminal has a shell on this host anyway, so that commands
 	// which read and write its files are his to give.
 	OnHost bool
 }
+
+// Standing is what an operator has shown passwords for.
+type Standing struct{ Enabled, Intercept bool }
 
 // mode is what lines mean.
 type mode int
@@ -50,18 +56,20 @@ const (
 
 // shell is one operator's conversation with the daemon.
 type shell struct {
-	env      ShellEnv
-	term     *term.Terminal
-	keys     *keyboard
-	host     string
-	enabled  bool
-	mode     mode
-	grammar  *lnsv1.GrammarReply // in modeConfig
-	within   string              // the command that parts of it belong to
-	pending  []*lnsv1.ConfigLine // what is to come into force with more lines
-	unpaged  bool                // "terminal length 0"
-	ended    bool
-	baseline map[string]uint64 // of the counters
+	env     ShellEnv
+	term    *term.Terminal
+	keys    *keyboard
+	host    string
+	enabled bool
+	// intercept: interceptions may be ordered and seen, too.
+	intercept bool
+	mode      mode
+	grammar   *lnsv1.GrammarReply // in modeConfig
+	within    string              // the command that parts of it belong to
+	pending   []*lnsv1.ConfigLine // what is to come into force with more lines
+	unpaged   bool                // "terminal length 0"
+	ended     bool
+	baseline  map[string]uint64 // of the counters
 
 	mu    sync.Mutex
 	debug context.CancelFunc // ends the stream to this terminal
@@ -233,12 +241,12 @@ func (s *shell) run(ctx context.Context, found *resolved, filters []filter) {
 
 // app is what carries out a command in this shell.
 func (s *shell) app(out io.Writer) *app {
-	enabled := s.enabled
+	standing := Standing{s.enabled, s.intercept}
 	return &app{
 		env:     Env{Out: out, Err: out, Version: s.env.Version},
 		within:  s,
 		timeout: defaultTimeout,
-		connect: func() (*api.Client, error) { return s.env.Dial(enabled) },
+		connect: func() (*api.Client, error) { return s.env.Dial(standing) },
 	}
 }
 
@@ -287,19 +295,27 @@ func Exec(ctx context.Context, env ShellEnv, enabled bool, line string) int {
 	return code
 }
 
-func (s *shell) enable(context.Context, []string) {
-	if s.env.Enable != nil {
-		s.keys.onInterrupt(nil) // ^C empties the line, as it does everywhere
-		password, err := s.term.ReadPassword("Password: ")
-		if err != nil || password == "" {
-			return
-		}
-		if !s.env.Enable(password) {
-			s.say("%% wrong password")
-			return
-		}
+func (s *shell) enable(context.Context, []string) { s.enabled = s.passes(s.env.Enable) }
+
+func (s *shell) enableIntercept(context.Context, []string) { s.intercept = s.passes(s.env.Intercept) }
+
+func (s *shell) disable(context.Context, []string) { s.enabled, s.intercept = false, false }
+
+// passes asks for a password if there is a check of it.
+func (s *shell) passes(check func(string) bool) bool {
+	if check == nil {
+		return true
 	}
-	s.enabled = true
+	s.keys.onInterrupt(nil) // ^C empties the line, as it does everywhere
+	password, err := s.term.ReadPassword("Password: ")
+	if err != nil || password == "" {
+		return false
+	}
+	if !check(password) {
+		s.say("%% wrong password")
+		return false
+	}
+	return true
 }
 
 // clearCounters makes this terminal count from now on.

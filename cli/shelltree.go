@@ -74,8 +74,11 @@ func (s *shell) builtins() []builtin {
 	if !s.enabled {
 		return append(all, builtin{"enable", "Turn on the commands that change things", nil, s.enable})
 	}
+	if s.env.Intercept != nil && !s.intercept {
+		all = append(all, builtin{"enable intercept", "Take the right to intercept", nil, s.enableIntercept})
+	}
 	return append(all,
-		builtin{"disable", "Turn off the commands that change things", nil, func(context.Context, []string) { s.enabled = false }},
+		builtin{"disable", "Turn off the commands that change things", nil, s.disable},
 		builtin{"configure terminal", "Change the configuration", nil, s.enterConfig},
 		builtin{"debug", "Print to this terminal what happens, or a trace of some categories", []arg{{"CATEGORIES", true, categoriesKind()}}, s.startDebug},
 		builtin{"no debug", "Print it no more", []arg{{"CATEGORIES", true, categoriesKind()}}, func(context.Context, []string) { s.undebug() }},

@@ -55,6 +55,6 @@ func (a *app) interactive(ctx context.Context, out *os.File) error {
 			}
 			return w, h
 		},
-		Dial: func(bool) (*api.Client, error) { return a.dial() },
+		Dial: func(Standing) (*api.Client, error) { return a.dial() },
 	})
 }

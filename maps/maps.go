@@ -155,13 +155,7 @@ func Open(cfg Config) (*Maps, error) {
 	if err := cfg.apply(spec); err != nil {
 		return nil, fmt.Errorf("maps: %w", err)
 	}
-	m := &Maps{
-		cfg: cfg, names: names,
-		routes:  make(map[uint32]routeKeys),
-		lacs:    make(map[netip.Prefix]struct{}),
-		links:   make(map[int]attached),
-		filters: filters{indices: make(map[string]uint16)},
-	}
+	m := newMaps(cfg, names)
 	if err := m.load(spec); err != nil {
 		return nil, fmt.Errorf("maps: %w", err)
 	}
@@ -169,6 +163,17 @@ func Open(cfg Config) (*Maps, error) {
 		return nil, errors.Join(fmt.Errorf("maps: %w", err), m.Close())
 	}
 	return m, nil
+}
+
+// newMaps is without kernel objects yet.
+func newMaps(cfg Config, names []string) *Maps {
+	return &Maps{
+		cfg: cfg, names: names,
+		routes:  make(map[uint32]routeKeys),
+		lacs:    make(map[netip.Prefix]struct{}),
+		links:   make(map[int]attached),
+		filters: filters{indices: make(map[string]uint16)},
+	}
 }
 
 // apply puts sizes, knobs and pinning into spec.

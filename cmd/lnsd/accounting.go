@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/dataplane"
 	"github.com/lnsd/lnsd/control/radius"
@@ -27,6 +28,8 @@ type accounting struct {
 	log   *zap.Logger
 	spool *spool.Spool
 	usage *usage.Writer
+	// usageDir is where usage writes.
+	usageDir string
 	// recovered is how many accounts of an earlier process were closed.
 	recovered int
 	started   atomic.Bool
@@ -35,7 +38,7 @@ type accounting struct {
 // openAccounting reads what earlier processes could not deliver. The number of this
 // start for the accounting ids is the one that is given, unless an earlier start had it.
 func openAccounting(c *config.Config, now time.Time, given uint32, log *zap.Logger) (a *accounting, epoch uint32, err error) {
-	a, epoch = &accounting{log: log}, given
+	a, epoch = &accounting{log: log, usageDir: c.Accounting.Dir}, given
 	if c.Accounting.Dir != "" {
 		a.usage = usage.New(usage.Config{
 			Dir: c.Accounting.Dir, HostName: c.Hostname, Endpoint: bindAddress(c),
@@ -164,4 +167,21 @@ func (a *accounting) close() error {
 		return nil
 	}
 	return a.spool.Close()
+}
+
+// Accounting returns how accounting records are kept and delivered.
+func (b *backend) Accounting(ctx context.Context) (api.AccountingState, error) {
+	a := b.d.accounting
+	s := api.AccountingState{UsageDir: a.usageDir}
+	for _, v := range b.d.subscribers.servers() {
+		if v.Purpose == "acct" {
+			s.Servers = append(s.Servers, v)
+		}
+	}
+	if a.spool == nil {
+		return s, nil
+	}
+	p, err := a.spool.State(ctx)
+	s.Enabled, s.Spool = true, api.AccountingSpool(p)
+	return s, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/capture"
+	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -17,6 +18,13 @@ func (d *daemon) newCaptures() *capture.Hub {
 		Switch: func(slot uint32, on bool) {
 			d.slow.Capture(slot, on)
 			d.fast.Capture(slot, on)
+		},
+		Session: func(ctx context.Context, slot uint32) (session.View, bool, error) {
+			v, err := d.engine.Session(ctx, slot)
+			if errors.Is(err, engine.ErrNotFound) {
+				return v, false, nil
+			}
+			return v, err == nil, err
 		},
 		Missed: func() uint64 { return d.fast.CapturesMissed() },
 		Sessions: func(ctx context.Context, yield func([]session.View) error) error {

@@ -187,6 +187,13 @@ func (l *live) install(c *config.Config) (notes []string, err error) {
 		return nil, err
 	}
 	notes = append(notes, more...)
+	if more, err = l.d.hooks.reload(&c.Hooks, l.d.fast); err != nil {
+		return nil, err
+	}
+	notes = append(notes, more...)
+	if err := l.d.loadPlugins(c); err != nil {
+		return nil, err
+	}
 	if err := l.d.gardens.Reload(gardens(c), c.Files.BuildGarden); err != nil {
 		notes = append(notes, err.Error())
 	}

@@ -25,6 +25,9 @@ type packetHooks struct {
 
 	mu     sync.Mutex
 	source [2]string // up, down
+	// set is the object that the configuration has put in; nil where an operator's
+	// function is in force, or none.
+	set [2]*dataplane.Hook
 }
 
 func newPacketHooks(c *config.Config) *packetHooks {
@@ -67,8 +70,67 @@ func (h *packetHooks) first(up bool, c config.PacketHook, log *zap.Logger) *data
 		log.Error("a hook for packets is left out", zap.Error(err))
 		return nil
 	}
-	h.source[index(up)] = c.File
-	return &dataplane.Hook{Object: object, Function: c.Function}
+	hook := &dataplane.Hook{Object: object, Function: c.Function}
+	h.source[index(up)], h.set[index(up)] = c.File, hook
+	return hook
+}
+
+// setter puts functions into the way of packets.
+type setter interface {
+	SetHook(up bool, h *dataplane.Hook) error
+	HookFunction(up bool) string
+}
+
+// reload reads the objects that c names again and puts in what has changed. What an
+// operator has loaded stays.
+func (h *packetHooks) reload(c *config.Hooks, fast setter) (notes []string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, up := range []bool{true, false} {
+		named := c.Down
+		if up {
+			named = c.Up
+		}
+		note, err := h.reloadOne(up, named, fast)
+		if err != nil {
+			return nil, fmt.Errorf("hook %s: %w", directionWord(up), err)
+		}
+		if note != "" {
+			notes = append(notes, note)
+		}
+	}
+	return notes, nil
+}
+
+func (h *packetHooks) reloadOne(up bool, named config.PacketHook, fast setter) (note string, err error) {
+	i := index(up)
+	if h.set[i] == nil && fast.HookFunction(up) != "" {
+		if named.File == "" {
+			return "", nil
+		}
+		return fmt.Sprintf("hook %s: what %s has loaded stays in force", directionWord(up), h.source[i]), nil
+	}
+	var next *dataplane.Hook
+	if named.File != "" {
+		object, err := os.ReadFile(named.File)
+		if err != nil {
+			return "", err
+		}
+		next = &dataplane.Hook{Object: object, Function: named.Function}
+	}
+	was := h.set[i]
+	if was == nil && next == nil || was != nil && next != nil && was.Function == next.Function && bytes.Equal(was.Object, next.Object) {
+		return "", nil
+	}
+	err = fast.SetHook(up, next)
+	if errors.Is(err, dataplane.ErrNoXDP) {
+		return fmt.Sprintf("hook %s: %v", directionWord(up), err), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	h.source[i], h.set[i] = named.File, next
+	return "", nil
 }
 
 // keep writes an operator's function down; nil forgets it.
@@ -111,7 +173,7 @@ func (b *backend) LoadPacketHook(up bool, object []byte, function, by string) (s
 	if err := b.d.fast.SetHook(up, hook); err != nil {
 		return "", err
 	}
-	h.source[index(up)] = by
+	h.source[index(up)], h.set[index(up)] = by, nil
 	hook.Function = b.d.fast.HookFunction(up)
 	if err := h.keep(up, hook); err != nil {
 		return hook.Function, fmt.Errorf("it is in force, but not after a restart: %w", err)
@@ -124,5 +186,6 @@ func (b *backend) UnloadPacketHook(up bool) error {
 	h := b.d.hooks
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.set[index(up)] = nil
 	return errors.Join(b.d.fast.SetHook(up, nil), h.keep(up, nil))
 }

@@ -13,29 +13,24 @@ import (
 
 var _ api.PluginsBackend = (*backend)(nil)
 
-// pluginConfig translates what the configuration says of plugins.
+// pluginConfig is what plugins work with.
 func (d *daemon) pluginConfig(c *config.Config) hooks.Config {
-	h := hooks.Config{
-		Garden: c.Gardens.Usual(), Throttle: throttleRate(c), Socket: c.Management.Socket,
-		Sessions: ender{d}, Done: d.authDone, Log: d.log.Named("plugins"),
+	return hooks.Config{
+		Socket: c.Management.Socket, Sessions: ender{d}, Done: d.authDone, Log: d.log.Named("plugins"),
 	}
+}
+
+// loadPlugins loads those of the configuration, in its order, and ends those that it
+// does not load any more.
+func (d *daemon) loadPlugins(c *config.Config) error {
+	s := hooks.Settings{Garden: c.Gardens.Usual(), Throttle: throttleRate(c), Load: c.Plugins.Loaded}
 	for i := range c.Plugins.List {
 		p := &c.Plugins.List[i]
-		h.Externals = append(h.Externals, hooks.External{
+		s.Externals = append(s.Externals, hooks.External{
 			Name: p.Name, Path: p.Path, Timeout: p.Timeout, Closed: p.Fail == config.FailClosed,
 		})
 	}
-	return h
-}
-
-// loadPlugins loads those of the configuration, in its order.
-func (d *daemon) loadPlugins(c *config.Config) error {
-	for _, name := range c.Plugins.Loaded {
-		if err := d.plugins.Load(name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d.plugins.Reload(s)
 }
 
 // ender ends sessions for plugins.

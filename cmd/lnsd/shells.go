@@ -145,23 +145,29 @@ func (s *shells) serve(ctx context.Context, t *login.Terminal) int {
 	defer log.Info("operator logged out")
 	env := cli.ShellEnv{
 		In: t, Out: t, Size: t.Size, Resized: t.Resized, Version: version, Where: "this daemon",
-		Dial: func(enabled bool) (*api.Client, error) {
-			role := "viewer"
-			if enabled {
-				role = "admin"
+		Dial: func(is cli.Standing) (*api.Client, error) {
+			rights := api.RoleRights("viewer")
+			if is.Enabled {
+				rights |= api.RoleRights("admin")
 			}
-			return s.local.Dial(api.Caller{Name: who, Rights: api.RoleRights(role)})
-		},
-		Enable: func(password string) bool {
-			ok := s.guard.Check(ctx, t.From.Addr(), func() bool { return s.entries().CheckEnable(password) })
-			if ok {
-				log.Info("operator enabled")
-			} else {
-				log.Warn("wrong password for enable")
+			if is.Intercept {
+				rights |= api.RoleRights("intercept")
 			}
-			return ok
+			return s.local.Dial(api.Caller{Name: who, Rights: rights})
 		},
 	}
+	check := func(what string, passes func(*login.Users, string) bool) func(string) bool {
+		return func(password string) bool {
+			ok := s.guard.Check(ctx, t.From.Addr(), func() bool { return passes(s.entries(), password) })
+			if ok {
+				log.Info("operator gave the password", zap.String("for", what))
+			} else {
+				log.Warn("wrong password", zap.String("for", what))
+			}
+			return ok
+		}
+	}
+	env.Enable, env.Intercept = check("enable", (*login.Users).CheckEnable), check("enable intercept", (*login.Users).CheckIntercept)
 	if t.Command != "" {
 		return cli.Exec(ctx, env, false, t.Command)
 	}

@@ -45,7 +45,7 @@ func visitor(t *testing.T, b *apitest.Backend, users string) (s *shells, sshAt, 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &parts{failed: make(chan error, 8)}
-	server := api.NewServer(b, zap.NewNop(), api.InProcess(), api.Services(b), api.Restrictions(b), api.Terminal(b))
+	server := api.NewServer(b, zap.NewNop(), api.InProcess(), api.Services(b), api.Restrictions(b), api.Terminal(b), api.Interceptions(b), api.Plugins(b))
 	p.serve(ctx, "shells", s.local, server)
 	s.start(ctx, p)
 	t.Cleanup(func() {
@@ -178,6 +178,79 @@ func TestOperatorComesBySSH(t *testing.T) {
 	if got := strings.Join(b.Calls(), "; "); got != "drop session 3 cause 6; configure set debug 4" {
 		t.Errorf("calls: %s", got)
 	}
+}
+
+// Interception takes a password of its own: an admin can't order it, nor see it.
+func TestInterceptionBySSH(t *testing.T) {
+	t.Parallel()
+	b := visited()
+	b.Intercepted = []api.Interception{{Slot: 3, User: "sub@example", Target: netip.MustParseAddrPort("192.0.2.9:4000")}}
+	b.PluginList = []api.Plugin{{Name: "stripdomain", BuiltIn: true, State: "running"}}
+	_, at, _ := visitor(t, b, visitors+"enable-intercept:knave\n")
+	c, err := dialSSH(at, "alice", ssh.Password("wonderland"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	o, types := terminalOf(t, c)
+	o.sees("lns1> ")
+	types("enable\r")
+	o.sees("Password: ")
+	types("queen\r")
+	o.sees("lns1# ")
+	types("snoop sub@example 192.0.2.9 4000\r")
+	o.sees("% not allowed")
+	o.sees("lns1# ")
+	types("show intercept\r")
+	if text := o.sees("lns1# "); strings.Contains(text, "192.0.2.9") || !strings.Contains(text, "% not allowed") {
+		t.Errorf("an admin sees\n%s", text)
+	}
+	types("enable intercept\r")
+	o.sees("Password: ")
+	types("queen\r")
+	o.sees("% wrong password")
+	types("enable intercept\r")
+	o.sees("Password: ")
+	types("knave\r")
+	o.sees("lns1# ")
+	types("snoop sub@example 192.0.2.9 4000\r")
+	o.sees("lns1# ")
+	types("show intercept\r")
+	o.sees("192.0.2.9")
+	o.sees("lns1# ")
+	types("show plugins\r")
+	o.sees("stripdomain")
+	o.sees("lns1# ")
+	types("suspend\r")
+	o.sees("% nothing is announced here")
+	o.sees("lns1# ")
+	types("restart bgp\r")
+	o.sees("% no BGP is configured")
+	o.sees("lns1# ")
+	types("disable\r")
+	o.sees("lns1> ")
+	types("exit\r")
+	if got := strings.Join(b.Calls(), "; "); !strings.HasSuffix(got, "intercept true") || len(b.Calls()) != 1 {
+		t.Errorf("calls: %s", got)
+	}
+}
+
+// terminalOf opens a shell in a connection.
+func terminalOf(t *testing.T, c *ssh.Client) (*screen, func(string)) {
+	t.Helper()
+	s, err := c.NewSession()
+	if err == nil {
+		err = s.RequestPty("xterm", 40, 200, ssh.TerminalModes{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _ := s.StdinPipe()
+	out, _ := s.StdoutPipe()
+	if err := s.Shell(); err != nil {
+		t.Fatal(err)
+	}
+	return watchScreen(t, out), func(text string) { io.WriteString(in, text) }
 }
 
 func TestSSHCarriesOutOneCommand(t *testing.T) {

@@ -34,6 +34,7 @@ type Client struct {
 	PluginHost lnsv1.PluginsClient
 	lnsv1.InterceptionsClient
 	lnsv1.CapturesClient
+	lnsv1.AccountingClient
 	// Config, Profiles and Outgoing have methods whose names say little without them.
 	Config   lnsv1.ConfigClient
 	Profiles lnsv1.ProfilesClient
@@ -75,6 +76,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.TerminalClient = lnsv1.NewTerminalClient(conn)
 	c.TracesClient, c.HistoryClient = lnsv1.NewTracesClient(conn), lnsv1.NewHistoryClient(conn)
 	c.InterceptionsClient, c.CapturesClient = lnsv1.NewInterceptionsClient(conn), lnsv1.NewCapturesClient(conn)
+	c.AccountingClient = lnsv1.NewAccountingClient(conn)
 	c.Top = lnsv1.NewTopClient(conn)
 	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
 	c.PluginHost = lnsv1.NewPluginsClient(conn)

@@ -93,6 +93,7 @@ var needs = map[string]Right{
 	"/lns.v1.PacketHooks/LoadPacketHook":   RightAdmin,
 	"/lns.v1.PacketHooks/UnloadPacketHook": RightAdmin,
 	"/lns.v1.Interceptions/Interceptions":  RightIntercept,
+	"/lns.v1.Accounting/Accounting":        RightView,
 	"/lns.v1.Captures/Capture":             RightOperate,
 
 	"/lns.v1.Restrictions/AccessLists": RightView,

@@ -53,8 +53,10 @@ type Ports struct {
 	Switch func(slot uint32, on bool)
 	// Missed is how many packets the data plane could not copy, ever.
 	Missed func() uint64
-	// Sessions lists the sessions that there are.
+	// Sessions lists the sessions that there are; Session finds the one in a slot, and
+	// returns false where there is none.
 	Sessions func(ctx context.Context, yield func([]session.View) error) error
+	Session  func(ctx context.Context, slot uint32) (session.View, bool, error)
 }
 
 // Hub is the captures that are on. Its methods may be called from any goroutine; those
@@ -74,8 +76,9 @@ type Hub struct {
 // New returns a Hub without captures. Ports are used from the first capture on.
 func New(ports Ports) *Hub { return &Hub{ports: ports} }
 
-// Capture captures until ctx ends or yield fails. The first part comes when the capture
-// is in force; a part is valid during the call only.
+// Capture captures until ctx ends or yield fails; that of a slot ends with nil once the
+// session is over that is in it, or is the next one in it. The first part comes when the
+// capture is in force; a part is valid during the call only.
 func (h *Hub) Capture(ctx context.Context, o Options, yield func(Part) error) error {
 	c, err := newCapture(o, h.ports.Missed)
 	if err != nil {
@@ -85,9 +88,7 @@ func (h *Hub) Capture(ctx context.Context, o Options, yield func(Part) error) er
 		return err
 	}
 	defer h.leave(c)
-	if o.Slot != 0 {
-		h.settle(o.Slot)
-	} else if err := h.find(ctx, c); err != nil {
+	if err := h.find(ctx, c); err != nil {
 		return err
 	}
 	return h.deliver(ctx, c, yield)
@@ -100,8 +101,10 @@ func (h *Hub) deliver(ctx context.Context, c *capture, yield func(Part) error) e
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	var memory []byte
+	last := false
 	for {
 		h.mu.Lock()
+		over := c.ended
 		p, err := c.part(memory)
 		h.mu.Unlock()
 		if err != nil {
@@ -113,9 +116,15 @@ func (h *Hub) deliver(ctx context.Context, c *capture, yield func(Part) error) e
 			}
 		}
 		memory = p.Data
+		switch {
+		case over:
+			return nil
+		case last:
+			return ctx.Err()
+		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			last = true // what came until now is still told
 		case <-c.wake:
 		case <-tick.C:
 		}
@@ -151,6 +160,16 @@ func (h *Hub) leave(c *capture) {
 
 // find takes the sessions that there are into c.
 func (h *Hub) find(ctx context.Context, c *capture) error {
+	if c.Slot != 0 {
+		v, found, err := h.ports.Session(ctx, c.Slot)
+		if err == nil && found {
+			h.mu.Lock()
+			c.join(&session.Tapped{Ref: v.Ref, Slot: v.Slot})
+			h.mu.Unlock()
+		}
+		h.settle(c.Slot)
+		return err
+	}
 	return h.ports.Sessions(ctx, func(views []session.View) error {
 		var changed []uint32
 		h.mu.Lock()

@@ -42,6 +42,7 @@ type capture struct {
 	second   int64 // in which passing were let through
 	passing  int
 	problems error
+	ended    bool // the session of a slot is over
 }
 
 func newCapture(o Options, missed func() uint64) (*capture, error) {
@@ -122,7 +123,7 @@ func (c *capture) write(layer int, at time.Time, inbound bool, data []byte, leng
 
 // packet writes a packet if it is of one of the capture's sessions.
 func (c *capture) packet(p *session.PacketCopy) {
-	if _, member := c.members[ids{p.TunnelID, p.SessionID}]; !member && (c.Slot == 0 || c.Slot != p.Slot) {
+	if _, member := c.members[ids{p.TunnelID, p.SessionID}]; !member && (c.Slot == 0 || c.Slot != p.Slot || c.ended) {
 		return
 	}
 	direction, path, end := "down", "fast path", "forwarded"

@@ -146,13 +146,20 @@ func (c *capture) over(ref session.Ref) bool {
 	delete(c.waiting, key{ref.TunnelID, ref.SessionID, false})
 	_, was := c.members[idsOf(ref)]
 	delete(c.members, idsOf(ref))
+	if was && c.Slot != 0 {
+		c.ended = true
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+	}
 	return was
 }
 
 // wants reports whether packets of what is in slot are wanted.
 func (c *capture) wants(slot uint32) bool {
 	if c.Slot == slot {
-		return true
+		return !c.ended
 	}
 	for _, s := range c.members {
 		if s == slot {

@@ -45,7 +45,7 @@ func Diff(from, to *Config) []Change {
 		out = append(out, Change{"garden", Live})
 	}
 	if from.Hooks != to.Hooks {
-		out = append(out, Change{"hook", Restart})
+		out = append(out, Change{"hook", Live})
 	}
 	if !reflect.DeepEqual(from.AccessLists, to.AccessLists) {
 		out = append(out, Change{"access-list", Live})
@@ -75,7 +75,7 @@ func Diff(from, to *Config) []Change {
 	from.Plugins.render(&before)
 	to.Plugins.render(&after)
 	if before.String() != after.String() {
-		out = append(out, Change{"plugin", Restart})
+		out = append(out, Change{"plugin", Live})
 	}
 	return out
 }

@@ -22,7 +22,7 @@ func TestPacketHooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if changes := Diff(c, other); len(changes) != 1 || changes[0] != (Change{"hook", Restart}) {
+	if changes := Diff(c, other); len(changes) != 1 || changes[0] != (Change{"hook", Live}) {
 		t.Errorf("%+v", changes)
 	}
 }

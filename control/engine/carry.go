@@ -107,9 +107,31 @@ func (s *Shard) authenticate() (refused *session.AuthResult) {
 	return refused
 }
 
-// account hands over a record, after those that wait.
+// account hands over a record. Where another process may go on with the session, one
+// that closes its account waits until the journal knows that the session is over: a
+// process that died between the two would leave an account that is closed, and a
+// session that goes on and closes it once more. The other way round the account is
+// found open, and closed by that process.
 func (s *Shard) account(r *session.AcctRecord) {
 	s.counts.add(acctRecords)
+	if r.Kind.Ends() && s.e.ports.Journal != nil {
+		s.closing = append(s.closing, r)
+		return
+	}
+	s.handOver(r)
+}
+
+// closeAccounts hands over the records of this step that close accounts.
+func (s *Shard) closeAccounts() {
+	for _, r := range s.closing {
+		s.handOver(r)
+	}
+	clear(s.closing)
+	s.closing = s.closing[:0]
+}
+
+// handOver gives a record to the accountant, after those that wait.
+func (s *Shard) handOver(r *session.AcctRecord) {
 	if len(s.backlog) == 0 && s.e.ports.Accountant.Account(r) {
 		return
 	}

@@ -45,6 +45,8 @@ type Shard struct {
 	// backlog holds accounting records that the accountant had no room for.
 	backlog []*session.AcctRecord
 	retryAt time.Time
+	// closing are the records of a step that close accounts.
+	closing []*session.AcctRecord
 
 	journal journal
 
@@ -210,6 +212,7 @@ const flushEvery = 128
 // flush hands over what was collected.
 func (s *Shard) flush() {
 	s.save()
+	s.closeAccounts()
 	for ops := s.ops; len(ops) > 0; {
 		n := min(len(ops), applyBatch)
 		s.e.ports.Forwarder.Apply(ops[:n])

@@ -31,8 +31,8 @@ func (c *Chain) builtIn(name string) (hook, error) {
 	case "autothrottle":
 		return &builtIn{setOf(RadiusResponse), c.autothrottle}, nil
 	case "garden":
-		if c.cfg.Garden == "" {
-			return nil, errors.New("there is no walled garden: define one by a garden command")
+		if c.settings.Load().Garden == "" {
+			return nil, errNoGarden
 		}
 		return &builtIn{setOf(PostAuth), c.garden}, nil
 	case "stripdomain":
@@ -42,6 +42,8 @@ func (c *Chain) builtIn(name string) (hook, error) {
 	}
 	return nil, ErrUnknown
 }
+
+var errNoGarden = errors.New("there is no walled garden: define one by a garden command")
 
 // BuiltIns are the names of lnsd's own plugins.
 func BuiltIns() []string {
@@ -82,8 +84,8 @@ func (c *Chain) autothrottle(_ context.Context, x *call) (Verdict, error) {
 	}
 	rate, ok := kbit(value)
 	switch {
-	case value == "yes" && c.cfg.Throttle.Limited():
-		rate, ok = c.cfg.Throttle, true
+	case value == "yes" && c.settings.Load().Throttle.Limited():
+		rate, ok = c.settings.Load().Throttle, true
 	case value == "no":
 		rate, ok = session.Rate{}, true
 	}
@@ -100,8 +102,7 @@ func kbit(s string) (session.Rate, bool) {
 
 // garden lets in whom the authenticator has refused, into the walled garden.
 func (c *Chain) garden(_ context.Context, x *call) (Verdict, error) {
-	if !x.login.allowed {
-		name := c.cfg.Garden
+	if name := c.settings.Load().Garden; !x.login.allowed && name != "" {
 		x.login.allowed, x.login.grant.Garden = true, &name
 	}
 	return OK, nil

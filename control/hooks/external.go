@@ -223,7 +223,7 @@ func (x *external) call(ctx context.Context, c *call) (Verdict, error) {
 	v, err := p.ask(ctx, c)
 	if err == nil {
 		p.silent.Store(0)
-		return Verdict(min(v, hookv1.Verdict_VERDICT_ERROR)), nil
+		return verdictOf(v), nil
 	}
 	if ctx.Err() != nil && p.silent.Add(1) >= hungAfter {
 		p.ended.Store(true)

@@ -80,14 +80,20 @@ const (
 	Error
 )
 
-// Config is what does not change.
-type Config struct {
+// Settings are what a reload may change.
+type Settings struct {
 	// Externals can be loaded besides those of our own.
 	Externals []External
+	// Load are the plugins that are loaded, in the order in which they are asked.
+	Load []string
 	// Garden is where the refused are put by the plugin "garden"; Throttle the rate of
-	// "throttle=yes"; Snoop whether "intercept" pairs are obeyed.
+	// "throttle=yes".
 	Garden   string
 	Throttle session.Rate
+}
+
+// Config is what does not change.
+type Config struct {
 	// Socket is the management socket, which plugins are told of.
 	Socket string
 	// Sessions ends sessions for "sessionctl".
@@ -149,10 +155,11 @@ type call struct {
 
 // Chain is the plugins that are loaded. Its methods may be called from any goroutine.
 type Chain struct {
-	cfg   Config
-	links atomic.Pointer[[]*link]
+	cfg      Config
+	links    atomic.Pointer[[]*link]
+	settings atomic.Pointer[Settings]
 
-	changing sync.Mutex // held while links is replaced
+	changing sync.Mutex // held while links and settings are replaced
 
 	logins  chan *pending
 	results chan *pending
@@ -175,7 +182,8 @@ const (
 	noticeQueue  = 8192
 )
 
-// New makes a chain that is empty and works; Close ends it.
+// New makes a chain that is empty and works, until Reload gives it plugins; Close ends
+// it.
 func New(cfg Config) *Chain {
 	c := &Chain{
 		cfg:    cfg,
@@ -184,6 +192,7 @@ func New(cfg Config) *Chain {
 		pending: make(map[session.Ref]*pending), stop: make(chan struct{}),
 	}
 	c.links.Store(&[]*link{})
+	c.settings.Store(&Settings{})
 	for range loginWorkers {
 		c.wg.Go(c.work)
 	}

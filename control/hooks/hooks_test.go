@@ -172,7 +172,10 @@ func TestBuiltIns(t *testing.T) {
 		"a name is not":          {"stripdomain", "@isp.example", session.AuthPAP, yes, session.Profile{}, yes, session.Services{}, "@isp.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, Config{Garden: "unpaid", Throttle: session.Rate{Bits: 28000}}, session.AuthResult{Verdict: c.verdict, Profile: c.profile})
+			r := newRig(t, Config{}, session.AuthResult{Verdict: c.verdict, Profile: c.profile})
+			if err := r.Reload(Settings{Garden: "unpaid", Throttle: session.Rate{Bits: 28000}}); err != nil {
+				t.Fatal(err)
+			}
 			if err := r.Load(c.plugin); err != nil {
 				t.Fatal(err)
 			}

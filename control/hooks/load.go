@@ -28,23 +28,39 @@ func (c *Chain) Load(name string) error {
 	if c.find(name) != nil {
 		return fmt.Errorf("plugin %s: %w", name, ErrLoaded)
 	}
+	l, err := c.make(c.settings.Load(), name)
+	if err != nil {
+		return err
+	}
+	next := append(slices.Clone(*c.links.Load()), l)
+	c.links.Store(&next)
+	return nil
+}
+
+// make makes a plugin, and starts it where it is a program.
+func (c *Chain) make(s *Settings, name string) (*link, error) {
 	l := &link{name: name, timeout: DefaultTimeout}
-	if i := slices.IndexFunc(c.cfg.Externals, func(e External) bool { return e.Name == name }); i >= 0 {
-		e := c.cfg.Externals[i]
+	if e, ok := s.external(name); ok {
 		l.closed = e.Closed
 		if e.Timeout > 0 {
 			l.timeout = e.Timeout
 		}
 		l.hook = startExternal(e, c.cfg.Socket, c.cfg.Log.With(zap.String("plugin", name)))
-	} else {
-		var err error
-		if l.hook, err = c.builtIn(name); err != nil {
-			return fmt.Errorf("plugin %s: %w", name, err)
-		}
+		return l, nil
 	}
-	next := append(slices.Clone(*c.links.Load()), l)
-	c.links.Store(&next)
-	return nil
+	var err error
+	if l.hook, err = c.builtIn(name); err != nil {
+		return nil, fmt.Errorf("plugin %s: %w", name, err)
+	}
+	return l, nil
+}
+
+func (s *Settings) external(name string) (External, bool) {
+	i := slices.IndexFunc(s.Externals, func(e External) bool { return e.Name == name })
+	if i < 0 {
+		return External{}, false
+	}
+	return s.Externals[i], true
 }
 
 // Remove takes a plugin out and ends it.

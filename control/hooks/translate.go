@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -21,7 +22,7 @@ func (p *process) ask(ctx context.Context, c *call) (hookv1.Verdict, error) {
 			Session: sessionOf(c.login), Key: c.pair.Key, Value: c.pair.Value,
 		})
 		if err == nil {
-			c.login.give(r.Grant)
+			err = c.login.give(r.Grant)
 		}
 		return r.GetVerdict(), err
 	case Timer:
@@ -68,13 +69,15 @@ func (p *process) postAuth(ctx context.Context, l *login) (hookv1.Verdict, error
 	if err != nil {
 		return 0, err
 	}
+	if err := l.give(r.Grant); err != nil {
+		return 0, err
+	}
 	if r.Allowed != nil {
 		l.allowed = *r.Allowed
 	}
 	if r.Message != "" {
 		l.message = r.Message
 	}
-	l.give(r.Grant)
 	return r.Verdict, nil
 }
 
@@ -106,11 +109,13 @@ func methodOf(l *login) hookv1.Method {
 	return hookv1.Method_METHOD_UNSPECIFIED
 }
 
-// give takes what a plugin grants over what those before it did.
-func (l *login) give(g *hookv1.Grant) {
+// give takes what a plugin grants over what those before it did, or nothing of it when
+// no session could have it.
+func (l *login) give(g *hookv1.Grant) error {
 	if g == nil {
-		return
+		return nil
 	}
+	next := l.grant
 	rate := func(bits *uint64) *session.Rate {
 		if bits == nil {
 			return nil
@@ -124,13 +129,29 @@ func (l *login) give(g *hookv1.Grant) {
 		d := time.Duration(*n) * time.Second
 		return &d
 	}
-	over(&l.grant.Up, rate(g.UpBits))
-	over(&l.grant.Down, rate(g.DownBits))
-	over(&l.grant.FilterUp, g.FilterUp)
-	over(&l.grant.FilterDown, g.FilterDown)
-	over(&l.grant.Garden, g.Garden)
-	over(&l.grant.SessionTimeout, seconds(g.SessionTimeout))
-	over(&l.grant.IdleTimeout, seconds(g.IdleTimeout))
+	over(&next.Up, rate(g.UpBits))
+	over(&next.Down, rate(g.DownBits))
+	over(&next.FilterUp, g.FilterUp)
+	over(&next.FilterDown, g.FilterDown)
+	over(&next.Garden, g.Garden)
+	over(&next.SessionTimeout, seconds(g.SessionTimeout))
+	over(&next.IdleTimeout, seconds(g.IdleTimeout))
+	if err := next.Validate(); err != nil {
+		return fmt.Errorf("its grant can't be had: %w", err)
+	}
+	l.grant = next
+	return nil
+}
+
+// verdictOf is what an answer says: a verdict of some later version is no yes.
+func verdictOf(v hookv1.Verdict) Verdict {
+	switch v {
+	case hookv1.Verdict_VERDICT_OK:
+		return OK
+	case hookv1.Verdict_VERDICT_STOP:
+		return Stop
+	}
+	return Error
 }
 
 // over replaces a grant where there is another.

@@ -36,11 +36,15 @@ type failures struct {
 }
 
 // NewGuard makes a guard that goes by the clock.
-func NewGuard() *Guard {
-	return &Guard{now: time.Now, sleep: sleep, checks: make(chan struct{}, maxChecks), failed: map[netip.Addr]failures{}}
+func NewGuard() *Guard { return NewGuardWith(time.Now, Sleep) }
+
+// NewGuardWith makes a guard with a clock and a way to let time pass.
+func NewGuardWith(now func() time.Time, sleep func(context.Context, time.Duration)) *Guard {
+	return &Guard{now: now, sleep: sleep, checks: make(chan struct{}, maxChecks), failed: map[netip.Addr]failures{}}
 }
 
-func sleep(ctx context.Context, d time.Duration) {
+// Sleep waits for a time, or until ctx ends.
+func Sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -15,13 +15,18 @@ import (
 	"github.com/GehirnInc/crypt/md5_crypt"
 	"github.com/GehirnInc/crypt/sha256_crypt"
 	"github.com/GehirnInc/crypt/sha512_crypt"
+	"github.com/go-crypt/x/yescrypt"
 	"github.com/sergeymakinen/go-crypt/argon2"
 	"github.com/sergeymakinen/go-crypt/des"
 	"golang.org/x/crypto/bcrypt"
 )
 
-// enableName is the entry of the password for "enable".
-const enableName = "enable"
+// The entries that are no users: enableName has the password for "enable", and
+// interceptName that for "enable intercept".
+const (
+	enableName    = "enable"
+	interceptName = "enable-intercept"
+)
 
 // Users are the entries of a users file.
 type Users struct {
@@ -57,7 +62,7 @@ func Load(path string) (*Users, []Problem, error) {
 
 // Parse reads the text of a users file: USER:PASSWORD lines, and comments that begin
 // with # or !. A password is a hash as crypt(3) makes it ($1$ MD5, $5$, $6$, $2b$,
-// $argon2), "{crypt}" and a hash (DES then), or the password itself.
+// $y$, $argon2), "{crypt}" and a hash (DES then), or the password itself.
 func Parse(text string) (*Users, []Problem) {
 	u := &Users{passwords: map[string]string{}}
 	var problems []Problem
@@ -80,6 +85,8 @@ func Parse(text string) (*Users, []Problem) {
 		case twice:
 			problems = append(problems, Problem{n, "the user is named twice; the first entry counts"})
 			continue
+		case kindOf(password) == unknownHash:
+			problems = append(problems, Problem{n, "the password is a hash of a kind that is not known here, and lets nobody in: lnsctl password makes another"})
 		case kindOf(password) == plain:
 			problems = append(problems, Problem{n, "the password is there for everybody to read who can read the file: lnsctl password makes a hash"})
 		}
@@ -90,8 +97,12 @@ func Parse(text string) (*Users, []Problem) {
 
 // Empty reports whether nobody can log in with a password.
 func (u *Users) Empty() bool {
-	_, enable := u.passwords[enableName]
-	return len(u.passwords) == 0 || enable && len(u.passwords) == 1
+	for name := range u.passwords {
+		if name != enableName && name != interceptName {
+			return false
+		}
+	}
+	return true
 }
 
 // HasEnable reports whether there is a password for "enable".
@@ -107,7 +118,7 @@ const maxPassword = 256
 // Check reports whether a password is that of a user.
 func (u *Users) Check(name, password string) bool {
 	stored, ok := u.passwords[name]
-	if !ok || name == enableName {
+	if !ok || name == enableName || name == interceptName {
 		_ = verify(stranger, password)
 		return false
 	}
@@ -118,6 +129,12 @@ func (u *Users) Check(name, password string) bool {
 // is.
 func (u *Users) CheckEnable(password string) bool {
 	stored, ok := u.passwords[enableName]
+	return ok && verify(stored, password)
+}
+
+// CheckIntercept is CheckEnable for "enable intercept".
+func (u *Users) CheckIntercept(password string) bool {
+	stored, ok := u.passwords[interceptName]
 	return ok && verify(stored, password)
 }
 
@@ -132,6 +149,7 @@ const (
 	kindSHA512
 	kindBcrypt
 	kindArgon2
+	kindYescrypt
 	unknownHash
 )
 
@@ -148,7 +166,7 @@ func kindOf(stored string) kind {
 	}{
 		{"$1$", kindMD5}, {"$5$", kindSHA256}, {"$6$", kindSHA512},
 		{"$2a$", kindBcrypt}, {"$2b$", kindBcrypt}, {"$2y$", kindBcrypt}, {"$argon2", kindArgon2},
-		{"$y$", unknownHash}, {"$7$", unknownHash}, {"$gy$", unknownHash},
+		{"$y$", kindYescrypt}, {"$7$", unknownHash}, {"$gy$", unknownHash}, {"$sha1$", unknownHash}, {"$md5", unknownHash}, {"$3$", unknownHash},
 	} {
 		if strings.HasPrefix(stored, p.prefix) {
 			return p.kind
@@ -187,6 +205,10 @@ func verify(stored, password string) (ok bool) {
 		err = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
 	case kindArgon2:
 		err = argon2.Check(hash, password)
+	case kindYescrypt:
+		var made []byte
+		made, err = yescrypt.Hash([]byte(password), []byte(hash))
+		return err == nil && subtle.ConstantTimeCompare(made, []byte(hash)) == 1
 	default:
 		return false
 	}

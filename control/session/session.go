@@ -397,7 +397,8 @@ func (s *Session) Programmed(now time.Time, p *Programmed, out *Out) {
 		return
 	}
 	if p.Err != nil {
-		s.install = absent
+		// It is removed all the same: of the paths and what goes with them only one
+		// has refused it.
 		out.Events = append(out.Events, Event{Kind: ProgramFailed, Err: p.Err})
 		s.close(now, s.busyEnd(CauseNASError, "no room in the forwarding path"), out)
 		return

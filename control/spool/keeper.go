@@ -58,6 +58,7 @@ func (s *Spool) turn() {
 	s.handOver()
 	s.reclaim()
 	s.gauge()
+	s.answer()
 }
 
 // settle takes the outcomes of deliveries, and notes those that were confirmed.
@@ -127,7 +128,7 @@ func (s *Spool) write() {
 		scratch = appendRecord(wire.AppendUint(scratch[:0], s.next), rec)
 		from := int64(len(buf))
 		buf = recordlog.AppendFrame(buf, kindRecord, scratch)
-		items = append(items, item{seq: s.next, rec: rec,
+		items = append(items, item{seq: s.next, rec: rec, event: rec.At.UnixNano(),
 			at: place{recordlog.Position{Offset: from}, int64(len(buf)) - from}})
 	}
 	clear(s.taken)

@@ -24,7 +24,7 @@ func appendEpoch(b []byte, epoch uint32) []byte { return wire.AppendUint(b, uint
 // accounts without a Stop are open.
 func (s *Spool) load() error {
 	var order []uint64
-	undelivered := make(map[uint64]place)
+	undelivered := make(map[uint64]item)
 	for _, segment := range s.log.Segments() {
 		whole, err := s.log.Scan(segment, func(p recordlog.Position, kind byte, payload []byte) error {
 			at := place{p, recordlog.FrameSize(len(payload))}
@@ -41,15 +41,15 @@ func (s *Spool) load() error {
 				}
 				if kind == kindRecord {
 					s.next = max(s.next, seq)
-					undelivered[seq] = at
+					undelivered[seq] = item{seq: seq, at: at, event: rec.At.UnixNano()}
 					order = append(order, seq)
 					s.index.kept(at)
 				}
 			case kindDone:
 				for r := wire.NewReader(payload); r.More(); {
 					seq := r.Uint()
-					if at, ok := undelivered[seq]; ok {
-						s.index.delivered(at)
+					if it, ok := undelivered[seq]; ok {
+						s.index.delivered(it.at)
 						delete(undelivered, seq)
 					}
 				}
@@ -68,8 +68,8 @@ func (s *Spool) load() error {
 		}
 	}
 	for _, seq := range order {
-		if at, ok := undelivered[seq]; ok {
-			s.waiting = append(s.waiting, item{seq: seq, at: at})
+		if it, ok := undelivered[seq]; ok {
+			s.waiting = append(s.waiting, it)
 			delete(undelivered, seq)
 		}
 	}
@@ -131,5 +131,6 @@ func (s *Spool) Recover(end func(last *session.AcctRecord, alive time.Time) *ses
 	}
 	s.write()
 	s.counts.recovered.Add(uint64(n))
+	s.gauge()
 	return n, s.log.Sync()
 }

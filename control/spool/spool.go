@@ -78,6 +78,7 @@ type Spool struct {
 	mu     sync.Mutex
 	intake []*session.AcctRecord
 	acks   []ack
+	asked  []chan time.Time
 	closed bool
 
 	deliver func(*session.AcctRecord) bool
@@ -106,8 +107,9 @@ type Spool struct {
 
 // item is a record that the server has not confirmed.
 type item struct {
-	seq uint64
-	at  place
+	seq   uint64
+	at    place
+	event int64 // Unix time in nanoseconds
 	// rec is nil when the record has to be read from disk.
 	rec *session.AcctRecord
 }

@@ -69,7 +69,7 @@ var rules = map[string]rule{
 	"control/history":    {local: []string{"control/session"}},
 	"control/trace":      adapter(nil, "golang.org/x/time/rate"),
 	"control/status":     adapter(nil),
-	"control/login":      {outside: []string{"github.com/sergeymakinen/go-crypt", "github.com/GehirnInc/crypt", "golang.org/x/crypto/bcrypt"}},
+	"control/login":      {outside: []string{"github.com/sergeymakinen/go-crypt", "github.com/go-crypt/x", "github.com/GehirnInc/crypt", "golang.org/x/crypto/bcrypt"}},
 	"control/sshd":       adapter([]string{"control/login"}, "github.com/gliderlabs/ssh", "golang.org/x/crypto/ssh"),
 	"control/telnet":     adapter([]string{"control/login"}),
 	"control/metrics":    adapter(nil, "github.com/prometheus/client_golang"),

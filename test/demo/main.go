@@ -31,6 +31,8 @@ const (
 	secret      = "demo tunnel secret"
 	password    = "demo password"
 	echoPort    = 7
+	// patience is how long is waited for what takes moments on most machines.
+	patience = 2 * time.Minute
 )
 
 func main() {
@@ -55,21 +57,19 @@ func run(ctx context.Context) (err error) {
 	if err := d.startLNS(ctx); err != nil {
 		return err
 	}
-	stay := term.IsTerminal(int(os.Stdout.Fd())) && term.IsTerminal(int(os.Stdin.Fd()))
-	hold := "8s"
-	if stay {
-		hold = "forever"
-	}
-	if err := d.dialIn(ctx, hold); err != nil {
+	if err := d.dialIn(ctx); err != nil {
 		return err
 	}
 	if err := d.summary(ctx); err != nil {
 		return err
 	}
-	if stay {
+	if term.IsTerminal(int(os.Stdout.Fd())) && term.IsTerminal(int(os.Stdin.Fd())) {
 		d.invite()
+		if err := d.stay(ctx); err != nil {
+			return err
+		}
 	}
-	return d.finish(ctx)
+	return d.finish()
 }
 
 // invite says what to do with the running LNS.
@@ -82,19 +82,21 @@ func (d *demo) invite() {
 		d.bin("lnsctl"), d.socket(), pinPath, d.lab.LNS.Name)
 }
 
-// finish waits for the subscribers to leave, or makes them leave on Ctrl-C, and
-// prints their report.
-func (d *demo) finish(ctx context.Context) error {
-	var err error
+// stay waits for Ctrl-C.
+func (d *demo) stay(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		fmt.Println("\nTaking everything down.")
-		err = d.lacsim.Stop(syscall.SIGINT, 30*time.Second)
 	case <-d.lacsim.Exited():
-		err = d.lacsim.Wait(0)
 	case <-d.lnsd.Exited():
 		return fmt.Errorf("lnsd ended by itself:\n%s", d.lnsd.Log())
 	}
+	return nil
+}
+
+// finish has the subscribers leave and prints their report.
+func (d *demo) finish() error {
+	err := d.lacsim.Stop(syscall.SIGINT, patience)
 	fmt.Printf("\n$ lacsim run ...\n%s", d.lacsim.Log())
 	if err != nil {
 		return fmt.Errorf("lacsim: %w", err)
@@ -166,35 +168,55 @@ func (d *demo) startLNS(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	err = netlab.Until(20*time.Second, func() error {
-		select {
-		case <-d.lnsd.Exited():
-			return fmt.Errorf("lnsd ended:\n%s", d.lnsd.Log())
-		default:
-			return d.ctl(ctx, io.Discard, "uptime")
-		}
-	})
+	err = d.until(ctx, func() error { return d.ctl(ctx, io.Discard, "uptime") })
 	if err != nil {
 		return fmt.Errorf("start lnsd: %w", err)
 	}
 	d.mirror, err = d.lab.Core.Run(filepath.Join(runDir, "reflect.log"), d.bin("lacsim"), "reflect",
 		"--listen", fmt.Sprintf("%s:%d", netlab.CoreAddr, echoPort))
-	return err
+	if err != nil {
+		return err
+	}
+	return d.until(ctx, func() error {
+		out, err := d.lab.Core.Output(ctx, "ss", "-Hlun", "sport", "=", fmt.Sprintf(":%d", echoPort))
+		if err == nil && out == "" {
+			err = errors.New("the echo in the core does not listen yet")
+		}
+		return err
+	})
+}
+
+// until waits for a condition for as long as lnsd runs and nobody wants an end.
+func (d *demo) until(ctx context.Context, condition func() error) error {
+	var end error
+	err := netlab.Until(patience, func() error {
+		select {
+		case <-ctx.Done():
+			end = ctx.Err()
+			return nil
+		case <-d.lnsd.Exited():
+			end = fmt.Errorf("lnsd ended:\n%s", d.lnsd.Log())
+			return nil
+		default:
+			return condition()
+		}
+	})
+	return errors.Join(end, err)
 }
 
 // dialIn starts the subscribers and waits until all are up.
-func (d *demo) dialIn(ctx context.Context, hold string) (err error) {
+func (d *demo) dialIn(ctx context.Context) (err error) {
 	fmt.Printf("Dialling in %d subscribers through %d tunnels, each sending to an echo in the core.\n", subscribers, tunnels)
 	d.lacsim, err = d.lab.LAC.Run(filepath.Join(runDir, "lacsim.log"), d.bin("lacsim"),
 		"run", "--lns", netlab.LNSAddr.String(), "--bind", netlab.LACAddr.String(),
 		"--tunnels", fmt.Sprint(tunnels), "--sessions", fmt.Sprint(subscribers),
 		"--secret", secret, "--user", "user%d@demo", "--password", password,
 		"--traffic", "5000", "--traffic-target", fmt.Sprintf("%s:%d", netlab.CoreAddr, echoPort),
-		"--verify", "--max-loss", "1", "--hops", "1", "--hold", hold)
+		"--verify", "--max-loss", "5", "--hops", "1", "--hold", "forever")
 	if err != nil {
 		return err
 	}
-	return netlab.Until(time.Minute, func() error {
+	return d.until(ctx, func() error {
 		var out strings.Builder
 		if err := d.ctl(ctx, &out, "show", "users"); err != nil {
 			return err
@@ -265,13 +287,13 @@ func (d *demo) ctl(ctx context.Context, w io.Writer, args ...string) error {
 func (d *demo) tearDown() error {
 	var errs []error
 	if d.lacsim != nil {
-		errs = append(errs, d.lacsim.Stop(syscall.SIGINT, 20*time.Second))
+		errs = append(errs, d.lacsim.Stop(syscall.SIGINT, patience))
 	}
 	if d.lnsd != nil {
-		errs = append(errs, d.lnsd.Stop(syscall.SIGQUIT, 20*time.Second))
+		errs = append(errs, d.lnsd.Stop(syscall.SIGQUIT, patience))
 	}
 	if d.mirror != nil {
-		errs = append(errs, d.mirror.Stop(syscall.SIGINT, 5*time.Second))
+		errs = append(errs, d.mirror.Stop(syscall.SIGINT, patience))
 	}
 	errs = append(errs, d.lab.Close(), os.RemoveAll(runDir), os.RemoveAll(pinPath))
 	return errors.Join(errs...)

@@ -120,7 +120,7 @@ func (c *checks) command(what string) error {
 // inShell is for commands that the shell carries out itself, which want a terminal.
 func inShell(what string) error {
 	var out bytes.Buffer
-	env := cli.ShellEnv{Out: &out, Size: func() (int, int) { return 0, 0 }, Dial: func(bool) (*api.Client, error) { return nil, errors.New("no daemon") }}
+	env := cli.ShellEnv{Out: &out, Size: func() (int, int) { return 0, 0 }, Dial: func(cli.Standing) (*api.Client, error) { return nil, errors.New("no daemon") }}
 	for _, enabled := range []bool{true, false} {
 		cli.Exec(context.Background(), env, enabled, what)
 	}

@@ -183,7 +183,7 @@ func TestUsersAreReadAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Wait(20 * time.Second); (err == nil) != want {
+		if err := p.Wait(patience); (err == nil) != want {
 			t.Fatalf("other may log in: want %v; %v\n%s", want, err, p.Log())
 		}
 	}

@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -85,7 +87,9 @@ func (r *rig) accounting() []map[string]string {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		for block := range strings.SplitSeq(strings.TrimSpace(string(b)), "\n\n") {
+		// The last one may be half written.
+		whole := b[:bytes.LastIndex(b, []byte("\n\n"))+1]
+		for block := range strings.SplitSeq(strings.TrimSpace(string(whole)), "\n\n") {
 			record := map[string]string{}
 			for line := range strings.SplitSeq(block, "\n") {
 				if name, value, ok := strings.Cut(strings.TrimSpace(line), " = "); ok {
@@ -133,6 +137,12 @@ func (r *rig) bills(n int) map[string]map[string]string {
 	return stops
 }
 
+// underWay is a record's Acct-Delay-Time in seconds.
+func underWay(record map[string]string) int {
+	n, _ := strconv.Atoi(record["Acct-Delay-Time"]) // none is 0
+	return n
+}
+
 // onceEach leaves out the repetitions of records that a server gets twice when the
 // daemon did not see its answer: what recognises them is that nothing differs but how
 // long they were under way. Unless repeats is set there must be none.
@@ -147,7 +157,11 @@ func (r *rig) onceEach() []map[string]string {
 		}
 		key := fmt.Sprint(same)
 		if at, again := seen[key]; again && r.repeats {
-			once[at] = rec // the one that was under way for longest
+			// The one that was under way for longest; the server's threads may have
+			// written them in any order.
+			if underWay(rec) > underWay(once[at]) {
+				once[at] = rec
+			}
 			continue
 		}
 		seen[key] = len(once)

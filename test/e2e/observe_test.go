@@ -175,7 +175,7 @@ func (r *rig) waitEmpty() {
 // have found everything right.
 func (r *rig) finish(p *netlab.Process, limit time.Duration, wantOK bool) lac.Report {
 	r.t.Helper()
-	err := p.Wait(limit)
+	err := p.Wait(max(limit, 2*patience))
 	if wantOK && err != nil {
 		r.t.Fatalf("lacsim: %v\n%s", err, tail(p.Log(), 4000))
 	}

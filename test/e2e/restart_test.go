@@ -45,7 +45,7 @@ func TestRestart(t *testing.T) {
 			}
 			// New calls, also of the users that are online, by tunnels of their own.
 			second := r.lacsim("--sessions", "5", "--user", "new%d", "--json", r.path("second.json"), "--hold", "1s")
-			if err := second.Wait(20 * time.Second); err != nil {
+			if err := second.Wait(2 * patience); err != nil {
 				t.Errorf("new sessions after the restart: %v\n%s", err, tail(second.Log(), 2000))
 			}
 			report := r.leave(p)

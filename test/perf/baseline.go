@@ -9,23 +9,26 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/lnsd/lnsd/maps"
 	"github.com/lnsd/lnsd/test/netlab"
 )
 
 // Names of the forwarders.
 const (
 	Plain     = "redirect"
+	Touch     = "touch"
 	Reference = "reference"
 	LNSD      = "lnsd"
 	Linux     = "linux"
 	L2TPNS    = "l2tpns"
 	SlowPath  = "slowpath"
-	// LNSDSpread is lnsd with its uplink data handed to another CPU, measured only where
-	// it is asked for.
+	// LNSDApart is lnsd on a CPU of its own, LNSDSpread with its uplink data handed
+	// to another CPU.
+	LNSDApart  = "lnsd-apart"
 	LNSDSpread = "lnsd-spread"
 )
 
-// baseline is the plain redirect and the reference forwarder, which know the
+// baseline is the plain redirects and the reference forwarder, which know the
 // sessions of a table.
 type baseline struct {
 	rig   *rig
@@ -43,6 +46,12 @@ func newBaseline(r *rig, sessions []Session) (b *baseline, err error) {
 		return nil, err
 	}
 	size := max(referenceEntries, uint32(len(sessions)))
+	lines := maps.CallPlaces(size)
+	spec.Maps[referenceMapRefLines].MaxEntries = lines
+	if err := errors.Join(spec.Variables[referenceVarLineCount].Set(lines),
+		spec.Variables[referenceVarFirstAddress].Set(uint32(firstAddress))); err != nil {
+		return nil, err
+	}
 	spec.Maps[referenceMapRefCalls].MaxEntries = size
 	spec.Maps[referenceMapRefHosts].MaxEntries = size
 	b = &baseline{rig: r}
@@ -139,11 +148,13 @@ func (b *baseline) detach() error {
 
 func (b *baseline) close() error { return errors.Join(b.detach(), b.objs.Close()) }
 
-// targets returns the plain redirect and the reference forwarder.
+// targets returns the plain redirects and the reference forwarder.
 func (b *baseline) targets(t *table) []*target {
 	return []*target{
 		{name: Plain, rig: b.rig, table: t, passage: untouched, detach: b.detach,
 			attach: func() error { return b.attach(b.objs.Plain, true) }},
+		{name: Touch, rig: b.rig, table: t, passage: untouched, detach: b.detach,
+			attach: func() error { return b.attach(b.objs.Touch, true) }},
 		{name: Reference, rig: b.rig, table: t, detach: b.detach,
 			attach: func() error { return b.attach(b.objs.Reference, false) }},
 	}

@@ -50,26 +50,30 @@ func newGenerator(s *stream) (*generator, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	return newGeneratorOf(s.from, s.table, s.layout())
+}
+
+// newGeneratorOf makes frames of a layout, each for the next session of t.
+func newGeneratorOf(from *side, t *table, l layout) (*generator, error) {
 	spec, err := loadGenerator()
 	if err != nil {
 		return nil, err
 	}
-	l := s.layout()
-	if err := l.configure(spec, len(s.table.sessions)); err != nil {
+	if err := l.configure(spec, len(t.sessions)); err != nil {
 		return nil, err
 	}
-	spec.Maps[generatorMapGenTable].MaxEntries = s.table.calls.MaxEntries()
+	spec.Maps[generatorMapGenTable].MaxEntries = t.calls.MaxEntries()
 	var objs struct {
 		generatorPrograms
 		generatorVariables
 	}
 	err = spec.LoadAndAssign(&objs, &ebpf.CollectionOptions{
-		MapReplacements: map[string]*ebpf.Map{generatorMapGenTable: s.table.calls},
+		MapReplacements: map[string]*ebpf.Map{generatorMapGenTable: t.calls},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &generator{from: s.from, frame: l.frame, program: objs.Generate, seq: objs.Seq}, nil
+	return &generator{from: from, frame: l.frame, program: objs.Generate, seq: objs.Seq}, nil
 }
 
 // configure sets the program's constants.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/lnsd/lnsd/maps"
@@ -110,14 +111,19 @@ func (f *fastPath) close() error {
 }
 
 // spreadTarget is lnsd's program with uplink data handed to the CPU that does not
-// generate it. Generating, handing over and receiving are one CPU's work, forwarding
-// the other's: so it is given rates that it can bear.
+// generate it. Generating and handing over are one CPU's work, forwarding and what comes
+// behind it the other's, whose queue drops what is too much.
 func (f *fastPath) spreadTarget(t *table) *target {
 	attach := func() error {
-		return errors.Join(f.maps.Spread([]int{1 - GeneratorCPU}), f.attach())
+		before := threads("cpumap/")
+		err := errors.Join(f.maps.Spread([]int{1 - GeneratorCPU}), f.attach())
+		if os.Getenv("P3NICE") != "" {
+			err = errors.Join(err, favour("cpumap/", before))
+		}
+		return err
 	}
 	detach := func() error { return errors.Join(f.detach(), f.maps.Spread(nil)) }
-	return &target{name: LNSDSpread, rig: f.rig, table: t, patient: true, attach: attach, detach: detach}
+	return &target{name: LNSDSpread, rig: f.rig, table: t, elsewhere: true, upOnly: true, attach: attach, detach: detach}
 }
 
 func (f *fastPath) target(t *table) *target {

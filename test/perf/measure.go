@@ -127,7 +127,7 @@ func (t *trial) round(b *bench) (Rate, error) {
 	}
 	rate.PPS = float64(last.packets-first.packets) / took.Seconds()
 	rate.Sent, rate.Share = m.packets, m.busy.Seconds()/m.wall.Seconds()
-	if !t.target.patient {
+	if !t.target.patient && !t.target.elsewhere {
 		rate.PPS = float64(m.packets) / m.busy.Seconds()
 	}
 	return rate, t.finish(b, start, &rate)

@@ -19,6 +19,8 @@ type MapMemory struct {
 	Sessions int    `json:"sessions"`
 	IPv6     bool   `json:"ipv6"`
 	Bytes    uint64 `json:"bytes"`
+	// Fixed is what they take for a single session.
+	Fixed uint64 `json:"fixed"`
 	// ByMap is in bytes, by name.
 	ByMap map[string]uint64 `json:"by_map"`
 }

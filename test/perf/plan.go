@@ -34,7 +34,10 @@ type Plan struct {
 }
 
 // Forwarders are all there are, in the order of a round and of a table.
-var Forwarders = []string{Plain, Reference, LNSD, Linux, L2TPNS, SlowPath}
+var Forwarders = []string{Plain, Touch, Reference, LNSD, LNSDApart, LNSDSpread, Linux, L2TPNS, SlowPath}
+
+// The first of them work in the kernel and share a rig.
+const kernelForwarders = 7
 
 // small is the number of sessions up to which lnsd and the reference are made with
 // the reference's usual size; more get maps that hold them.
@@ -61,10 +64,15 @@ func (p *Plan) Run() (report *Report, err error) {
 	}
 	for _, n := range p.MapSizes {
 		p.say("maps for %d sessions", n)
+		base, err := MeasureMaps(1, 1, true)
+		if err != nil {
+			return report, err
+		}
 		m, err := MeasureMaps(n, n, true)
 		if err != nil {
 			return report, err
 		}
+		m.Fixed = base.Bytes
 		report.Maps = append(report.Maps, m)
 	}
 	if p.Calls > 0 {
@@ -99,7 +107,7 @@ func (p *Plan) rates(report *Report) (err error) {
 		for _, c := range p.cells() {
 			p.say("round %d of %d: %s", round, p.Rounds, c)
 			for _, t := range targets {
-				if len(t.table.sessions) != c.sessions {
+				if len(t.table.sessions) != c.sessions || !t.isFor(c, p.Sizes[0]) {
 					continue
 				}
 				rate, err := p.measure(t, c, offers)
@@ -179,12 +187,12 @@ func (p *Plan) measure(t *target, c cell, offers map[cell]float64) (rate Rate, e
 
 // targets builds what is to be measured, for each number of sessions.
 func (p *Plan) targets(open *closers) (list []*target, err error) {
-	if slices.ContainsFunc(append(Forwarders[:4:4], LNSDSpread), p.wants) {
+	if slices.ContainsFunc(Forwarders[:kernelForwarders], p.wants) {
 		if list, err = p.kernelTargets(open); err != nil {
 			return nil, err
 		}
 	}
-	for _, name := range Forwarders[4:] {
+	for _, name := range Forwarders[kernelForwarders:] {
 		if !p.wants(name) {
 			continue
 		}
@@ -248,7 +256,7 @@ func (p *Plan) group(r *rig, numbers []int, open *closers) (list []*target, err 
 			return nil, err
 		}
 		open.add(t.close)
-		for _, target := range append(b.targets(t), f.target(t), f.spreadTarget(t), linuxTarget(r, t)) {
+		for _, target := range append(b.targets(t), f.target(t), f.apartTarget(t), f.spreadTarget(t), linuxTarget(r, t)) {
 			if p.wants(target.name) {
 				list = append(list, target)
 			}

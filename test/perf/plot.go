@@ -18,7 +18,7 @@ const (
 )
 
 var colours = map[string]string{
-	Plain: "#888888", Reference: "#1f77b4", LNSD: "#d62728", Linux: "#2ca02c", L2TPNS: "#9467bd", SlowPath: "#ff7f0e",
+	Plain: "#888888", Touch: "#bbbb00", Reference: "#1f77b4", LNSD: "#d62728", Linux: "#2ca02c", L2TPNS: "#9467bd", SlowPath: "#ff7f0e",
 }
 
 // WritePlot draws packets per second of the smallest packets over the number of
@@ -40,7 +40,7 @@ func (r *Report) WritePlot(out io.Writer) error {
 			continue
 		}
 		sessions = append(sessions, c.sessions)
-		for _, name := range Forwarders {
+		for _, name := range r.measured() {
 			if s, ok := r.spread(name, c); ok {
 				top = max(top, s.Max)
 			}

@@ -19,6 +19,14 @@ type referenceRefCall struct {
 	SessionId uint16
 }
 
+type referenceRefLine struct {
+	_       structs.HostLayout
+	Closed  uint64
+	Packets uint64
+	Bytes   uint64
+	Pad     [5]uint64
+}
+
 type referenceRefSession struct {
 	_         structs.HostLayout
 	TunnelId  uint16
@@ -33,11 +41,15 @@ type referenceRefSession struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	referenceMapRefCalls   = "ref_calls"
-	referenceMapRefDevices = "ref_devices"
-	referenceMapRefHosts   = "ref_hosts"
-	referenceProgPlain     = "plain"
-	referenceProgReference = "reference"
+	referenceMapRefCalls     = "ref_calls"
+	referenceMapRefDevices   = "ref_devices"
+	referenceMapRefHosts     = "ref_hosts"
+	referenceMapRefLines     = "ref_lines"
+	referenceProgPlain       = "plain"
+	referenceProgReference   = "reference"
+	referenceProgTouch       = "touch"
+	referenceVarFirstAddress = "first_address"
+	referenceVarLineCount    = "line_count"
 )
 
 // loadReference returns the embedded CollectionSpec for reference.
@@ -84,6 +96,7 @@ type referenceSpecs struct {
 type referenceProgramSpecs struct {
 	Plain     *ebpf.ProgramSpec `ebpf:"plain"`
 	Reference *ebpf.ProgramSpec `ebpf:"reference"`
+	Touch     *ebpf.ProgramSpec `ebpf:"touch"`
 }
 
 // referenceMapSpecs contains maps before they are loaded into the kernel.
@@ -93,12 +106,15 @@ type referenceMapSpecs struct {
 	RefCalls   *ebpf.MapSpec `ebpf:"ref_calls"`
 	RefDevices *ebpf.MapSpec `ebpf:"ref_devices"`
 	RefHosts   *ebpf.MapSpec `ebpf:"ref_hosts"`
+	RefLines   *ebpf.MapSpec `ebpf:"ref_lines"`
 }
 
 // referenceVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type referenceVariableSpecs struct {
+	FirstAddress *ebpf.VariableSpec `ebpf:"first_address"`
+	LineCount    *ebpf.VariableSpec `ebpf:"line_count"`
 }
 
 // referenceObjects contains all objects after they have been loaded into the kernel.
@@ -124,6 +140,7 @@ type referenceMaps struct {
 	RefCalls   *ebpf.Map `ebpf:"ref_calls"`
 	RefDevices *ebpf.Map `ebpf:"ref_devices"`
 	RefHosts   *ebpf.Map `ebpf:"ref_hosts"`
+	RefLines   *ebpf.Map `ebpf:"ref_lines"`
 }
 
 func (m *referenceMaps) Close() error {
@@ -131,6 +148,7 @@ func (m *referenceMaps) Close() error {
 		m.RefCalls,
 		m.RefDevices,
 		m.RefHosts,
+		m.RefLines,
 	)
 }
 
@@ -138,6 +156,8 @@ func (m *referenceMaps) Close() error {
 //
 // It can be passed to loadReferenceObjects or ebpf.CollectionSpec.LoadAndAssign.
 type referenceVariables struct {
+	FirstAddress *ebpf.Variable `ebpf:"first_address"`
+	LineCount    *ebpf.Variable `ebpf:"line_count"`
 }
 
 // referencePrograms contains all programs after they have been loaded into the kernel.
@@ -146,12 +166,14 @@ type referenceVariables struct {
 type referencePrograms struct {
 	Plain     *ebpf.Program `ebpf:"plain"`
 	Reference *ebpf.Program `ebpf:"reference"`
+	Touch     *ebpf.Program `ebpf:"touch"`
 }
 
 func (p *referencePrograms) Close() error {
 	return _ReferenceClose(
 		p.Plain,
 		p.Reference,
+		p.Touch,
 	)
 }
 

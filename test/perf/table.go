@@ -40,6 +40,7 @@ func (r *Report) WriteTables(out io.Writer) error {
 		r.writeRates(w)
 		r.writeRatios(w)
 		r.writeCosts(w)
+		r.writeApart(w)
 	}
 	if len(r.Programs) > 0 {
 		r.writePrograms(w)
@@ -57,10 +58,11 @@ func (r *Report) WriteTables(out io.Writer) error {
 	return err
 }
 
-// measured lists the forwarders that there are figures of.
+// measured lists the forwarders that there are figures of, but those that have a table
+// of their own.
 func (r *Report) measured() []string {
 	return slices.DeleteFunc(slices.Clone(Forwarders), func(name string) bool {
-		return !slices.ContainsFunc(r.Rates, func(rate Rate) bool { return rate.Forwarder == name })
+		return name == LNSDApart || name == LNSDSpread || !slices.ContainsFunc(r.Rates, func(rate Rate) bool { return rate.Forwarder == name })
 	})
 }
 
@@ -72,11 +74,8 @@ func (r *Report) writeRates(w *strings.Builder) {
 	for _, c := range r.cells() {
 		row := []string{c.direction.String(), fmt.Sprint(c.size), thousands(c.sessions)}
 		for _, name := range names {
-			text := ""
-			if s, ok := r.spread(name, c); ok {
-				text = fmt.Sprintf("%s (%s–%s)", millions(s.Median), millions(s.Min), millions(s.Max))
-			}
-			row = append(row, text)
+			s, _ := r.spread(name, c)
+			row = append(row, s.String())
 		}
 		g = append(g, row)
 	}
@@ -104,7 +103,7 @@ func thousands(n int) string {
 // writeRatios divides medians. l2tpns was measured with one number of sessions only,
 // which serves for all.
 func (r *Report) writeRatios(w *strings.Builder) {
-	ratios := []struct{ a, b string }{{LNSD, Reference}, {LNSD, Linux}, {LNSD, L2TPNS}, {SlowPath, L2TPNS}}
+	ratios := []struct{ a, b string }{{LNSD, Reference}, {LNSD, Linux}, {LNSD, L2TPNS}, {Touch, L2TPNS}, {SlowPath, L2TPNS}}
 	g := grid{{"direction", "bytes", "sessions"}}
 	for _, ratio := range ratios {
 		g[0] = append(g[0], ratio.a+" / "+ratio.b)
@@ -135,7 +134,7 @@ func (r *Report) writeRatios(w *strings.Builder) {
 
 // writeCosts turns rates of the kernel's forwarders into time per packet.
 func (r *Report) writeCosts(w *strings.Builder) {
-	g := grid{{"direction", "bytes", "sessions", Plain + " ns", Reference + " ns more", LNSD + " ns more", LNSD + " in all, to 1 session", L2TPNS + " ns, to " + LNSD + "'s more"}}
+	g := grid{{"direction", "bytes", "sessions", Plain + " ns", Touch + " ns more", Reference + " ns more", LNSD + " ns more", LNSD + " in all, to 1 session", L2TPNS + " ns, to " + LNSD + "'s more"}}
 	for _, c := range r.cells() {
 		plain, ok := r.spread(Plain, c)
 		lnsd, ok2 := r.spread(LNSD, c)
@@ -145,6 +144,10 @@ func (r *Report) writeCosts(w *strings.Builder) {
 		}
 		one := c
 		one.sessions = 1
+		line := ""
+		if touch, ok := r.spread(Touch, c); ok {
+			line = fmt.Sprintf("%.0f", 1e9/touch.Median-1e9/plain.Median)
+		}
 		relation := ""
 		if first, ok := r.spread(LNSD, one); ok {
 			relation = fmt.Sprintf("%.2f", first.Median/lnsd.Median)
@@ -152,6 +155,7 @@ func (r *Report) writeCosts(w *strings.Builder) {
 		g = append(g, []string{
 			c.direction.String(), fmt.Sprint(c.size), thousands(c.sessions),
 			fmt.Sprintf("%.0f", 1e9/plain.Median),
+			line,
 			fmt.Sprintf("%.0f", 1e9/reference.Median-1e9/plain.Median),
 			fmt.Sprintf("%.0f", 1e9/lnsd.Median-1e9/plain.Median), relation, r.netRatio(c, plain, lnsd),
 		})
@@ -160,6 +164,48 @@ func (r *Report) writeCosts(w *strings.Builder) {
 		w.WriteString("Time per packet: of the plain redirect, which holds making, moving and dropping it, and what the others take beyond that. The packets of " + L2TPNS + " are made and received on another CPU, so that its time holds neither; the last column divides it by what lnsd takes beyond the redirect.\n\n")
 		g.write(w)
 	}
+}
+
+// writeApart shows what lnsd forwards beside the generator's CPU, and over both.
+func (r *Report) writeApart(w *strings.Builder) {
+	g := grid{{"direction", "bytes", "sessions", LNSD, LNSDApart, LNSDSpread, LNSDApart + " / " + L2TPNS, LNSDSpread + " / " + LNSD, LNSDSpread + " / " + LNSDApart}}
+	for _, c := range r.cells() {
+		one, ok := r.spread(LNSD, c)
+		apart, ok2 := r.spread(LNSDApart, c)
+		over, ok3 := r.spread(LNSDSpread, c)
+		if !ok || !ok2 && !ok3 {
+			continue
+		}
+		usual := c
+		usual.sessions = usualSessions
+		theirs, _ := r.spread(L2TPNS, usual)
+		g = append(g, []string{
+			c.direction.String(), fmt.Sprint(c.size), thousands(c.sessions), one.String(), apart.String(), over.String(),
+			quotient(apart, theirs), quotient(over, one), quotient(over, apart),
+		})
+	}
+	if len(g) > 1 {
+		w.WriteString("lnsd and two CPUs, millions of packets per second: " + LNSD + " as above, making packets and receiving them included; " + LNSDApart +
+			" on the CPU that does not make them, where " + L2TPNS + " is too; " + LNSDSpread + " with cpu_spread, received beside the generator and forwarded on the other CPU.\n\n")
+		g.write(w)
+	}
+}
+
+// String is the median with minimum and maximum, in millions; empty where nothing was
+// measured.
+func (s Spread) String() string {
+	if s == (Spread{}) {
+		return ""
+	}
+	return fmt.Sprintf("%s (%s–%s)", millions(s.Median), millions(s.Min), millions(s.Max))
+}
+
+// quotient is that of the medians, empty where one is missing.
+func quotient(a, b Spread) string {
+	if a.Median == 0 || b.Median == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", a.Median/b.Median)
 }
 
 // netRatio compares the time that l2tpns takes, which is measured on a CPU of its own,
@@ -214,12 +260,13 @@ func (r *Report) writeSetups(w *strings.Builder) {
 }
 
 func (r *Report) writeMaps(w *strings.Builder) {
-	w.WriteString("Memory of the maps, with IPv6, all sessions installed.\n\n")
-	g := grid{{"sessions", "MiB", "bytes/session", "largest maps, bytes/session"}}
+	const least = 8 // bytes a session of maps that are named
+	w.WriteString("Memory of the maps, with IPv6, all sessions installed; what a single session's maps take besides is no part of one.\n\n")
+	g := grid{{"sessions", "MiB", "MiB for one", "bytes/session", "largest maps, bytes/session"}}
 	for _, m := range r.Maps {
 		var names []string
 		for name, bytes := range m.ByMap {
-			if bytes >= uint64(m.Sessions) {
+			if bytes >= least*uint64(m.Sessions) {
 				names = append(names, name)
 			}
 		}
@@ -228,7 +275,7 @@ func (r *Report) writeMaps(w *strings.Builder) {
 			names[i] = fmt.Sprintf("%s %d", name, m.ByMap[name]/uint64(m.Sessions))
 		}
 		g = append(g, []string{
-			thousands(m.Sessions), fmt.Sprint(m.Bytes >> 20), fmt.Sprint(m.Bytes / uint64(m.Sessions)), strings.Join(names, ", "),
+			thousands(m.Sessions), fmt.Sprint(m.Bytes >> 20), fmt.Sprint(m.Fixed >> 20), fmt.Sprint((m.Bytes - m.Fixed) / uint64(m.Sessions)), strings.Join(names, ", "),
 		})
 	}
 	g.write(w)

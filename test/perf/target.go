@@ -13,6 +13,11 @@ type target struct {
 	// patient says that the forwarder works beside the generator and not within
 	// it: it is given time, and rates that it can bear.
 	patient bool
+	// elsewhere says that it forwards in the kernel, on another CPU than the
+	// generator's: what arrives is counted by the clock.
+	elsewhere bool
+	// upOnly says that it differs from others in that direction alone.
+	upOnly bool
 
 	// attach makes the target the one that forwards in its rig, detach undoes it.
 	attach, detach func() error
@@ -25,6 +30,12 @@ func (t *target) stream(d Direction, size int) *stream {
 		direction: d, tunnelled: t.passage != routing && d == Up, size: size,
 		table: t.table, from: from, to: to,
 	}
+}
+
+// isFor tells whether the target is measured in a cell, size being the first one: what
+// other CPUs cost and gain does not depend on it.
+func (t *target) isFor(c cell, size int) bool {
+	return (!t.elsewhere || c.size == size) && (!t.upOnly || c.direction == Up)
 }
 
 // withAttached runs f while the target forwards.

@@ -56,6 +56,11 @@ func (w *World) Check() {
 			w.T.Errorf("%v is installed and does not live", ref)
 		}
 	}
+	for ref := range w.Forward.slow {
+		if live[ref] == nil {
+			w.T.Errorf("%v does not live, and the slow path has it", ref)
+		}
+	}
 	if open := w.Acct.Open(); open < accounts && w.Engine.Census().Backlog == 0 {
 		w.T.Errorf("%d sessions have service, %d accounts are open", accounts, open)
 	}

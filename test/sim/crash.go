@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"strconv"
 	"sync"
 
 	"github.com/lnsd/lnsd/control/engine"
@@ -58,6 +59,22 @@ func (j *Journal) Write(d *session.Durable) {
 	}
 }
 
+// has reports whether another engine would go on with the account.
+func (j *Journal) has(account string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, v := range j.sessions {
+		id := v.AcctSessionID
+		if v.Account > 1 { // as the session names its second account, and later ones
+			id += "-" + strconv.Itoa(v.Account)
+		}
+		if v.Accounted && id == account {
+			return true
+		}
+	}
+	return false
+}
+
 // state is everything that lives.
 func (j *Journal) state() *session.Durable {
 	d := &session.Durable{}
@@ -97,8 +114,10 @@ func (w *World) Crash() engine.Restored {
 	}
 	r := w.Engine.Restore(w.Now, w.Journal.state())
 	kept := make(map[session.Ref]bool)
+	clear(w.Forward.slow) // it was a part of the process
 	for _, rec := range r.Records {
 		kept[rec.Ref] = true
+		w.Forward.slow[rec.Ref] = true
 		if !w.Forward.has(rec.Ref) {
 			w.T.Errorf("%v is restored as installed, and is not", rec.Ref)
 		}
@@ -141,7 +160,7 @@ func (w *World) closeAccounts(kept map[session.Ref]bool, goesOn map[string]bool)
 		}
 		stop := *x.start
 		stop.Kind, stop.Cause, stop.Counters = session.AcctStop, session.CauseNASReboot, w.Forward.traces[x.start.Ref]
-		w.Acct.Account(&stop)
+		w.Acct.take(&stop)
 		w.Recovered++
 	}
 }

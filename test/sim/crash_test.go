@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/lnsd/lnsd/control/engine"
+	"github.com/lnsd/lnsd/control/l2tp"
+	"github.com/lnsd/lnsd/control/ppp"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -151,4 +153,23 @@ func crashStorm(t *testing.T, seed uint64, n Network) {
 	if crashes == 0 || restored == 0 {
 		t.Error("this run shows nothing")
 	}
+}
+
+// A session that nothing is installed of ends in one step: before the accountant has its
+// Stop, the journal must have forgotten it (Acct.Account looks).
+func TestStopOfWhatIsNotInstalled(t *testing.T) {
+	w, tun := world6(t, nil)
+	c := tun.DialDual("alice", "pw-alice")
+	w.Until(2*time.Second, "up", func() bool { return w.Acct.Starts == 1 && len(w.record(c).Prefixes6) == 2 })
+	c.CloseNCP(ppp.ProtoIPCP)
+	c.CloseNCP(ppp.ProtoIPV6CP)
+	w.Until(time.Second, "nothing installed", func() bool { return len(w.Forward.records) == 0 })
+	for id := range w.Acct.accounts {
+		if !w.Journal.has(id) {
+			t.Fatalf("the journal has no account %s", id)
+		}
+	}
+	c.HangUp(l2tp.Result{Code: l2tp.CDNLostCarrier})
+	w.Until(time.Second, "down", func() bool { return len(w.Acct.Stops) == 1 })
+	w.finish6(tun)
 }

@@ -93,6 +93,17 @@ func (a *Acct) Account(r *session.AcctRecord) bool {
 	if a.Full {
 		return false
 	}
+	// Killed now, the engine would leave a session that goes on and whose account is
+	// closed.
+	if id := r.Call.AcctSessionID; r.Kind == session.AcctStop && a.w.Journal.has(id) {
+		a.w.T.Errorf("Stop of %s, with which another engine would go on", id)
+	}
+	a.take(r)
+	return true
+}
+
+// take is Account for records of whoever makes them.
+func (a *Acct) take(r *session.AcctRecord) {
 	id := r.Call.AcctSessionID
 	x := a.accounts[id]
 	switch {
@@ -120,7 +131,6 @@ func (a *Acct) Account(r *session.AcctRecord) bool {
 		x.interims++
 		a.Interims++
 	}
-	return true
 }
 
 // Open is how many Starts have no Stop.
@@ -142,7 +152,9 @@ type Forward struct {
 	// traces are the last counters of sessions that were taken out.
 	traces   map[session.Ref]session.Counters
 	installs map[session.Ref]int
-	Delay    time.Duration
+	// slow are the sessions that the slow path knows.
+	slow  map[session.Ref]bool
+	Delay time.Duration
 	// accountGarden says that gardens are accounted.
 	accountGarden bool
 	Capacity      int     // 0: no limit
@@ -160,7 +172,7 @@ func newForward(w *World) *Forward {
 		byAddr: make(map[netip.Addr]session.Ref), byNet: make(map[netip.Prefix]session.Ref), byIDs: make(map[[2]uint16]session.Ref),
 		traffic: make(map[uint32]session.Counters), totals: make(map[session.Ref]session.Counters),
 		gardened: make(map[session.Ref]bool), traces: make(map[session.Ref]session.Counters),
-		installs: make(map[session.Ref]int),
+		installs: make(map[session.Ref]int), slow: make(map[session.Ref]bool),
 	}
 }
 
@@ -202,6 +214,10 @@ func (f *Forward) Resume() {
 func (f *Forward) apply(op *session.ProgramOp) session.Programmed {
 	r := &op.Record
 	p := session.Programmed{Ref: r.Ref, Slot: r.Slot, Removed: op.Remove}
+	// The slow path takes all there is, and lets go of it at the first word.
+	if f.slow[r.Ref] = true; op.Remove {
+		delete(f.slow, r.Ref)
+	}
 	if f.w.rng.Float64() < f.Fail {
 		p.Err = errors.New("injected failure")
 		return p

@@ -50,6 +50,7 @@ type Backend struct {
 	Hooks         [2]api.PacketHook
 	PluginList    []api.Plugin
 	Intercepted   []api.Interception
+	Spooled       api.AccountingState
 	Captured      []byte // the file of every capture, which holds two packets
 	ChangeErr     error
 	Notes         []string
@@ -75,6 +76,7 @@ var (
 	_ api.ProfilesBackend      = (*Backend)(nil)
 	_ api.InterceptionsBackend = (*Backend)(nil)
 	_ api.CapturesBackend      = (*Backend)(nil)
+	_ api.AccountingBackend    = (*Backend)(nil)
 )
 
 // Calls returns the commands given so far.
@@ -96,6 +98,9 @@ func (b *Backend) AccessLists() []api.AccessList { return b.Lists }
 
 // Interceptions returns Intercepted.
 func (b *Backend) Interceptions() []api.Interception { return b.Intercepted }
+
+// Accounting returns Spooled.
+func (b *Backend) Accounting(context.Context) (api.AccountingState, error) { return b.Spooled, b.Err }
 
 // Capture yields Captured, and waits for ctx.
 func (b *Backend) Capture(ctx context.Context, c api.Capture, yield func(data []byte, packets, dropped uint64) error) error {
@@ -340,7 +345,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
 	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
-	opts = append(opts, api.Interceptions(b), api.Captures(b))
+	opts = append(opts, api.Interceptions(b), api.Captures(b), api.Accounting(b))
 	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Terminal(b), api.Commits(b), api.Profiles(b), api.Outgoing(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -96,7 +97,7 @@ func complete(plan *perf.Plan, o *options) (err error) {
 	}
 	plan.Forwarders = strings.Split(o.forwarder, ",")
 	for _, name := range plan.Forwarders {
-		if !strings.Contains(","+strings.Join(append(perf.Forwarders[:len(perf.Forwarders):len(perf.Forwarders)], perf.LNSDSpread), ",")+",", ","+name+",") {
+		if !slices.Contains(perf.Forwarders, name) {
 			return fmt.Errorf("forwarder %q is none of %s", name, strings.Join(perf.Forwarders, ", "))
 		}
 	}
