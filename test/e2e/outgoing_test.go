@@ -110,13 +110,35 @@ func (r *rig) reaches(from *netlab.Namespace, to netip.Addr) {
 	})
 }
 
+// dropOutgoing disconnects the tunnel, whichever it is by now.
+func (r *rig) dropOutgoing() {
+	r.t.Helper()
+	r.until(patience, func() error {
+		v := r.outgoing("tunnel up", func(v shownOutgoing) bool { return v.State == "up" })
+		_, err := r.tryCtl("drop", "tunnel", fmt.Sprint(v.TID))
+		return err
+	})
+}
+
+// noTunnelUp waits until all are closed; one that is may wait for repeats of its end.
+func (r *rig) noTunnelUp() {
+	r.t.Helper()
+	r.until(patience, func() error {
+		for _, x := range r.tunnels() {
+			if x.State != "closing" {
+				return fmt.Errorf("tunnel %d is %s", x.TID, x.State)
+			}
+		}
+		return nil
+	})
+}
+
 // A call of the operator's, from one lnsd to another: packets both ways, and the tunnel
 // comes back when the peer dies, stays when the daemon is restarted, is left alone while
 // the server drains, and goes when it is deleted.
 func TestOutgoingTunnel(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, options{config: "set l2tp_hello_interval 1\nset l2tp_retry_interval 0.4\nset l2tp_max_retries 3\n" +
-		"set tunnel_persist_pend_timeout 1\nset session_persist_pend_timeout 1\n"})
+	r := newRig(t, options{config: "set tunnel_persist_pend_timeout 1\nset session_persist_pend_timeout 1\n"})
 	far := r.startFarLNS()
 	r.ctl("tunnel", "create", "north", "dest_ipaddr="+netlab.LACAddr.String(), "persist=yes")
 	r.ctl("session", "create", "branch", "tunnel=north", "user_name=branch", "user_password="+userPassword, "persist=yes")
@@ -152,6 +174,11 @@ func TestOutgoingTunnel(t *testing.T) {
 	}
 	r.reaches(r.lab.LNS, farGateway)
 
+	// What is modified holds from the next time on that the tunnel is opened.
+	r.ctl("tunnel", "modify", "north", "hello_timeout=1", "retry_timeout=0.3", "max_retries=2")
+	r.dropOutgoing()
+	r.outgoing("call up with new values", func(x shownOutgoing) bool { return placedUp(x) && x.TID != v.TID })
+
 	// The peer dies and comes back.
 	_ = far.Stop(syscall.SIGKILL, patience)
 	lost := r.outgoing("loss noticed", func(v shownOutgoing) bool { return v.State != "up" })
@@ -159,12 +186,12 @@ func TestOutgoingTunnel(t *testing.T) {
 		t.Errorf("it was lost without a reason: %+v", lost)
 	}
 	far = r.startFarLNS()
-	v = r.outgoing("call up again", placedUp)
+	r.outgoing("call up again", placedUp)
 	r.reaches(r.lab.LNS, farGateway)
 
 	// Draining leaves it up, and does not bring it back.
 	r.ctl("drain")
-	r.ctl("drop", "tunnel", fmt.Sprint(v.TID))
+	r.dropOutgoing()
 	r.outgoing("refusal while draining", func(v shownOutgoing) bool {
 		return v.State == "waiting" && v.Reason == "server is draining"
 	})
@@ -179,7 +206,7 @@ func TestOutgoingTunnel(t *testing.T) {
 	}
 	r.ctl("tunnel", "delete", "north")
 	r.waitEmpty()
-	r.waitTunnels(0)
+	r.noTunnelUp()
 	if out := r.ctl("session", "list"); strings.Contains(out, "branch") {
 		t.Errorf("left:\n%s", out)
 	}
@@ -212,6 +239,6 @@ func TestOutgoingToXL2TPD(t *testing.T) {
 		}
 	}
 	r.ctl("tunnel", "delete", "debian")
-	r.waitTunnels(0)
+	r.noTunnelUp()
 	x.wantLog("Connection closed to " + netlab.LNSAddr.String())
 }

@@ -324,6 +324,20 @@ func TestIdleTunnels(t *testing.T) {
 	w.nothingWanted()
 }
 
+// Where nothing says what to open a tunnel from, the peer's answer does.
+func TestLocalAddressIsLearnt(t *testing.T) {
+	o := outgoing(l2tp.LAC)
+	o.Local = netip.AddrPortFrom(netip.IPv4Unspecified(), LNS.Port())
+	w := dials(t, wanting(o))
+	w.FarLNS(farAddr, Secret)
+	w.Until(5*time.Second, "call up", w.placedUp("north"))
+	v := w.wanted("north")
+	if r := w.Forward.records[v.Calls[0].Ref]; v.Local != LNS || r.Local != LNS {
+		t.Errorf("the tunnel is from %v, the session from %v", v.Local, r.Local)
+	}
+	w.nothingWanted()
+}
+
 // MaxSessions bounds what is placed.
 func TestPlacedCallsAreBounded(t *testing.T) {
 	o := outgoing(l2tp.LAC)
