@@ -53,7 +53,7 @@ func (a *app) commands() []command {
 		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.profileCommands(), a.outgoingCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
 		a.traceCommands(), a.historyCommands(),
-		a.interceptCommands(), a.captureCommands(), a.histogramCommands(), a.drainCommands(), a.accountingCommands(),
+		a.interceptCommands(), a.captureCommands(), a.histogramCommands(), a.drainCommands(), a.accountingCommands(), a.capturesCommands(),
 	} {
 		all = append(all, noun...)
 	}

@@ -67,6 +67,11 @@ func daemon() *apitest.Backend {
 				RTT50: 1200 * time.Microsecond, RTT99: 15 * time.Millisecond, MessageAuthenticator: true},
 			{Group: "wholesale", Priority: 10, Weight: 1, Name: "192.0.2.11:1813", Purpose: "acct", State: "dead", DeadUntil: now.Add(12 * time.Second), Queued: 40, Sent: 90, Timeouts: 90, BadAnswers: 1},
 		},
+		CaptureList: []api.ActiveCapture{
+			{Capture: api.Capture{User: "alice@example", By: "uid 0"}, Since: ago(time.Minute), Sessions: 1, Packets: 1200, Dropped: 3},
+			{Capture: api.Capture{LAC: netip.MustParseAddr("2001:db8::5"), Secrets: true, By: "evil\x1b[2Jname"}, Since: ago(time.Hour), Sessions: 1024, Packets: 9, Dropped: 0},
+			{Capture: api.Capture{Slot: 7, By: "uid 0"}, Since: ago(time.Second)}, {Capture: api.Capture{Calling: "0301234567", By: "uid 0"}, Since: ago(time.Second)},
+		},
 		Spooled: api.AccountingState{
 			Enabled: true, UsageDir: "/var/lib/lnsd/usage",
 			Spool: api.AccountingSpool{
@@ -197,7 +202,7 @@ func TestGolden(t *testing.T) {
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
 		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
-		"show intercept", "show accounting",
+		"show intercept", "show accounting", "show captures",
 		"show hook", "show plugin", "load plugin example", "remove plugin example", "plugin send example refuse alice",
 		"hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
 		"explain session 1", "peer profile list", "ppp profile list", "session profile list", "ppp profile show fast",

@@ -95,6 +95,7 @@ var needs = map[string]Right{
 	"/lns.v1.Interceptions/Interceptions":  RightIntercept,
 	"/lns.v1.Accounting/Accounting":        RightView,
 	"/lns.v1.Captures/Capture":             RightOperate,
+	"/lns.v1.Captures/ListCaptures":        RightView,
 
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,

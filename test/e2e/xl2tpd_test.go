@@ -57,7 +57,7 @@ func (r *rig) startXL2TPDSection(secret, section string) *xl2tpd {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		_ = p.Stop(syscall.SIGTERM, 10*time.Second)
+		_ = p.Stop(syscall.SIGTERM, patience)
 		if r.t.Failed() {
 			r.t.Logf("xl2tpd printed:\n%s", tail(p.Log(), 4000))
 		}

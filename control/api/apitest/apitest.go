@@ -51,6 +51,7 @@ type Backend struct {
 	PluginList    []api.Plugin
 	Intercepted   []api.Interception
 	Spooled       api.AccountingState
+	CaptureList   []api.ActiveCapture
 	Captured      []byte // the file of every capture, which holds two packets
 	ChangeErr     error
 	Notes         []string
@@ -113,6 +114,9 @@ func (b *Backend) Capture(ctx context.Context, c api.Capture, yield func(data []
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// ListCaptures returns CaptureList.
+func (b *Backend) ListCaptures() []api.ActiveCapture { return b.CaptureList }
 
 // Gardens returns GardenList.
 func (b *Backend) Gardens() []api.Garden { return b.GardenList }
