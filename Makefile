@@ -80,9 +80,9 @@ test-e2e: build ## end-to-end tests in network namespaces (root)
 	test/go-test ./test/e2e/... -count=1 -parallel 6 -timeout 30m $(TEST_AS_ROOT)
 
 .PHONY: test-kernels
-test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs
+test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs, SUITES=inside omits the tables
 	test/install-deps $(KERNEL_PACKAGES)
-	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) $(GO) test -count=1 -v -timeout 120m ./test/kernels
+	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) SUITES=$(SUITES) $(GO) test -count=1 -v -timeout 120m ./test/kernels
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)
@@ -107,9 +107,15 @@ bench-compare: build ## lnsd beside a plain redirect, a reference, Linux and l2t
 bench-docs: ## put the figures of the last bench-compare into docs/performance.md
 	$(GO) run ./test/perf/lnsbench -from build/bench.jsonl -docs docs >/dev/null
 
+RATES := 1000,10000,100000,1000000
+CONGESTION := cubic
 .PHONY: bench-throttle
 bench-throttle: build ## TCP at each rate: the rows of docs/operations/throttle.md (root, minutes)
-	LNSD_BENCH_THROTTLE=1 $(GO) test -count=1 -timeout 20m -run TestThrottleMatrix $(TEST_AS_ROOT) ./test/e2e
+	LNSD_BENCH_THROTTLE=$(RATES) LNSD_BENCH_CONGESTION=$(CONGESTION) $(GO) test -count=1 -timeout 20m -run TestThrottleMatrix $(TEST_AS_ROOT) ./test/e2e
+
+.PHONY: bench-intercept
+bench-intercept: build ## a subscriber's delay beside one that is intercepted: the rows of docs/operations/intercept.md (root)
+	LNSD_BENCH_INTERCEPT=1 $(GO) test -count=1 -timeout 20m -run TestInterceptionDelay $(TEST_AS_ROOT) ./test/e2e
 
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck

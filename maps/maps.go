@@ -41,6 +41,8 @@ type Config struct {
 	// PacketLimit is the most packets to a session in a tenth of a second, for
 	// sessions with FlagPacketLimit; 0 is no limit.
 	PacketLimit uint32
+	// FlowSeed makes it unforeseeable which flows of throttled sessions share a place.
+	FlowSeed uint64
 	// Rates bound what reaches the daemon.
 	Rates Rates
 	// Without leaves parts of the program out, to measure what they cost.
@@ -67,6 +69,7 @@ const (
 	PartCounters = kernelLnsPartLNS_PART_COUNTERS // what sessions count of IPv4
 	PartAtomic   = kernelLnsPartLNS_PART_ATOMIC   // they count, and lose some
 	PartServices = kernelLnsPartLNS_PART_SERVICES // what is done for sessions beyond forwarding
+	PartAdvance  = kernelLnsPartLNS_PART_ADVANCE  // that throttled sessions pay ahead
 )
 
 // MaxSessions is the most sessions that one set of maps can be made for.
