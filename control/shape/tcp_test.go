@@ -34,8 +34,8 @@ func TestTCP(t *testing.T) {
 	}{
 		{1e6, 10 * time.Second, []time.Duration{100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond, 40 * time.Millisecond}},
 		{10e6, 10 * time.Second, []time.Duration{100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond}},
-		{100e6, 6 * time.Second, []time.Duration{100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond}},
-		{1e9, 4 * time.Second, []time.Duration{100 * time.Microsecond, time.Millisecond}},
+		{100e6, 8 * time.Second, []time.Duration{100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond}},
+		{1e9, 2 * time.Second, []time.Duration{time.Millisecond}},
 	} {
 		for _, rtt := range c.rtts {
 			for _, flows := range []int{1, 8} {

@@ -1,9 +1,6 @@
 package tcpsim
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
 // Sizes of a full segment: what it carries, and the IP packet that carries it.
 const (
@@ -82,25 +79,46 @@ type event struct {
 	do     func()
 }
 
+// events is a heap, the next of them first.
 type events []event
 
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
+func (e events) before(i, j int) bool {
 	return e[i].at < e[j].at || (e[i].at == e[j].at && e[i].serial < e[j].serial)
 }
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
-	last := len(*e) - 1
-	x := (*e)[last]
-	(*e)[last].do = nil
-	*e = (*e)[:last]
-	return x
+
+func (e *events) push(x event) {
+	*e = append(*e, x)
+	h := *e
+	for i := len(h) - 1; i > 0 && h.before(i, (i-1)/2); i = (i - 1) / 2 {
+		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
+	}
+}
+
+func (e *events) pop() event {
+	h := *e
+	first, last := h[0], len(h)-1
+	h[0], h[last] = h[last], event{}
+	h = h[:last]
+	*e = h
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			return first
+		}
+		if child+1 < last && h.before(child+1, child) {
+			child++
+		}
+		if !h.before(child, i) {
+			return first
+		}
+		h[i], h[child] = h[child], h[i]
+		i = child
+	}
 }
 
 func (w *world) after(d time.Duration, do func()) {
 	w.serial++
-	heap.Push(&w.events, event{w.now + d, w.serial, do})
+	w.events.push(event{w.now + d, w.serial, do})
 }
 
 // Run runs an experiment.
@@ -116,7 +134,7 @@ func Run(s Setup) Result {
 		w.after(0, w.ping)
 	}
 	for len(w.events) > 0 && w.events[0].at <= s.Lasts {
-		e := heap.Pop(&w.events).(event)
+		e := w.events.pop()
 		w.now = e.at
 		e.do()
 	}
