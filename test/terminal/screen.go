@@ -105,3 +105,9 @@ func (s *Screen) Text() string {
 	defer s.mu.Unlock()
 	return s.all.String()
 }
+
+// Fatalf ends the test.
+func (s *Screen) Fatalf(format string, args ...any) {
+	s.t.Helper()
+	s.t.Fatalf(format, args...)
+}
