@@ -71,19 +71,19 @@ func TestPagerEndsTheList(t *testing.T) {
 	var batches atomic.Int32
 	b.BeforeBatch = func() { batches.Add(1) }
 	o := sit(t, b, 24)
-	o.sees("> ")
-	o.types("show session\r")
-	o.sees("--More--")
-	o.types("q")
-	o.sees("> ")
+	o.Sees("> ")
+	o.Types("show session\r")
+	o.Sees("--More--")
+	o.Types("q")
+	o.Sees("> ")
 	before := batches.Load()
-	o.types("show session | include user5999.@\r")
-	if text := o.sees("> "); strings.Count(text, "@example") != 10 {
+	o.Types("show session | include user5999.@\r")
+	if text := o.Sees("> "); strings.Count(text, "@example") != 10 {
 		t.Errorf("the filter shows\n%s", text)
 	}
 	if all := int32((manySessions + 511) / 512); before >= all {
 		t.Errorf("the daemon has looked at all %d batches for a page", before)
 	}
-	o.types("exit\r")
-	o.ends()
+	o.Types("exit\r")
+	o.Ends()
 }
