@@ -108,6 +108,8 @@ func walk(s *terminal.Screen, password, timeout string) {
 	s.Sees("user2")
 	s.Types("1\t\r")
 	s.Sees("State:             up")
+	s.Sees("--More--")
+	s.Types("q")
 	s.Sees("# ")
 	s.Types("show session | include user1\r")
 	if rows := s.Sees("# "); strings.Contains(rows, "user2") || !strings.Contains(rows, "10.64.") {
