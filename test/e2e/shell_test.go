@@ -132,7 +132,7 @@ func walk(s *terminal.Screen, password, timeout string) {
 	s.Types("configure terminal\r")
 	s.Sees("(config)# ")
 	s.Types("set idle_timeou x\r")
-	s.Sees("did you mean idle_timeout?")
+	s.Sees("idle_timeout must be a number")
 	s.Sees("(config)# ")
 	s.Types("set idle_timeout " + timeout + "\r")
 	s.Sees("(config)# ")
