@@ -59,9 +59,13 @@ deps: ## install the Debian packages that the tests use
 test-unit: ## tests that need no privilege
 	$(GO) test -shuffle=on ./control/... ./maps/... ./cli/... ./cmd/... ./test/arch ./test/sim
 
+# Many tests wait, for timers or for the kernel to let go of what they had, so more
+# packages run at once than there are CPUs. The race detector would wait for a second at
+# the end of each program; goroutines that still run then have been waited for.
 .PHONY: test-race
+test-race: export GORACE := atexit_sleep_ms=50
 test-race: ## all but the end-to-end tests, under the race detector (root for the namespaces and BPF)
-	test/go-test "$$($(GO) list ./... | grep -v -e /test/e2e -e /test/demo | tr '\n' ' ')" -race -shuffle=on -timeout 15m $(TEST_AS_ROOT)
+	test/go-test "$$($(GO) list ./... | grep -v -e /test/e2e -e /test/demo | tr '\n' ' ')" -race -shuffle=on -timeout 15m -p $$((2 * $$(nproc))) $(TEST_AS_ROOT)
 
 .PHONY: test-bpf
 test-bpf: ## the packet tables of the XDP program (root)
@@ -76,9 +80,9 @@ test-e2e: build ## end-to-end tests in network namespaces (root)
 	test/go-test ./test/e2e/... -count=1 -parallel 6 -timeout 30m $(TEST_AS_ROOT)
 
 .PHONY: test-kernels
-test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs
+test-kernels: ## the XDP program on Debian's kernels, in virtual machines; ACCEPT=1 records its costs, SUITES=inside omits the tables
 	test/install-deps $(KERNEL_PACKAGES)
-	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) $(GO) test -count=1 -v -timeout 120m ./test/kernels
+	LNSD_KERNELS=1 ACCEPT=$(ACCEPT) SUITES=$(SUITES) $(GO) test -count=1 -v -timeout 120m ./test/kernels
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)
@@ -103,9 +107,15 @@ bench-compare: build ## lnsd beside a plain redirect, a reference, Linux and l2t
 bench-docs: ## put the figures of the last bench-compare into docs/performance.md
 	$(GO) run ./test/perf/lnsbench -from build/bench.jsonl -docs docs >/dev/null
 
+RATES := 1000,10000,100000,1000000
+CONGESTION := cubic
 .PHONY: bench-throttle
 bench-throttle: build ## TCP at each rate: the rows of docs/operations/throttle.md (root, minutes)
-	LNSD_BENCH_THROTTLE=1 $(GO) test -count=1 -timeout 20m -run TestThrottleMatrix $(TEST_AS_ROOT) ./test/e2e
+	LNSD_BENCH_THROTTLE=$(RATES) LNSD_BENCH_CONGESTION=$(CONGESTION) $(GO) test -count=1 -timeout 20m -run TestThrottleMatrix $(TEST_AS_ROOT) ./test/e2e
+
+.PHONY: bench-intercept
+bench-intercept: build ## a subscriber's delay beside one that is intercepted: the rows of docs/operations/intercept.md (root)
+	LNSD_BENCH_INTERCEPT=1 $(GO) test -count=1 -timeout 20m -run TestInterceptionDelay $(TEST_AS_ROOT) ./test/e2e
 
 .PHONY: lint
 lint: ## gofmt, vet and staticcheck

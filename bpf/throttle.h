@@ -126,10 +126,12 @@ __noinline int throttle_flow(struct xdp_md *ctx, __u32 slot, __u32 at, __u32 len
 	__u32 shape;
 
 	at &= FRAME_OFFSET_MASK;
-	if (!s || !live || find_flow(ctx, at, slot << 1 | !!up, &flow))
+	if (!s || !live)
 		return LNS_CONTINUE;
 	now = gate_clock(live);
 	flow.stamp = now >> LNS_STAMP_SHIFT;
+	if (find_flow(ctx, at, slot << 1 | !!up, &flow))
+		return LNS_CONTINUE;
 	now <<= LNS_TICK_SHIFT;
 	shape = s->shape;
 	cost = time_of(s, len);
@@ -193,6 +195,8 @@ __noinline int throttle(__u32 slot, __u32 len, __u32 up)
 
 	if (!s || !live || !a)
 		return LNS_CONTINUE;
+	if (without & LNS_PART_ADVANCE)
+		return LOOK_CLOSER;
 	now = late_clock(live);
 	was = *(volatile __u64 *)&s->full;
 	idle = idle_level(s->shape);

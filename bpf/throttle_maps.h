@@ -59,8 +59,18 @@ _Static_assert(sizeof(struct lns_advances) == 8192, "lns_advances");
  * second. */
 #define LNS_PACE_BURST 100000000ULL
 
-/* The last cell of lns_flows. Set before load. */
+/* Value of lns_flows: the places that a flow can be in. */
+#define LNS_FLOW_PLACES 4
+
+struct lns_flows_set {
+	__u64 places[LNS_FLOW_PLACES];
+};
+_Static_assert(sizeof(struct lns_flows_set) == 32, "lns_flows_set");
+
+/* The last set of lns_flows, and what nobody can know who would share a set with
+ * another subscriber's flow. Set before load. */
 const volatile __u32 flow_mask = 0;
+const volatile __u64 flow_seed = 0;
 
 /* Time between two packets to a session with LNS_PACKET_LIMIT, ns; 0 is no limit. Set
  * before load. */
@@ -88,14 +98,14 @@ struct {
 } lns_shape_down SEC(".maps");
 
 /*
- * Flows of all throttled sessions, by hash: a stamp, and the share in the lower
- * half. Written by XDP alone; what an earlier session has left fades.
+ * Flows of all throttled sessions, by hash: in each place 24 bits of a stamp, a tag of
+ * 8, and the share. Written by XDP alone; what an earlier session has left fades.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* set at load: a power of two */
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct lns_flows_set);
 } lns_flows SEC(".maps");
 
 /*

@@ -268,6 +268,7 @@ enum lns_part {
 	LNS_PART_COUNTERS = 1 << 0, /* of sessions' IPv4 */
 	LNS_PART_ATOMIC = 1 << 1,   /* these add without, and lose counts */
 	LNS_PART_SERVICES = 1 << 2, /* nobody is asked for */
+	LNS_PART_ADVANCE = 1 << 3,  /* by which throttled sessions pay ahead */
 };
 
 /* How the frames of a device lie in memory. */

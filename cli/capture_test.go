@@ -31,7 +31,7 @@ func TestCapture(t *testing.T) {
 	if want := "--- stderr\nlnsctl: 1 packets captured, 3 dropped\n"; out != want {
 		t.Errorf("%q, want %q", out, want)
 	}
-	if want := "capture {Slot:0 User:alice@example Calling: LAC:invalid IP Snap:96 Secrets:false}"; b.Calls()[0] != want {
+	if want := "capture {Slot:0 User:alice@example Calling: LAC:invalid IP Snap:96 Secrets:false By:"; !strings.HasPrefix(b.Calls()[0], want) {
 		t.Errorf("called %q, want %q", b.Calls()[0], want)
 	}
 }

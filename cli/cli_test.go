@@ -85,7 +85,7 @@ func TestCompletionOffersWhatIs(t *testing.T) {
 		"drop user |":               {"alice@example"}, // the other name would not survive a shell
 		"show tunnel |":             {"12", "4711"},
 		"show pool |":               {"business", "default", "pd"},
-		"show |":                    {"access-list", "accounting", "bgp", "cluster", "counters", "garden", "histogram", "history", "hook", "intercept", "ipcache", "plugin", "pool", "radius", "running-config", "session", "status", "throttle", "tunnel", "users", "version"},
+		"show |":                    {"access-list", "accounting", "bgp", "captures", "cluster", "counters", "garden", "histogram", "history", "hook", "intercept", "ipcache", "plugin", "pool", "radius", "running-config", "session", "status", "throttle", "tunnel", "users", "version"},
 		"show session 1 |":          nil,
 		"uptime |":                  nil,
 		"drop session 1 --cause n|": {"nas-reboot", "nas-request"},

@@ -50,10 +50,10 @@ func (a *app) commands() []command {
 	for _, noun := range [][]command{
 		a.sessionCommands(), a.userCommands(), a.tunnelCommands(), a.poolCommands(), a.countersCommands(),
 		a.packetHookCommands(), a.pluginCommands(),
-		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.profileCommands(), a.shutdownCommands(),
+		a.radiusCommands(), a.servicesCommands(), a.restrictionsCommands(), a.statusCommands(), a.uptimeCommands(), a.configCommands(), a.commitCommands(), a.profileCommands(), a.outgoingCommands(), a.shutdownCommands(),
 		a.supportCommands(), a.watchCommands(), a.memoryCommands(), a.absentCommands(), a.passwordCommands(), a.topCommands(), a.certificateCommands(),
 		a.traceCommands(), a.historyCommands(),
-		a.interceptCommands(), a.captureCommands(), a.histogramCommands(), a.drainCommands(), a.accountingCommands(),
+		a.interceptCommands(), a.captureCommands(), a.histogramCommands(), a.drainCommands(), a.accountingCommands(), a.capturesCommands(),
 	} {
 		all = append(all, noun...)
 	}
@@ -67,10 +67,12 @@ func groupHelp(word string) string {
 		return "Show what is"
 	case "profile":
 		return "Make, change and show profiles"
-	case "peer", "tunnel", "ppp":
+	case "tunnel":
+		return "Open tunnels, and what holds for tunnels"
+	case "peer", "ppp":
 		return "What holds for " + word + "s"
 	case "session":
-		return "What holds for sessions"
+		return "Place calls, and what holds for sessions"
 	case "config":
 		return "Change the configuration, compare, commit and undo"
 	case "histogram":

@@ -67,6 +67,11 @@ func daemon() *apitest.Backend {
 				RTT50: 1200 * time.Microsecond, RTT99: 15 * time.Millisecond, MessageAuthenticator: true},
 			{Group: "wholesale", Priority: 10, Weight: 1, Name: "192.0.2.11:1813", Purpose: "acct", State: "dead", DeadUntil: now.Add(12 * time.Second), Queued: 40, Sent: 90, Timeouts: 90, BadAnswers: 1},
 		},
+		CaptureList: []api.ActiveCapture{
+			{Capture: api.Capture{User: "alice@example", By: "uid 0"}, Since: ago(time.Minute), Sessions: 1, Packets: 1200, Dropped: 3},
+			{Capture: api.Capture{LAC: netip.MustParseAddr("2001:db8::5"), Secrets: true, By: "evil\x1b[2Jname"}, Since: ago(time.Hour), Sessions: 1024, Packets: 9, Dropped: 0},
+			{Capture: api.Capture{Slot: 7, By: "uid 0"}, Since: ago(time.Second)}, {Capture: api.Capture{Calling: "0301234567", By: "uid 0"}, Since: ago(time.Second)},
+		},
 		Spooled: api.AccountingState{
 			Enabled: true, UsageDir: "/var/lib/lnsd/usage",
 			Spool: api.AccountingSpool{
@@ -109,6 +114,14 @@ func daemon() *apitest.Backend {
 			{Number: 13, Time: ago(time.Minute), By: "uid 0", Comment: "longer sessions", UndoneAt: now.Add(4 * time.Minute)},
 			{Number: 12, Steps: 1, Time: ago(24 * time.Hour), By: "alice@example\x1b[2J"},
 			{Number: 11, Steps: 2, Time: ago(48 * time.Hour), By: "SIGHUP", Comment: "read from the file"},
+		},
+		Wanted: []session.OutgoingView{
+			{Name: "north", Role: "lac", Local: netip.MustParseAddrPort("192.0.2.1:1701"), Peer: netip.MustParseAddrPort("203.0.113.7:1701"), HostName: "lns.example", Persist: true,
+				State: "up", TunnelID: 4711, Attempts: 2, Since: ago(time.Hour), Sessions: 1, Calls: []session.PlacedView{
+					{Name: "one", Tunnel: "north", Type: "laic", Persist: true, State: "up", Ref: session.Ref{TunnelID: 4711, SessionID: 815}, Slot: 7, User: "branch", Own: netip.MustParseAddr("172.31.1.1"), Peer: netip.MustParseAddr("172.31.0.1"), Attempts: 1},
+					{Name: "two", Tunnel: "north", Type: "laic", Persist: true, State: "waiting", Reason: "authentication failed", User: "other", Attempts: 3, RetryAt: now.Add(20 * time.Second)},
+				}},
+			{Name: "south", Role: "lns", Local: netip.MustParseAddrPort("0.0.0.0:1701"), Peer: netip.MustParseAddrPort("203.0.113.8:1701"), State: "over", Reason: "peer does not answer", Attempts: 1, Since: ago(time.Minute)},
 		},
 		ProfileList: []api.Profile{
 			{Layer: "peer", Name: "north", Values: []session.Value{{Name: "address", Value: "192.0.2.0/28", Source: "peer profile north"}, {Name: "secret", Value: "(hidden)", Source: "peer profile north"}}},
@@ -189,11 +202,13 @@ func TestGolden(t *testing.T) {
 		"throttle alice@example", "throttle alice@example out 20M", "throttle --sid 1 64", "no throttle alice@example in",
 		"filter alice@example in web", "no filter alice@example", "garden alice@example unpaid", "no garden --sid 1",
 		"show access-list", "show access-list web", "show garden", "show garden unpaid", "show garden abuse",
-		"show intercept", "show accounting",
+		"show intercept", "show accounting", "show captures",
 		"show hook", "show plugin", "load plugin example", "remove plugin example", "plugin send example refuse alice",
 		"hook load up testdata/object", "hook load down testdata/object two", "hook unload up",
 		"explain session 1", "peer profile list", "ppp profile list", "session profile list", "ppp profile show fast",
 		"ppp profile create slow lcp_echo_interval=60 dns1=192.0.2.53", "ppp profile modify fast idle_timeout=60 --live", "ppp profile unset fast idle_timeout", "peer profile delete north",
+		"tunnel list", "tunnel show north", "session list", "session show two", "tunnel create west dest_ipaddr=203.0.113.9 persist=yes", "tunnel modify north hello_timeout=30",
+		"tunnel unset north hello_timeout", "tunnel delete north", "tunnel retry south", "session create three tunnel=north user_name=branch", "session modify one idle_timeout=60", "session delete one",
 		"snoop alice@example 192.0.2.9 4000", "no snoop alice@example", "show radius clients", "show throttle",
 		"config edit set idle_timeout 900", "config show", "config diff", "config diff 2", "config check", "config commit --force --confirmed 5m",
 		"config confirm", "config rollback 1 --force", "config history", "config discard", "config write",
@@ -238,6 +253,7 @@ func TestGoldenErrors(t *testing.T) {
 		"garden alice@example", "garden nobody unpaid", "snoop alice@example x 1", "snoop alice@example 192.0.2.9 0", "no", "no nonsense",
 		"no snoop nobody", "show radius client", "show access-list none", "show garden none",
 		"explain session 7", "explain session x", "ppp profile", "ppp profile show none", "ppp profile modify none a=b", "ppp profile modify fast nonsense", "ppp profile create fast",
+		"tunnel", "tunnel create north dest_ipaddr=203.0.113.7", "tunnel create west", "tunnel create west nonsense", "tunnel show none", "tunnel delete none", "tunnel retry none", "session show north", "session modify none a=b", "session",
 		"config", "config edit", "config edit wrong", "config load /nonexistent/file", "config diff 9", "config diff 0", "config commit", "config rollback", "config rollback 0",
 		"config rollback 9", "config commit --confirmed x", "config save /nonexistent/directory/file",
 		"plugin", "plugin send x", "load", "load plugin", "remove plugin",

@@ -222,9 +222,9 @@ func TestInterruptEndsACommand(t *testing.T) {
 	o := sit(t, daemon(), 24)
 	o.Sees("lns1> ")
 	o.Types("watch\r")
-	time.Sleep(50 * time.Millisecond)
-	o.Types("\x03")
-	o.Sees("lns1> ")
+	for !o.Comes("lns1> ", 200*time.Millisecond) { // ^C before the command runs is for the line
+		o.Types("\x03")
+	}
 	o.Types("show version\r")
 	o.Sees("lnsd   1.0-test")
 	o.Types("exit\r")

@@ -113,13 +113,22 @@ func (r *CopyReader) parse(c *Copy, b []byte) (ok bool) {
 func (r *CopyReader) Close() error { return r.ring.Close() }
 
 // CopiesLost is how many packets of the session in slot could not be copied for its
-// interception, since that began.
+// interception, since that began. Of slot 0 it is the packets of those sessions that lost
+// some when Losers others had, since the maps were made.
 func (m *Maps) CopiesLost(slot uint32) uint64 {
 	var lost uint64
 	if err := m.objs.LnsLosses.Lookup(slot, &lost); err != nil {
 		return 0 // as most have
 	}
 	return lost
+}
+
+// ForgetCopiesLost gives back what counts the losses of a slot, once its interception is
+// over: the next session that loses a packet needs it.
+func (m *Maps) ForgetCopiesLost(slot uint32) {
+	if slot != 0 {
+		_ = m.objs.LnsLosses.Delete(slot) // there is nothing, most often
+	}
 }
 
 // clearLosses forgets what an earlier interception in slot has missed when one begins.

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/cilium/ebpf"
 )
 
 // copied is what is to be read of one copy.
@@ -174,6 +176,30 @@ func TestCopiesLost(t *testing.T) {
 	w.must(w.m.Install(s))
 	if n := w.m.CopiesLost(s.Slot); n != 0 {
 		t.Errorf("a new session begins with %d lost", n)
+	}
+
+	// As many others have lost some as there are counters: then it goes under slot 0,
+	// until one of them is given back.
+	w.m.ForgetCopiesLost(s.Slot)
+	one, full := uint64(1), error(nil)
+	last := s.Slot
+	for full == nil {
+		last++
+		full = w.m.objs.LnsLosses.Update(last, &one, ebpf.UpdateAny)
+	}
+	for range packets {
+		w.run(t, "lac0", frame)
+	}
+	lost = w.m.CopiesLost(0)
+	if got := len(drain(t, intercepted)); lost == 0 || got+int(lost) != packets || w.m.CopiesLost(s.Slot) != 0 {
+		t.Errorf("%d copies, %d lost by nobody and %d by the session of %d", got, lost, w.m.CopiesLost(s.Slot), packets)
+	}
+	w.m.ForgetCopiesLost(last - 1)
+	for range packets {
+		w.run(t, "lac0", frame)
+	}
+	if n := w.m.CopiesLost(s.Slot); n == 0 || w.m.CopiesLost(0) != lost {
+		t.Errorf("with a counter to be had %d were counted for the session, %d for nobody", n, w.m.CopiesLost(0)-lost)
 	}
 }
 

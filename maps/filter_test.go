@@ -205,6 +205,7 @@ func TestSetFilters(t *testing.T) {
 
 // TestFiltersOutliveTheProcess: what is pinned is known again by its name.
 func TestFiltersOutliveTheProcess(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t)
 	cfg := Config{Sessions: 64, Routes: 16, IPv6: true, PinPath: bpffs(t)}
 	w.m = open(t, cfg)

@@ -105,12 +105,14 @@ func TestHairpin(t *testing.T) {
 }
 
 func TestHairpinDenied(t *testing.T) {
+	t.Parallel()
 	w := newWorldWith(t, Config{Sessions: 64, Routes: 16, Hairpin: HairpinDeny})
 	runCases(t, w, reached{}, denyCases())
 }
 
 // TestHairpinByCore: the kernel's routes decide, as if no session were there.
 func TestHairpinByCore(t *testing.T) {
+	t.Parallel()
 	w := newWorldWith(t, Config{Sessions: 64, Routes: 16, Hairpin: HairpinCore})
 	runCases(t, w, reached{}, []testCase{
 		{name: "a packet to another subscriber is left to the kernel", in: uplinkFrame(toAnother(header{}, 100)), reason: "punt_foreign", with: facing(nil)},

@@ -42,6 +42,7 @@ func (w *world) neighbours6(n int) (list []netip.Prefix) {
 // TestFullHome6: more sessions than a home has room for are found all the same, no
 // two of them have one /64, and nothing is left of those that go.
 func TestFullHome6(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t)
 	cfg := Config{Sessions: 64, Routes: 16, IPv6: true, PinPath: bpffs(t)}
 	w.m = open(t, cfg)

@@ -52,6 +52,7 @@ func hookCases() []testCase {
 }
 
 func TestHook(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	runCases(t, w, reached{}, hookCases())
 }
@@ -66,6 +67,7 @@ func (w *world) seen(d Direction, slot uint32) (n uint64) {
 // TestHookIsReplaced: a hook takes another's place, and the new one goes on with the
 // counts of the old; sessions that come later pass it too, and large frames do.
 func TestHookIsReplaced(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t)
 	w.m = open(t, Config{Sessions: 64, Routes: 16, PinPath: bpffs(t)})
 	defer func() { w.must(errors.Join(w.m.Close(), Unpin(w.m.cfg.PinPath))) }()
@@ -110,6 +112,7 @@ func TestHookIsReplaced(t *testing.T) {
 // TestHookOutlives: a hook stays in force while no process is there, and the next one
 // goes on with what it had counted.
 func TestHookOutlives(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t)
 	cfg := Config{Sessions: 64, Routes: 16, PinPath: bpffs(t)}
 	w.m = open(t, cfg)
@@ -141,6 +144,7 @@ func TestHookOutlives(t *testing.T) {
 }
 
 func TestHookRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.install(t, subscriberSession())
 	w.must(w.m.SetHook(Up, hookOf(t, "count")))
@@ -166,6 +170,7 @@ func TestHookRefused(t *testing.T) {
 
 // TestHookCountsDNS: the example that operators copy.
 func TestHookCountsDNS(t *testing.T) {
+	t.Parallel()
 	object, err := os.ReadFile("../packaging/examples/bpf-dns-count/dns_count.o")
 	if err != nil {
 		t.Fatal(err)

@@ -138,6 +138,7 @@ func TestUplink6(t *testing.T) {
 
 // TestHairpin6Denied: the policy of hairpins is that of IPv6 too.
 func TestHairpin6Denied(t *testing.T) {
+	t.Parallel()
 	w := newWorldWith(t, Config{Sessions: 64, Routes: 16, IPv6: true, Hairpin: HairpinDeny})
 	to := func(dst string) []byte { return udp6(sub6, netip.MustParseAddr(dst), 9) }
 	another := facing(func(s *Session) {
@@ -337,6 +338,7 @@ func (w *world) expect6(t *testing.T, nets, routes int) {
 
 // TestReopen6: prefixes and counters of IPv6 outlive the process.
 func TestReopen6(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t)
 	cfg := Config{Sessions: 64, Routes: 16, IPv6: true, PinPath: bpffs(t)}
 	w.m = open(t, cfg)
@@ -368,6 +370,7 @@ func TestReopen6(t *testing.T) {
 // TestNoRoomFor6: maps that were made for IPv4 refuse sessions with prefixes, and
 // forward the others.
 func TestNoRoomFor6(t *testing.T) {
+	t.Parallel()
 	newNetwork(t)
 	m := open(t, Config{Sessions: 8})
 	defer m.Close()

@@ -165,6 +165,11 @@ type kernelLnsFlow struct {
 	Drops    [5]uint64
 }
 
+type kernelLnsFlowsSet struct {
+	_      structs.HostLayout
+	Places [4]uint64
+}
+
 type kernelLnsGates struct {
 	_       structs.HostLayout
 	Sccrq   uint64
@@ -273,6 +278,7 @@ const (
 	kernelLnsPartLNS_PART_COUNTERS kernelLnsPart = 1
 	kernelLnsPartLNS_PART_ATOMIC   kernelLnsPart = 2
 	kernelLnsPartLNS_PART_SERVICES kernelLnsPart = 4
+	kernelLnsPartLNS_PART_ADVANCE  kernelLnsPart = 8
 )
 
 type kernelLnsPath struct {
@@ -600,6 +606,7 @@ const (
 	kernelVarBuffers        = "buffers"
 	kernelVarCallPlaces     = "call_places"
 	kernelVarFlowMask       = "flow_mask"
+	kernelVarFlowSeed       = "flow_seed"
 	kernelVarHairpin        = "hairpin"
 	kernelVarHomes6         = "homes6"
 	kernelVarHookDown       = "hook_down"
@@ -718,6 +725,7 @@ type kernelVariableSpecs struct {
 	Buffers        *ebpf.VariableSpec `ebpf:"buffers"`
 	CallPlaces     *ebpf.VariableSpec `ebpf:"call_places"`
 	FlowMask       *ebpf.VariableSpec `ebpf:"flow_mask"`
+	FlowSeed       *ebpf.VariableSpec `ebpf:"flow_seed"`
 	Hairpin        *ebpf.VariableSpec `ebpf:"hairpin"`
 	Homes6         *ebpf.VariableSpec `ebpf:"homes6"`
 	HookDown       *ebpf.VariableSpec `ebpf:"hook_down"`
@@ -859,6 +867,7 @@ type kernelVariables struct {
 	Buffers        *ebpf.Variable `ebpf:"buffers"`
 	CallPlaces     *ebpf.Variable `ebpf:"call_places"`
 	FlowMask       *ebpf.Variable `ebpf:"flow_mask"`
+	FlowSeed       *ebpf.Variable `ebpf:"flow_seed"`
 	Hairpin        *ebpf.Variable `ebpf:"hairpin"`
 	Homes6         *ebpf.Variable `ebpf:"homes6"`
 	HookDown       *ebpf.Variable `ebpf:"hook_down"`

@@ -27,6 +27,7 @@ func crowd(r *rand.Rand, slot uint32) Session {
 // session is found by its keys and no other is, what can't be is refused as a whole,
 // and another process finds the same, whatever the last one was doing.
 func TestCrowd(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t)
 	const slots = 40
 	cfg := Config{Sessions: slots, Routes: 16, PinPath: bpffs(t)}

@@ -41,6 +41,8 @@ type Config struct {
 	// PacketLimit is the most packets to a session in a tenth of a second, for
 	// sessions with FlagPacketLimit; 0 is no limit.
 	PacketLimit uint32
+	// FlowSeed makes it unforeseeable which flows of throttled sessions share a place.
+	FlowSeed uint64
 	// Rates bound what reaches the daemon.
 	Rates Rates
 	// Without leaves parts of the program out, to measure what they cost.
@@ -67,6 +69,7 @@ const (
 	PartCounters = kernelLnsPartLNS_PART_COUNTERS // what sessions count of IPv4
 	PartAtomic   = kernelLnsPartLNS_PART_ATOMIC   // they count, and lose some
 	PartServices = kernelLnsPartLNS_PART_SERVICES // what is done for sessions beyond forwarding
+	PartAdvance  = kernelLnsPartLNS_PART_ADVANCE  // that throttled sessions pay ahead
 )
 
 // MaxSessions is the most sessions that one set of maps can be made for.
@@ -155,13 +158,7 @@ func Open(cfg Config) (*Maps, error) {
 	if err := cfg.apply(spec); err != nil {
 		return nil, fmt.Errorf("maps: %w", err)
 	}
-	m := &Maps{
-		cfg: cfg, names: names,
-		routes:  make(map[uint32]routeKeys),
-		lacs:    make(map[netip.Prefix]struct{}),
-		links:   make(map[int]attached),
-		filters: filters{indices: make(map[string]uint16)},
-	}
+	m := newMaps(cfg, names)
 	if err := m.load(spec); err != nil {
 		return nil, fmt.Errorf("maps: %w", err)
 	}
@@ -169,6 +166,17 @@ func Open(cfg Config) (*Maps, error) {
 		return nil, errors.Join(fmt.Errorf("maps: %w", err), m.Close())
 	}
 	return m, nil
+}
+
+// newMaps is without kernel objects yet.
+func newMaps(cfg Config, names []string) *Maps {
+	return &Maps{
+		cfg: cfg, names: names,
+		routes:  make(map[uint32]routeKeys),
+		lacs:    make(map[netip.Prefix]struct{}),
+		links:   make(map[int]attached),
+		filters: filters{indices: make(map[string]uint16)},
+	}
 }
 
 // apply puts sizes, knobs and pinning into spec.

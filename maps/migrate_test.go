@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -96,67 +95,86 @@ func (p *previous) serve(w *world, s Session, path string) {
 	}
 }
 
-// stream sends numbered packets of the subscriber as long as it is not stopped.
+// stream is numbered packets of the subscriber, as long as it is not stopped, and those
+// that come to the core, each once.
 type stream struct {
+	window
 	stop chan struct{}
-	sent chan int
+	sent chan int // once
+	done chan int // once
 }
 
 func (w *world) stream(t *testing.T) *stream {
 	t.Helper()
-	out := w.packetSocket(t, "lac0x")
+	out, in := w.packetSocket(t, "lac0x"), w.packetSocket(t, "core0x")
+	w.must(unix.SetsockoptTimeval(in, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 500_000}))
+	s := &stream{stop: make(chan struct{}), sent: make(chan int, 1), done: make(chan int, 1)}
 	to := &unix.SockaddrLinklayer{Ifindex: w.ifindex("lac0x")}
-	s := &stream{make(chan struct{}), make(chan int, 1)}
 	go func() {
 		defer unix.Close(out)
-		n := 0
-		defer func() { s.sent <- n }()
-		for {
-			select {
-			case <-s.stop:
-				return
-			default:
-			}
-			payload := binary.BigEndian.AppendUint32(nil, uint32(n))
-			packet := header{src: subscriber, dst: server, protocol: 253}.packet(payload)
-			if err := unix.Sendto(out, uplinkFrame(packet), 0, to); err != nil {
-				t.Errorf("send: %v", err)
-				return
-			}
-			if n++; n%16 == 0 {
-				time.Sleep(200 * time.Microsecond)
-			}
-		}
+		s.sent <- s.send(t, out, to)
+	}()
+	go func() {
+		defer unix.Close(in)
+		s.done <- s.receive(in)
 	}()
 	return s
 }
 
-// end stops the stream and returns how many packets it has sent.
-func (s *stream) end() int {
-	close(s.stop)
-	return <-s.sent
+func (s *stream) send(t *testing.T, out int, to unix.Sockaddr) (n int) {
+	for {
+		if !s.room(int64(n)) {
+			t.Error("nothing arrives any more")
+			return n
+		}
+		select {
+		case <-s.stop:
+			return n
+		default:
+		}
+		packet := header{src: subscriber, dst: server, protocol: 253}.packet(binary.BigEndian.AppendUint32(nil, uint32(n)))
+		if err := unix.Sendto(out, uplinkFrame(packet), 0, to); err != nil {
+			t.Errorf("send: %v", err)
+			return n
+		}
+		n++
+	}
 }
 
-// arrivals is what comes to the core of a stream, each packet once.
-func (w *world) arrivals(t *testing.T) (count func() int) {
-	t.Helper()
-	in := w.packetSocket(t, "core0x")
-	w.must(unix.SetsockoptInt(in, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20))
-	w.must(unix.SetsockoptTimeval(in, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 300_000}))
-	return func() int {
-		defer unix.Close(in)
-		seen := map[uint32]bool{}
-		buf := make([]byte, 2048)
-		for {
-			n, _, err := unix.Recvfrom(in, buf, 0)
-			if err != nil {
+// receive ends when nothing has come for a while after the last was sent, and for a long
+// while when some are missing.
+func (s *stream) receive(in int) int {
+	seen := map[uint32]bool{}
+	buf := make([]byte, 2048)
+	for sent, silent := -1, 0; ; {
+		n, _, err := unix.Recvfrom(in, buf, 0)
+		if err != nil {
+			select {
+			case sent = <-s.sent:
+				s.sent <- sent // for end
+			default:
+				continue
+			}
+			if silent++; len(seen) == sent || silent > mostSilence {
 				return len(seen)
 			}
-			if n == 14+20+4 && buf[14+9] == 253 {
-				seen[binary.BigEndian.Uint32(buf[34:])] = true
-			}
+			continue
+		}
+		if n != 14+20+4 || buf[14+9] != 253 {
+			continue
+		}
+		if number := binary.BigEndian.Uint32(buf[34:]); !seen[number] {
+			seen[number] = true
+			s.arrived.Add(1)
 		}
 	}
+}
+
+// end stops the stream and returns how many packets it has sent, and how many have come.
+func (s *stream) end() (sent, arrived int) {
+	close(s.stop)
+	arrived = <-s.done
+	return <-s.sent, arrived
 }
 
 // attachAll attaches to both ends of both links, for a veth takes redirected frames
@@ -182,17 +200,17 @@ func TestHotReplace(t *testing.T) {
 	w.must(w.m.Install(subscriberSession()))
 	w.must(w.m.AddLocal(local))
 	w.attachAll(t)
-	arrived, s := w.arrivals(t), w.stream(t)
+	s := w.stream(t)
 	for range 5 {
-		time.Sleep(50 * time.Millisecond)
+		s.flow(500)
 		w.must(w.m.Close())
 		w.m = open(t, cfg)
 		w.attachAll(t)
 	}
-	time.Sleep(50 * time.Millisecond)
-	sent := s.end()
-	if n := arrived(); n != sent || sent < 1000 {
-		t.Errorf("%d packets of %d have arrived", n, sent)
+	s.flow(500)
+	sent, arrived := s.end()
+	if arrived != sent || sent < 1000 {
+		t.Errorf("%d packets of %d have arrived", arrived, sent)
 	}
 	if u := w.m.Usage(7); u.Up.Packets != uint64(sent) || u.Up.Bytes != uint64(sent)*24 || u.Up.Dropped() != 0 {
 		t.Errorf("%d packets sent, counted %+v", sent, u.Up)
@@ -211,18 +229,18 @@ func TestMigrate(t *testing.T) {
 	old.serve(w, session, cfg.PinPath)
 	old.Close() // the daemon has ended
 
-	arrived, s := w.arrivals(t), w.stream(t)
-	time.Sleep(100 * time.Millisecond)
+	s := w.stream(t)
+	s.flow(500)
 	w.m = open(t, cfg)
 	if !w.m.Reused() {
 		t.Error("nothing is said to be reused")
 	}
-	time.Sleep(50 * time.Millisecond) // the old program still works
+	s.flow(500) // the old program still works
 	w.attachAll(t)
-	time.Sleep(100 * time.Millisecond)
-	sent := s.end()
-	if n := arrived(); n != sent || sent < 500 {
-		t.Errorf("%d packets of %d have arrived", n, sent)
+	s.flow(500)
+	sent, arrived := s.end()
+	if arrived != sent || sent < 500 {
+		t.Errorf("%d packets of %d have arrived", arrived, sent)
 	}
 	if u := w.m.Usage(7); u.Up.Packets != uint64(sent) {
 		t.Errorf("%d packets sent, counted %+v", sent, u.Up)

@@ -128,6 +128,7 @@ func randomInner6(r *rand.Rand, src, dst netip.Addr) []byte {
 
 // TestSlowPathIsOracle6 is TestSlowPathIsOracle for IPv6.
 func TestSlowPathIsOracle6(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.install(t, session6())
 	seed := rand.Uint64()

@@ -255,6 +255,7 @@ func mutate(r *rand.Rand, frame []byte) []byte {
 // TestSlowPathIsOracle sends random packets both ways through the program and
 // through the model.
 func TestSlowPathIsOracle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.install(t, subscriberSession())
 	seed := rand.Uint64()

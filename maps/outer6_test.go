@@ -233,6 +233,7 @@ func TestRates6(t *testing.T) {
 // TestOuter6Off: without it there is no session over IPv6, and nothing of a tunnel's
 // is looked at.
 func TestOuter6Off(t *testing.T) {
+	t.Parallel()
 	w := newWorldWith(t, Config{Sessions: 64, IPv6: true})
 	if err := w.m.Install(sixth()); !errors.Is(err, ErrNoOuter6) {
 		t.Errorf("installed: %v", err)
@@ -242,6 +243,7 @@ func TestOuter6Off(t *testing.T) {
 
 // TestReopenOuter6: what is pinned is found again, the list of LACs included.
 func TestReopenOuter6(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t)
 	cfg := Config{Sessions: 64, Routes: 16, PinPath: bpffs(t), Outer6: true}
 	w.m = open(t, cfg)

@@ -44,6 +44,7 @@ func open(t *testing.T, cfg Config) *Maps {
 
 // TestReopen: sessions, counters and routes are found again by the next process.
 func TestReopen(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t)
 	cfg := Config{Sessions: 64, Routes: 16, PinPath: bpffs(t)}
 	w.m = open(t, cfg)
@@ -82,6 +83,7 @@ func TestReopen(t *testing.T) {
 // TestSweep: what a process that died within Install or Remove left behind is
 // cleared away, and nothing else.
 func TestSweep(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t)
 	cfg := Config{Sessions: 64, Routes: 16, PinPath: bpffs(t)}
 	w.m = open(t, cfg)
@@ -104,6 +106,7 @@ func TestSweep(t *testing.T) {
 // TestIncompatible: maps of other sizes or another layout are refused and left
 // as they are.
 func TestIncompatible(t *testing.T) {
+	t.Parallel()
 	newNetwork(t)
 	path := bpffs(t)
 	m := open(t, Config{Sessions: 64, Routes: 16, PinPath: path})
@@ -139,6 +142,7 @@ func TestNoBPFFileSystem(t *testing.T) {
 
 // TestDump: bpftool shows the fields of what is pinned by name.
 func TestDump(t *testing.T) {
+	t.Parallel()
 	bpftool, err := exec.LookPath("bpftool")
 	if err != nil {
 		t.Skip("bpftool is not installed")
@@ -236,7 +240,7 @@ func TestAttach(t *testing.T) {
 // that nobody holds in its own time.
 func (w *world) detached(t *testing.T, dev string) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		l, err := netlink.LinkByName(dev)
 		w.must(err)

@@ -40,6 +40,7 @@ const (
 // TestStack: by the rules of Linux 6.1, which are stricter than those of later ones,
 // all chains of calls fit into the stack.
 func TestStack(t *testing.T) {
+	t.Parallel()
 	newNetwork(t)
 	spec := kernelSpec(t)
 	if err := (Config{Sessions: 64, Routes: 16, IPv6: true, Outer6: true, PacketLimit: 1000}).apply(spec); err != nil {

@@ -74,15 +74,21 @@ func (l Limit) shape() uint32 {
 	return half<<halfShift | step<<stepShift | uint32(burst>>stampShift)
 }
 
-// flows is how many cells lns_flows has, a power of two: one for each session, but for
-// no more than can have packets waiting at one time.
+// flowPlaces is what bpf/throttle_maps.h says: how many flows are in one set.
+const flowPlaces = 4
+
+// flows is how many sets of places lns_flows has, a power of two: a place for each
+// session, but for no more than can have packets waiting at one time.
 func (cfg Config) flows() uint32 {
-	return 1 << min(max(bits.Len32(cfg.Sessions-1), 12), 18)
+	return 1 << min(max(bits.Len32(cfg.Sessions-1), 12), 18) / flowPlaces
 }
 
 // limits sets the knobs of throttling.
 func (cfg Config) limits(spec *ebpf.CollectionSpec) error {
 	if err := spec.Variables[kernelVarFlowMask].Set(cfg.flows() - 1); err != nil {
+		return err
+	}
+	if err := spec.Variables[kernelVarFlowSeed].Set(cfg.FlowSeed); err != nil {
 		return err
 	}
 	if cfg.PacketLimit == 0 {

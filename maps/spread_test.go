@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,18 +160,14 @@ func tunnelFrame(i, n int) []byte {
 	return put16(uplinkFrame(packet), atL2TP+6, s.Policy.SessionId)
 }
 
-// tunnelWindow is how many packets are under way at most: fewer than the queue of a
-// veth device holds, so that nothing but the program can lose any.
-const tunnelWindow = 128
-
 // tunnel is one tunnel's traffic, all its sessions in turn, and what arrives of it.
 type tunnel struct {
-	stop    chan struct{}
-	sent    [tunnelSessions]int
-	got     [tunnelSessions]int // each packet once
-	late    int                 // packets that came behind a later one
-	arrived atomic.Int64
-	wg      sync.WaitGroup
+	stop chan struct{}
+	sent [tunnelSessions]int
+	got  [tunnelSessions]int // each packet once
+	late int                 // packets that came behind a later one
+	window
+	wg sync.WaitGroup
 }
 
 func (w *world) tunnel(t *testing.T) *tunnel {
@@ -196,12 +191,9 @@ func (w *world) tunnel(t *testing.T) *tunnel {
 
 func (s *tunnel) send(t *testing.T, out int, to unix.Sockaddr) {
 	for n := int64(0); ; n++ {
-		for until := time.Now().Add(3 * time.Second); n-s.arrived.Load() >= tunnelWindow; {
-			if time.Now().After(until) {
-				t.Error("nothing arrives any more")
-				return
-			}
-			time.Sleep(50 * time.Microsecond)
+		if !s.room(n) {
+			t.Error("nothing arrives any more")
+			return
 		}
 		select {
 		case <-s.stop:
@@ -217,20 +209,23 @@ func (s *tunnel) send(t *testing.T, out int, to unix.Sockaddr) {
 	}
 }
 
-// receive ends when nothing has come for a while after the last was sent.
+// receive ends when nothing has come for a while after the last was sent, and for a long
+// while when some are missing.
 func (s *tunnel) receive(in int, sent chan struct{}) {
 	seen := map[uint64]bool{}
 	next := [tunnelSessions]uint32{}
 	buf := make([]byte, 2048)
-	for {
+	for silent := 0; ; {
 		n, _, err := unix.Recvfrom(in, buf, 0)
 		if err != nil {
 			select {
 			case <-sent:
-				return
+				if silent++; s.got == s.sent || silent > mostSilence {
+					return
+				}
 			default:
-				continue
 			}
+			continue
 		}
 		if n != 14+20+4 || buf[14+9] != 253 {
 			continue
@@ -250,13 +245,14 @@ func (s *tunnel) receive(in int, sent chan struct{}) {
 
 // carryTunnel installs the sessions and lets their packets flow while change runs;
 // every one must arrive and be counted. It returns how many came late.
-func (w *world) carryTunnel(t *testing.T, change func()) (late int) {
+func (w *world) carryTunnel(t *testing.T, change func(*tunnel)) (late int) {
 	t.Helper()
 	for i := range tunnelSessions {
 		w.must(w.m.Install(tunnelSession(i)))
 	}
 	s := w.tunnel(t)
-	change()
+	change(s)
+	s.flow(20 * tunnelSessions)
 	close(s.stop)
 	s.wg.Wait()
 	if s.got != s.sent || s.sent[tunnelSessions-1] < 20 {
@@ -282,7 +278,7 @@ func TestSpread(t *testing.T) {
 			cpus := allCPUs(t)
 			w.must(w.m.Spread(cpus))
 			w.attachAll(t)
-			if late := w.carryTunnel(t, func() { time.Sleep(300 * time.Millisecond) }); late != 0 {
+			if late := w.carryTunnel(t, func(s *tunnel) { s.flow(2000) }); late != 0 {
 				t.Errorf("%d packets came behind later ones", late)
 			}
 			sum, each := w.hands(t)
@@ -308,11 +304,11 @@ func TestSpreadChanges(t *testing.T) {
 	defer w.m.Close()
 	w.must(w.m.AddLocal(local))
 	w.attachAll(t)
-	late := w.carryTunnel(t, func() {
+	late := w.carryTunnel(t, func(s *tunnel) {
 		for range 2 {
 			for _, cpus := range [][]int{allCPUs(t), {0}, nil} {
-				time.Sleep(20 * time.Millisecond)
 				w.must(w.m.Spread(cpus))
+				s.flow(2 * mostUnderWay)
 			}
 		}
 	})
@@ -334,11 +330,11 @@ func TestSpreadHotReplace(t *testing.T) {
 	info, err := w.m.objs.LnsCpus.Info()
 	w.must(err)
 	id, _ := info.ID()
-	w.carryTunnel(t, func() {
+	w.carryTunnel(t, func(s *tunnel) {
 		for _, cpus := range [][]int{allCPUs(t), nil, allCPUs(t), {0}} {
-			time.Sleep(30 * time.Millisecond)
+			s.flow(2 * mostUnderWay)
 			w.must(w.m.Close())
-			time.Sleep(10 * time.Millisecond) // with nobody there
+			s.flow(2 * mostUnderWay) // with nobody there
 			w.m = open(t, cfg)
 			if len(cpus) > 0 {
 				w.must(w.m.Spread(cpus))
@@ -360,7 +356,7 @@ func TestSpreadHotReplace(t *testing.T) {
 // gone waits until a map is no more: the kernel frees it in its own time.
 func (w *world) gone(t *testing.T, id ebpf.MapID) {
 	t.Helper()
-	for range 500 {
+	for range 6000 {
 		m, err := ebpf.NewMapFromID(id)
 		if errors.Is(err, os.ErrNotExist) {
 			return

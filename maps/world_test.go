@@ -40,14 +40,18 @@ var (
 
 func mac(last byte) net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, 0, last} }
 
+// usual is the configuration of most worlds.
+var usual = Config{Sessions: 64, Routes: 16, IPv6: true, Outer6: true}
+
 // newWorld builds a world for the length of the test, with 64 slots. The calling
-// goroutine lives in its namespace; others enter it.
+// goroutine lives in its namespace; others enter it. The program is not loaded again for
+// each of them.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	return newWorldWith(t, Config{Sessions: 64, Routes: 16, IPv6: true, Outer6: true})
+	return newNetwork(t).with(reopened(t))
 }
 
-// newWorldWith is newWorld for another configuration.
+// newWorldWith is newWorld for another configuration, whose program is loaded.
 func newWorldWith(t testing.TB, cfg Config) *world {
 	t.Helper()
 	w := newNetwork(t)
@@ -55,6 +59,13 @@ func newWorldWith(t testing.TB, cfg Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return w.with(m)
+}
+
+// with lets m live in w for the length of the test.
+func (w *world) with(m *Maps) *world {
+	t := w.t
+	t.Helper()
 	t.Cleanup(func() {
 		if err := m.Close(); err != nil {
 			t.Error(err)

@@ -40,11 +40,23 @@ func (b *backend) Capture(ctx context.Context, c api.Capture, yield func(data []
 	}
 	o := capture.Options{
 		Target: capture.Target{Slot: c.Slot, User: c.User, Calling: c.Calling, LAC: c.LAC},
-		Snap:   c.Snap, Secrets: c.Secrets,
+		Snap:   c.Snap, Secrets: c.Secrets, By: c.By,
 	}
 	err := b.d.captures.Capture(ctx, o, func(p capture.Part) error { return yield(p.Data, p.Packets, p.Dropped) })
 	if errors.Is(err, capture.ErrTooMany) {
 		return fmt.Errorf("%w: %w", api.ErrRefused, err)
 	}
 	return translate(err)
+}
+
+// ListCaptures returns the captures that are on.
+func (b *backend) ListCaptures() []api.ActiveCapture {
+	var out []api.ActiveCapture
+	for _, v := range b.d.captures.List() {
+		out = append(out, api.ActiveCapture{
+			Capture: api.Capture{Slot: v.Slot, User: v.User, Calling: v.Calling, LAC: v.LAC, Snap: v.Snap, Secrets: v.Secrets, By: v.By},
+			Since:   v.Since, Sessions: v.Sessions, Packets: v.Packets, Dropped: v.Dropped,
+		})
+	}
+	return out
 }

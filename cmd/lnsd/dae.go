@@ -30,7 +30,10 @@ func openDAE(c *config.Config, e *engine.Engine, log *zap.Logger) (*dae.Server, 
 		Window: c.DAE.Window, RequireTimestamp: c.DAE.RequireTimestamp, Several: c.DAE.Several,
 		Policy: table, Sessions: e, Log: log,
 	}
-	if c.L2TP.BindAddress.IsValid() {
+	switch {
+	case c.DAE.Address.IsValid():
+		cfg.Listen = netip.AddrPortFrom(c.DAE.Address, c.DAE.Port)
+	case c.L2TP.BindAddress.IsValid():
 		cfg.Listen = netip.AddrPortFrom(c.L2TP.BindAddress, c.DAE.Port)
 	}
 	s, err := dae.Listen(cfg)

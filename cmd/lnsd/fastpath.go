@@ -126,6 +126,10 @@ func lacSources(c *config.Config) []netip.Prefix {
 		return nil
 	}
 	var sources []netip.Prefix
+	for _, t := range c.Outgoing.Tunnels {
+		// Both ends may open it at once, and the peer's attempt may be the one that stands.
+		sources = append(sources, netip.PrefixFrom(t.Peer, t.Peer.BitLen()))
+	}
 	for _, lac := range c.LACs {
 		if len(lac.Addresses) == 0 {
 			return nil

@@ -89,6 +89,15 @@ func (l *live) Check(ctx context.Context, c *config.Config) (commit.Impact, erro
 		impact.Tunnels++
 		impact.Sessions += t.Sessions
 	}
+	if err != nil {
+		return impact, err
+	}
+	ours, calls, err := l.unwanted(ctx, c)
+	for _, t := range ours {
+		impact.Tunnels++
+		impact.Sessions += t.Sessions
+	}
+	impact.Sessions += len(calls)
 	return impact, err
 }
 
@@ -101,7 +110,7 @@ func (l *live) excluded(ctx context.Context, c *config.Config) ([]session.Tunnel
 	}
 	var out []session.TunnelView
 	for _, t := range tunnels {
-		if peer := t.Peer.Addr(); before.Admits(peer, t.HostName) && !after.Admits(peer, t.HostName) {
+		if peer := t.Peer.Addr(); t.Name == "" && before.Admits(peer, t.HostName) && !after.Admits(peer, t.HostName) {
 			out = append(out, t)
 		}
 	}
@@ -112,6 +121,10 @@ func (l *live) excluded(ctx context.Context, c *config.Config) ([]session.Tunnel
 // it, those that had taken it go back.
 func (l *live) Apply(ctx context.Context, c *config.Config, drop bool) (did commit.Impact, notes []string, err error) {
 	gone, err := l.excluded(ctx, c)
+	if err != nil {
+		return did, nil, err
+	}
+	ours, calls, err := l.unwanted(ctx, c)
 	if err != nil {
 		return did, nil, err
 	}
@@ -132,6 +145,17 @@ func (l *live) Apply(ctx context.Context, c *config.Config, drop bool) (did comm
 		if err := l.d.engine.DropTunnel(ctx, t.TunnelID); err == nil {
 			did.Tunnels++
 			did.Sessions += t.Sessions
+		}
+	}
+	for _, t := range ours {
+		if err := l.d.engine.DropTunnel(ctx, t.TunnelID); err == nil {
+			did.Tunnels++
+			did.Sessions += t.Sessions
+		}
+	}
+	for _, x := range calls {
+		if err := l.d.engine.DropSession(ctx, x.Slot, 0); err == nil {
+			did.Sessions++
 		}
 	}
 	return did, notes, nil

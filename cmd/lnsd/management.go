@@ -17,7 +17,7 @@ const eventsKept = 1 << 14
 // management makes a server of the operators' interface; the services are the same
 // wherever it listens.
 func (d *daemon) management(b *backend, opts ...api.Option) *api.Server {
-	opts = append(opts, api.Services(b), api.Restrictions(b), api.Terminal(b.current), api.Commits(b), api.Profiles(b), api.Events(eventLog{d.events, d.started.UnixNano()}))
+	opts = append(opts, api.Services(b), api.Restrictions(b), api.Terminal(b.current), api.Commits(b), api.Profiles(b), api.Outgoing(b), api.Events(eventLog{d.events, d.started.UnixNano()}))
 	opts = append(opts, api.Traces(d.traces), api.History(stories{d.history}), api.Asked(d.traces.Asked))
 	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
 	opts = append(opts, api.Interceptions(b), api.Captures(b), api.Accounting(b))

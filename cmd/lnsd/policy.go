@@ -13,12 +13,9 @@ import (
 
 // Choices that no setting offers: nothing is gained by varying them.
 const (
-	vendorName = "lnsd"
-	// bothCapabilities announces synchronous and asynchronous framing, or digital
-	// and analogue bearers (RFC 2661 section 4.4.3).
-	bothCapabilities = 3
-	maxTerminate     = 2 // RFC 1661 section 4.6
-	echoFailures     = 3 // where idle_echo_timeout is too short to derive them
+	vendorName   = "lnsd"
+	maxTerminate = 2 // RFC 1661 section 4.6
+	echoFailures = 3 // where idle_echo_timeout is too short to derive them
 )
 
 // enginePolicy translates the configuration into what the engine treats tunnels
@@ -39,9 +36,14 @@ func enginePolicy(c *config.Config, ipv6 bool) *engine.Policy {
 		OneTunnelPerLAC: c.L2TP.OneTunnelPerLAC,
 
 		TunnelAccounting: c.RADIUS.TunnelAccounting,
+
+		Outgoing:   outgoing(c, ipv6),
+		DenyLocal:  c.Outgoing.DenyLocal,
+		DenyRemote: c.Outgoing.DenyRemote,
 	}
 	if c.AllowsUnknown() {
 		p.Default = tunnelConfig(base, unknown)
+		p.DefaultIdle, p.DefaultTrace = unknown.Dial().IdleTimeout, unknown.Trace
 	}
 	for _, lac := range c.LACs {
 		entry := engine.LAC{
@@ -49,6 +51,7 @@ func enginePolicy(c *config.Config, ipv6 bool) *engine.Policy {
 			L2TP:        tunnelConfig(lac.Base(c), lac),
 			Session:     sessionConfig(lac.Base(c), lac, ipv6),
 			MaxSessions: lac.MaxSessions,
+			IdleTimeout: lac.Dial().IdleTimeout,
 			Trace:       lac.Trace,
 		}
 		prefixes := lac.Addresses
@@ -78,8 +81,8 @@ func tunnelConfig(c *config.Config, lac config.LAC) *l2tp.Config {
 		MaxRetries:       c.L2TP.MaxRetries,
 		EstablishTimeout: c.L2TP.EstablishTimeout,
 		BatchAcks:        true,
-		FramingCaps:      bothCapabilities,
-		BearerCaps:       bothCapabilities,
+		FramingCaps:      lac.Dial().FramingCaps,
+		BearerCaps:       lac.Dial().BearerCaps,
 	}
 	if c.L2TP.NoHello {
 		t.HelloInterval = 0

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -16,6 +17,16 @@ type CapturesBackend interface {
 	// Capture calls yield with the parts of a file, the first when the capture is in
 	// force, until ctx ends or yield fails. data is valid only during the call.
 	Capture(ctx context.Context, c Capture, yield func(data []byte, packets, dropped uint64) error) error
+	// ListCaptures returns those that are on.
+	ListCaptures() []ActiveCapture
+}
+
+// ActiveCapture is a capture that is on.
+type ActiveCapture struct {
+	Capture
+	Since            time.Time
+	Sessions         int // that it holds now
+	Packets, Dropped uint64
 }
 
 // Capture is what is to be captured; one of the first four is set.
@@ -25,6 +36,7 @@ type Capture struct {
 	LAC           netip.Addr
 	Snap          int
 	Secrets       bool
+	By            string // who asked for it
 }
 
 // Captures makes the server capture.
@@ -53,9 +65,23 @@ func (s *captureService) Capture(r *lnsv1.CaptureRequest, stream grpc.ServerStre
 	if r.Secrets && caller.Rights&RightAdmin == 0 {
 		return status.Errorf(codes.PermissionDenied, "%s has no right to see secrets (has: %s)", caller.Name, caller.Rights)
 	}
-	c := Capture{Slot: t.Slot, User: t.User, Calling: t.Calling, LAC: t.LAC, Snap: int(r.Snap), Secrets: r.Secrets}
+	c := Capture{Slot: t.Slot, User: t.User, Calling: t.Calling, LAC: t.LAC, Snap: int(r.Snap), Secrets: r.Secrets, By: caller.Name}
 	err = s.backend.Capture(stream.Context(), c, func(data []byte, packets, dropped uint64) error {
 		return stream.Send(&lnsv1.CaptureReply{Data: data, Packets: packets, Dropped: dropped})
 	})
 	return asStatus(err)
+}
+
+func (s *captureService) ListCaptures(context.Context, *lnsv1.ListCapturesRequest) (*lnsv1.ListCapturesReply, error) {
+	reply := &lnsv1.ListCapturesReply{}
+	for _, c := range s.backend.ListCaptures() {
+		of := &lnsv1.CaptureRequest{Sid: c.Slot, User: utf8Text(c.User), Calling: utf8Text(c.Calling), Snap: uint32(c.Snap), Secrets: c.Secrets}
+		if c.LAC.IsValid() {
+			of.Lac = c.LAC.String()
+		}
+		reply.Captures = append(reply.Captures, &lnsv1.ActiveCapture{
+			Of: of, By: utf8Text(c.By), Since: stamp(c.Since), Sessions: uint32(c.Sessions), Packets: c.Packets, Dropped: c.Dropped,
+		})
+	}
+	return reply, nil
 }

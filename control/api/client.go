@@ -35,9 +35,10 @@ type Client struct {
 	lnsv1.InterceptionsClient
 	lnsv1.CapturesClient
 	lnsv1.AccountingClient
-	// Config and Profiles have methods whose names say little without them.
+	// Config, Profiles and Outgoing have methods whose names say little without them.
 	Config   lnsv1.ConfigClient
 	Profiles lnsv1.ProfilesClient
+	Outgoing lnsv1.OutgoingClient
 	conn     *grpc.ClientConn
 	failed   atomic.Pointer[error]
 }
@@ -79,6 +80,7 @@ func (c *Client) connect(target string, opts ...grpc.DialOption) (*Client, error
 	c.Top = lnsv1.NewTopClient(conn)
 	c.PacketHooksClient = lnsv1.NewPacketHooksClient(conn)
 	c.PluginHost = lnsv1.NewPluginsClient(conn)
+	c.Outgoing = lnsv1.NewOutgoingClient(conn)
 	return c, nil
 }
 

@@ -95,18 +95,23 @@ var needs = map[string]Right{
 	"/lns.v1.Interceptions/Interceptions":  RightIntercept,
 	"/lns.v1.Accounting/Accounting":        RightView,
 	"/lns.v1.Captures/Capture":             RightOperate,
+	"/lns.v1.Captures/ListCaptures":        RightView,
 
 	"/lns.v1.Restrictions/AccessLists": RightView,
 	"/lns.v1.Restrictions/Gardens":     RightView,
 
-	"/lns.v1.Profiles/ListProfiles":  RightView,
-	"/lns.v1.Profiles/GetProfile":    RightView,
-	"/lns.v1.Profiles/ChangeProfile": RightAdmin,
-	"/lns.v1.Profiles/Explain":       RightView,
-	"/lns.v1.Traces/SetTrace":        RightOperate,
-	"/lns.v1.Traces/ListTraces":      RightView,
-	"/lns.v1.Traces/ClearTraces":     RightOperate,
-	"/lns.v1.Traces/FollowTrace":     RightOperate,
+	"/lns.v1.Profiles/ListProfiles":   RightView,
+	"/lns.v1.Profiles/GetProfile":     RightView,
+	"/lns.v1.Profiles/ChangeProfile":  RightAdmin,
+	"/lns.v1.Profiles/Explain":        RightView,
+	"/lns.v1.Outgoing/ListOutgoing":   RightView,
+	"/lns.v1.Outgoing/GetOutgoing":    RightView,
+	"/lns.v1.Outgoing/ChangeOutgoing": RightAdmin,
+	"/lns.v1.Outgoing/RetryOutgoing":  RightOperate,
+	"/lns.v1.Traces/SetTrace":         RightOperate,
+	"/lns.v1.Traces/ListTraces":       RightView,
+	"/lns.v1.Traces/ClearTraces":      RightOperate,
+	"/lns.v1.Traces/FollowTrace":      RightOperate,
 
 	"/lns.v1.History/Stories": RightView,
 
@@ -133,9 +138,10 @@ var needs = map[string]Right{
 
 // confidential are the methods whose requests may hold secrets, and are not logged.
 var confidential = map[string]bool{
-	"/lns.v1.Terminal/Configure":     true,
-	"/lns.v1.Config/Edit":            true,
-	"/lns.v1.Profiles/ChangeProfile": true,
+	"/lns.v1.Terminal/Configure":      true,
+	"/lns.v1.Config/Edit":             true,
+	"/lns.v1.Profiles/ChangeProfile":  true,
+	"/lns.v1.Outgoing/ChangeOutgoing": true,
 }
 
 // Caller is who makes a call.

@@ -12,7 +12,7 @@ import (
 // Every method of the schema has its right, and there is no right to a method that is
 // none.
 func TestEveryMethodHasARight(t *testing.T) {
-	s := NewServer(nil, zap.NewNop(), Events(nil), Services(nil), Restrictions(nil), PacketHooks(nil), Plugins(nil), Terminal(nil), Commits(nil), Traces(nil), History(nil), Profiles(nil), Interceptions(nil), Captures(nil), Accounting(nil))
+	s := NewServer(nil, zap.NewNop(), Events(nil), Services(nil), Restrictions(nil), PacketHooks(nil), Plugins(nil), Terminal(nil), Commits(nil), Traces(nil), History(nil), Profiles(nil), Outgoing(nil), Interceptions(nil), Captures(nil), Accounting(nil))
 	defer s.grpc.Stop()
 	seen := map[string]bool{}
 	for service, info := range s.grpc.GetServiceInfo() {

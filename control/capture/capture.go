@@ -37,8 +37,17 @@ type Target struct {
 // Options say what is captured, and how much of it.
 type Options struct {
 	Target
-	Snap    int  // bytes of a packet at most; 0: no bound
-	Secrets bool // passwords are left in
+	Snap    int    // bytes of a packet at most; 0: no bound
+	Secrets bool   // passwords are left in
+	By      string // who asked for it
+}
+
+// View is a capture that is on.
+type View struct {
+	Options
+	Since            time.Time
+	Sessions         int // that it holds now
+	Packets, Dropped uint64
 }
 
 // Part is the next part of a file, with the counts so far.
@@ -199,6 +208,21 @@ func (h *Hub) settle(slot uint32) {
 	}
 	h.mu.Unlock()
 	h.ports.Switch(slot, want)
+}
+
+// List returns the captures that are on, oldest first.
+func (h *Hub) List() []View {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []View
+	for _, c := range h.captures {
+		v := View{Options: c.Options, Since: c.since, Sessions: len(c.members), Packets: c.written}
+		for _, n := range c.lost() {
+			v.Dropped += n
+		}
+		out = append(out, v)
+	}
+	return out
 }
 
 // Wanted reports whether any capture is on.

@@ -136,6 +136,9 @@ func TestBeforeTheSession(t *testing.T) {
 	if !r.isOn(3) || r.isOn(2) {
 		t.Error("the wrong slots are on")
 	}
+	if l := r.List(); len(l) != 1 || l[0].User != "alice" || l[0].Sessions != 1 || l[0].Packets != 3 || l[0].Since.IsZero() {
+		t.Errorf("shown %+v", l)
+	}
 	r.Captured(&session.PacketCopy{At: time.Now(), Slot: 3, TunnelID: 7, SessionID: 9, Up: true, Length: 20, Packet: make([]byte, 20), Reason: "throttle"})
 	r.Captured(&session.PacketCopy{At: time.Now(), Slot: 3, TunnelID: 7, SessionID: 10, Length: 20, Packet: make([]byte, 20)})
 	got := end()

@@ -43,11 +43,12 @@ type capture struct {
 	passing  int
 	problems error
 	ended    bool // the session of a slot is over
+	since    time.Time
 }
 
 func newCapture(o Options, missed func() uint64) (*capture, error) {
 	c := &capture{
-		Options: o, wake: make(chan struct{}, 1), missed: missed, before: missed(), now: time.Now,
+		Options: o, wake: make(chan struct{}, 1), missed: missed, before: missed(), since: time.Now(), now: time.Now,
 		members: make(map[ids]uint32), waiting: make(map[key][]session.Tapped),
 	}
 	kinds := [interfaces]layers.LinkType{layers.LinkTypeRaw, layers.LinkTypePPP, layers.LinkTypeRaw}
@@ -69,12 +70,8 @@ func newCapture(o Options, missed func() uint64) (*capture, error) {
 
 // part takes what was written since the last one, into memory.
 func (c *capture) part(memory []byte) (Part, error) {
-	dropped := c.dropped
-	if now := c.missed(); now > c.before {
-		dropped[packets] += now - c.before
-	}
 	p := Part{Packets: c.written}
-	for i, n := range dropped {
+	for i, n := range c.lost() {
 		p.Dropped += n
 		if n != c.told[i] {
 			c.told[i] = n
@@ -87,6 +84,15 @@ func (c *capture) part(memory []byte) (Part, error) {
 	p.Data = append(memory[:0], c.out.Bytes()...)
 	c.out.Reset()
 	return p, c.problems
+}
+
+// lost is what is not in the file, by interface.
+func (c *capture) lost() [interfaces]uint64 {
+	dropped := c.dropped
+	if now := c.missed(); now > c.before {
+		dropped[packets] += now - c.before
+	}
+	return dropped
 }
 
 func (c *capture) keep(err error) {

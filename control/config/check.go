@@ -7,6 +7,7 @@ func (b *builder) finish() {
 	b.checkPools()
 	b.checkIPv6()
 	b.finishLACs()
+	b.finishOutgoing()
 	b.checkGardens()
 	b.c.AccessLists = b.accessLists()
 	b.checkRADIUS()

@@ -54,6 +54,7 @@ type Config struct {
 	Files       Files
 	Hooks       Hooks
 	Plugins     Plugins
+	Outgoing    Outgoing
 }
 
 // L2TP holds what concerns control connections and L2TP data headers.

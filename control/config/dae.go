@@ -9,6 +9,9 @@ import (
 // DAE holds who may change and disconnect sessions by RADIUS (RFC 5176).
 type DAE struct {
 	Port uint16 // 0: nobody
+	// Address is where they are taken: any of ours when it is unspecified, bind_address
+	// when it is not valid.
+	Address netip.Addr
 	// Window is how far an Event-Timestamp may be off; RequireTimestamp refuses
 	// requests without one.
 	Window           time.Duration
@@ -35,6 +38,8 @@ func daeSettings() []Setting {
 	return []Setting{
 		row("radius_dae_port", number[uint16]("", 0, 65535), func(c *Config) *uint16 { return &c.DAE.Port }, "3799", Restart,
 			"UDP port for CoA- and Disconnect-Requests (RFC 5176); 0 takes none."),
+		row("radius_dae_address", daeAddress(), func(c *Config) *netip.Addr { return &c.DAE.Address }, "bind_address", Restart,
+			"Address for CoA- and Disconnect-Requests: bind_address for that one, any for all of the host's."),
 		row("radius_dae_servers", boolean(), func(c *Config) *bool { return &c.DAE.Servers }, "yes", Live,
 			"Let the RADIUS servers send CoA- and Disconnect-Requests, with their secrets; no lets only the dae_client commands' clients."),
 		row("radius_dae_window", seconds(time.Second, time.Hour), func(c *Config) *time.Duration { return &c.DAE.Window }, "300", Restart,
@@ -43,6 +48,33 @@ func daeSettings() []Setting {
 			"Drop CoA- and Disconnect-Requests without Event-Timestamp."),
 		row("radius_dae_several", boolean(), func(c *Config) *bool { return &c.DAE.Several }, "yes", Restart,
 			"Carry out a CoA- or Disconnect-Request that matches several sessions for all of them, or for none if one fails; no refuses it."),
+	}
+}
+
+// daeAddress is an address, or one of two words.
+func daeAddress() kind[netip.Addr] {
+	const bind, any = "bind_address", "any"
+	plain := address(false)
+	return kind[netip.Addr]{
+		name: "IP address, bind_address or any",
+		parse: func(s string) (netip.Addr, error) {
+			switch s {
+			case bind:
+				return netip.Addr{}, nil
+			case any, "0.0.0.0", "::":
+				return netip.IPv6Unspecified(), nil
+			}
+			return plain.parse(s)
+		},
+		format: func(a netip.Addr) string {
+			switch {
+			case !a.IsValid():
+				return bind
+			case a.IsUnspecified():
+				return any
+			}
+			return a.String()
+		},
 	}
 }
 

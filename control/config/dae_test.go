@@ -33,3 +33,25 @@ func TestDAEClients(t *testing.T) {
 		t.Errorf("another secret is %v", changes)
 	}
 }
+
+// Where requests are taken is an address, all of them, or bind_address.
+func TestDAEAddress(t *testing.T) {
+	for text, want := range map[string]struct{ value, written string }{
+		"bind_address": {"invalid IP", ""}, "any": {"::", "set radius_dae_address any"}, "0.0.0.0": {"::", "set radius_dae_address any"},
+		"192.0.2.7": {"192.0.2.7", "set radius_dae_address 192.0.2.7"}, "2001:db8::7": {"2001:db8::7", "set radius_dae_address 2001:db8::7"},
+	} {
+		c, _ := parse(t, "set radius_dae_address "+text+"\n")
+		if got := c.DAE.Address.String(); got != want.value {
+			t.Errorf("%s is read as %s, want %s", text, got, want.value)
+		}
+		if want.written != "" && !strings.Contains(c.Running(), want.written) {
+			t.Errorf("%s is written as\n%s", text, c.Running())
+		}
+		if again, _ := parse(t, c.Running()); again.DAE.Address != c.DAE.Address {
+			t.Errorf("%s is read again as %v", text, again.DAE.Address)
+		}
+	}
+	if _, _, err := Parse("f", "set radius_dae_address everywhere\n", Options{}); err == nil {
+		t.Error("a word that is none was read")
+	}
+}

@@ -51,6 +51,13 @@ func Diff(from, to *Config) []Change {
 		out = append(out, Change{"access-list", Live})
 	}
 	var before, after strings.Builder
+	from.Outgoing.render(&before, false)
+	to.Outgoing.render(&after, false)
+	if before.String() != after.String() {
+		out = append(out, Change{"tunnel", Live})
+	}
+	before.Reset()
+	after.Reset()
 	from.AAA.render(&before, false)
 	to.AAA.render(&after, false)
 	if before.String() != after.String() {

@@ -17,6 +17,12 @@ type Effective struct {
 	sources map[string]string
 	layer   string // that is taken at the moment
 
+	// Dial and Call are what is said of tunnels and calls beyond the settings.
+	Dial   Dial
+	Call   Placing
+	own    []Value // of Dial and Call, as shown
+	speeds [2]uint32
+
 	pool         string
 	echoFailures int // 0: idle_echo_timeout holds
 }
@@ -31,8 +37,9 @@ func newEffective(c *Config) *Effective {
 	// What a peer has is nothing of this.
 	copied.LACs, copied.Profiles, copied.UnknownPeer = nil, nil, nil
 	copied.Plugins = Plugins{}
+	copied.Outgoing.Tunnels, copied.Outgoing.Calls = nil, nil
 	copied.Files.Text = ""
-	return &Effective{Config: &copied, sources: map[string]string{}}
+	return &Effective{Config: &copied, sources: map[string]string{}, Dial: newDial(), Call: newPlacing()}
 }
 
 func (e *Effective) said(setting string) { e.sources[setting] = e.layer }
@@ -96,11 +103,24 @@ func (c *Config) resolve(given links) (*Effective, error) {
 	return e, nil
 }
 
+// says notes the value of something beyond the settings.
+func (e *Effective) says(name, value string) {
+	if name == "user_password" {
+		value = hidden
+	}
+	e.own = slices.DeleteFunc(e.own, func(v Value) bool { return v.Name == name })
+	e.own = append(e.own, Value{name, value, e.layer})
+}
+
 // take takes what a profile says.
 func (e *Effective) take(p *Profile) error {
-	e.layer = p.Layer.String() + " profile " + p.Name
-	keys := ProfileKeys(p.Layer)
-	for _, g := range p.Given {
+	return e.takeObject(p.Layer.String()+" profile "+p.Name, &p.Object, ProfileKeys(p.Layer))
+}
+
+// takeObject takes what an object says that has such keys.
+func (e *Effective) takeObject(layer string, o *Object, keys []ProfileKey) error {
+	e.layer = layer
+	for _, g := range o.Given {
 		k := findProfileKey(keys, g.Key)
 		if k == nil {
 			continue
@@ -119,6 +139,16 @@ func (e *Effective) finish() {
 	}
 	e.LAC = e.Config.inherited()
 	e.LAC.Pool = e.pool
+	e.LAC.Trace = e.Dial.Trace
+	if e.speeds != [2]uint32{} {
+		e.Call.Params.TxSpeed, e.Call.Params.RxSpeed = e.speeds[0], e.speeds[1]
+	}
+	if e.Dial.Wait == 0 {
+		e.Dial.Wait = e.Config.Outgoing.TunnelWait
+	}
+	if e.Call.Wait == 0 {
+		e.Call.Wait = e.Config.Outgoing.CallWait
+	}
 }
 
 // lacSettings are the settings that keys of a lac command stand for.

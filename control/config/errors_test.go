@@ -46,7 +46,7 @@ func TestRefusals(t *testing.T) {
 		{"hook up count.o", "f:1:9: FILE must be an absolute path"},
 		{"hook up /x\nhook up /y", "f:2:6: there are two functions for packets up"},
 		{"hook up /x y z", "f:1:14: there is a word too many"},
-		{"\t frobnicate", `f:1:3: unknown command (commands are set, pool, pool6, lac, radius_server, realm, rate_profile, radius_map, filter_id, dae_client, garden, hook, plugin, load, remove, peer_profile, tunnel_profile, session_profile, ppp_profile, ip, ipv6)`},
+		{"\t frobnicate", `f:1:3: unknown command (commands are set, pool, pool6, lac, radius_server, realm, rate_profile, radius_map, filter_id, dae_client, garden, hook, plugin, load, remove, peer_profile, tunnel_profile, session_profile, ppp_profile, tunnel, session, ip, ipv6)`},
 
 		{"pool a remove 10.0.0.0/8", `f:1:8: must be add here (usage: pool NAME add PREFIX)`},
 		{"pool a add 10.0.0.1/8", `f:1:12: PREFIX has bits set beyond its length: 10.0.0.0/8 is meant, or 10.0.0.1/32`},

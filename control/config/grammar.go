@@ -83,7 +83,7 @@ func Commands() []Command {
 			{Name: "KEY VALUE", Type: "policy", Help: "What the policy says; the command may be repeated.", Rest: true},
 		}},
 	}
-	return slices.Concat(commands, aaaCommands(), daeCommands(), gardenCommands(), packetHookCommands(), pluginCommands(), profileCommands(), accessListCommands())
+	return slices.Concat(commands, aaaCommands(), daeCommands(), gardenCommands(), packetHookCommands(), pluginCommands(), profileCommands(), outgoingCommands(), accessListCommands())
 }
 
 // LACKey is one row of the table of what a lac command can say.

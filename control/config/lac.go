@@ -78,6 +78,14 @@ func (l *LAC) Base(c *Config) *Config {
 	return l.Effective.Config
 }
 
+// Dial is what its profiles say of its tunnels beyond the settings.
+func (l *LAC) Dial() Dial {
+	if l.Effective == nil {
+		return newDial()
+	}
+	return l.Effective.Dial
+}
+
 // Values are the values that its tunnels and sessions are made with, and where each is
 // from.
 func (l *LAC) Values() []Value {

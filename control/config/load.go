@@ -111,7 +111,7 @@ func dropFile(ws []Warning, path string) []Warning {
 }
 
 func (c *Config) holdsSecrets() bool {
-	if c.L2TP.Secret != "" || c.RADIUS.Secret != "" || c.AAA.holdsSecrets() || len(c.DAE.Clients) > 0 {
+	if c.L2TP.Secret != "" || c.RADIUS.Secret != "" || c.AAA.holdsSecrets() || c.Outgoing.holdsSecrets() || len(c.DAE.Clients) > 0 {
 		return true
 	}
 	for _, p := range c.Profiles[TunnelLayer] {

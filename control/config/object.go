@@ -164,6 +164,14 @@ func (c *Config) Names(command string) (names []string) {
 				}
 			}
 		}
+	case "tunnel":
+		for i := range c.Outgoing.Tunnels {
+			names = append(names, c.Outgoing.Tunnels[i].Name)
+		}
+	case "session":
+		for i := range c.Outgoing.Calls {
+			names = append(names, c.Outgoing.Calls[i].Name)
+		}
 	case "garden":
 		for i := range c.Gardens.List {
 			names = append(names, c.Gardens.List[i].Name)

@@ -94,7 +94,12 @@ func profileKeyArgs(l Layer) (out []Arg) {
 	if l == PeerLayer {
 		return lacKeyArgs()
 	}
-	for _, k := range ProfileKeys(l) {
+	return keysOf(ProfileKeys(l))
+}
+
+// keysOf are keys as arguments of their command.
+func keysOf(keys []ProfileKey) (out []Arg) {
+	for _, k := range keys {
 		out = append(out, Arg{Name: k.Name, Help: k.Help, Words: k.words, Secret: k.Secret})
 	}
 	return out
@@ -112,11 +117,13 @@ func findProfileKey(keys []ProfileKey, name string) *ProfileKey {
 
 // profileObjectKeys are the keys as the commands of objects take them: each is tried on a
 // configuration of its own.
-func profileObjectKeys(l Layer) []objectKey[Profile] {
-	var out []objectKey[Profile]
-	for _, k := range ProfileKeys(l) {
+func profileObjectKeys(l Layer) []objectKey[Profile] { return objectKeysOf[Profile](ProfileKeys(l)) }
+
+func objectKeysOf[T any](keys []ProfileKey) []objectKey[T] {
+	var out []objectKey[T]
+	for _, k := range keys {
 		for _, name := range append([]string{k.Name}, k.Alias...) {
-			out = append(out, objectKey[Profile]{name: name, help: k.Help, secret: k.Secret, parse: func(p *Profile, s string) (string, error) {
+			out = append(out, objectKey[T]{name: name, help: k.Help, secret: k.Secret, parse: func(_ *T, s string) (string, error) {
 				if k.Refused != "" {
 					return "", fmt.Errorf("is refused: %s", k.Refused)
 				}
@@ -161,7 +168,11 @@ func (b *builder) profile(l Layer, args []token) {
 	if p == nil {
 		return
 	}
-	keys := ProfileKeys(l)
+	b.warnIdle(ProfileKeys(l), args)
+}
+
+// warnIdle warns of what is said without effect.
+func (b *builder) warnIdle(keys []ProfileKey, args []token) {
 	for rest := args[1:]; len(rest) > 1; rest = rest[2:] {
 		if k := findProfileKey(keys, rest[0].text); k != nil && k.Note != "" {
 			b.warn(b.at(rest[0]), "%s has no effect: %s", rest[0].text, k.Note)
@@ -227,10 +238,11 @@ func (b *builder) checkProfiles() {
 
 // ProfileView is a profile as it may be shown.
 type ProfileView struct {
-	Name   string
-	Values []Value // that it says itself; secrets are hidden
-	layer  Layer
-	lac    *LAC // of a peer
+	Name      string
+	Values    []Value // that it says itself; secrets are hidden
+	layer     Layer
+	lac       *LAC       // of a peer
+	effective *Effective // of a tunnel or a call
 }
 
 // ProfileViews are the profiles of one command.
@@ -273,8 +285,11 @@ func shownValue(g LACText, secret bool, source string) Value {
 
 // Effective are all values that hold with the profile, inherited ones included.
 func (v ProfileView) Effective(c *Config) []Value {
-	if v.lac != nil {
+	switch {
+	case v.lac != nil:
 		return v.lac.Values()
+	case v.effective != nil:
+		return append(v.effective.Values(), v.effective.own...)
 	}
 	e, err := c.resolve(links{v.layer: v.Name})
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 
 // Notes for keys of OpenL2TP that have no effect here.
 const (
-	forOutgoing  = "it is for calls that this end makes"
+	ofTunnel     = "the tunnel command says it of each tunnel"
+	oneDevice    = "the packets of all sessions pass one device, iftun"
 	lcpsHold     = "the lcp_ values hold for all of PPP's protocols"
 	boundedSetup = "setup_timeout bounds the authentication"
 	pppdOption   = "it is for pppd, which is not used"
@@ -51,7 +52,7 @@ func tunnelProfileKeys() []ProfileKey {
 	mode.words = []string{"none", "simple", "challenge"}
 	mode.translate = oneOf(map[string]string{"none": "no", "simple": "no", "challenge": "yes"})
 	mode.Alias = nil // its values are others
-	return []ProfileKey{
+	return append(dialKeys(), []ProfileKey{
 		stands("host_name", "hostname", "Our Host Name AVP."),
 		secret, mode,
 		stands("l2tp_challenge", "l2tp_challenge", "Challenge the peer: yes, no or auto."),
@@ -72,24 +73,26 @@ func tunnelProfileKeys() []ProfileKey {
 		stands("clamp_mss", "clamp_mss", "Limit the MSS of TCP connections."),
 		link(SessionLayer), link(PPPLayer),
 		idle("tx_window_size", "the peer says how many messages it takes"),
-		idle("use_tiebreaker", "the tie breaker is sent whenever this end begins"),
-		idle("framing_caps", "both kinds of framing are always offered", "framing_cap"),
-		idle("bearer_caps", "both kinds of bearer are always offered", "bearer_cap"),
 		idle("use_udp_checksums", "the setting udp_checksum holds for all tunnels"),
-		idle("idle_timeout", "a tunnel without sessions is the peer's to close"),
 		idle("do_pmtu_discovery", "packets that are too big are answered in any case", "pmtu_discovery", "do_pmtu"),
-		idle("tunnel_name", forOutgoing), idle("dest_ipaddr", forOutgoing), idle("src_ipaddr", forOutgoing),
-		idle("udp_port", forOutgoing, "peer_udp_port", "our_udp_port"), idle("interface_name", forOutgoing),
-		idle("persist", forOutgoing), idle("persist_pend_timeout", forOutgoing),
-		idle("trace_flags", "lnsctl sets what is traced", "debug_flags"),
+		idle("tunnel_name", ofTunnel), idle("dest_ipaddr", ofTunnel), idle("our_udp_port", "l2tp_port is that of all tunnels"),
+		idle("interface_name", oneDevice),
 		idle("using_ipsec", "IPsec is set up outside, by marks or addresses"),
-	}
+	}...)
 }
 
 func sessionProfileKeys() []ProfileKey {
-	return []ProfileKey{
+	return append(placingKeys(), []ProfileKey{
 		stands("use_sequence_numbers", "l2tp_send_sequence", "Number data packets."),
-		{Name: "sequencing_required", Setting: "l2tp_send_sequence", Help: "Number data packets; a peer that requires it gets it anyway."},
+		{Name: "sequencing_required", words: []string{"yes", "no"}, Help: "Number data packets, and require it of the peers of our calls; one that requires it gets it anyway.",
+			apply: func(e *Effective, s string) error {
+				on, err := boolean().parse(s)
+				if err != nil {
+					return err
+				}
+				e.Call.Params.SequencingRequired = on
+				return e.set("l2tp_send_sequence", s)
+			}},
 		stands("establish_timeout", "setup_timeout", "Seconds in which a session must come up."),
 		stands("use_ppp_proxy", "ppp_proxy", "Take LCP and authentication from the peers."),
 		stands("duplicate_users", "duplicate_users", "What a second login of a user does."),
@@ -101,15 +104,11 @@ func sessionProfileKeys() []ProfileKey {
 		stands("reject_garden", "reject_garden", "Walled garden of those whom the authentication refuses."),
 		link(PPPLayer),
 		refusedKey("no_ppp", "a session without PPP has nowhere to go"),
-		idle("session_type", "who begins the call decides"),
 		idle("reorder_timeout", "packets that are late are dropped, not put in order"),
-		idle("priv_group_id", forOutgoing, "private_group_id"), idle("framing_type", forOutgoing), idle("bearer_type", forOutgoing),
-		idle("min_bps", forOutgoing, "minimum_bps"), idle("max_bps", forOutgoing, "maximum_bps"), idle("connect_speed", forOutgoing),
-		idle("calling_number", forOutgoing), idle("called_number", forOutgoing), idle("sub_address", forOutgoing),
-		idle("persist", forOutgoing), idle("persist_pend_timeout", forOutgoing), idle("interface_name", forOutgoing),
+		idle("interface_name", oneDevice),
 		idle("trace_flags", "lnsctl sets what is traced", "debug_flags"),
 		idle("do_pmtu_discovery", "packets that are too big are answered in any case", "pmtu_discovery"),
-	}
+	}...)
 }
 
 func pppProfileKeys() []ProfileKey {

@@ -46,6 +46,7 @@ func (c *Config) render(hide bool) string {
 	for i := range c.LACs {
 		c.LACs[i].render(&w, hide)
 	}
+	c.Outgoing.render(&w, hide)
 	for i := range c.Gardens.List {
 		c.Gardens.List[i].render(&w)
 	}

@@ -65,7 +65,7 @@ func Settings() []Setting {
 	var all []Setting
 	for _, group := range [][]Setting{
 		l2tpSettings(), pppSettings(), dnsSettings(), ipv6Settings(), radiusSettings(), aaaSettings(), daeSettings(),
-		accountingSettings(), sessionSettings(), gardenSettings(), interceptSettings(), limitSettings(), systemSettings(), shellSettings(),
+		accountingSettings(), sessionSettings(), gardenSettings(), interceptSettings(), limitSettings(), systemSettings(), shellSettings(), outgoingSettings(),
 	} {
 		all = append(all, group...)
 	}

@@ -7,6 +7,7 @@
 package dataplane
 
 import (
+	"math/rand/v2"
 	"net/netip"
 
 	"github.com/lnsd/lnsd/maps"
@@ -125,7 +126,8 @@ func (c Config) maps() maps.Config {
 	hairpin := [...]maps.Hairpin{HairpinAllow: maps.HairpinAllow, HairpinDeny: maps.HairpinDeny, HairpinCore: maps.HairpinCore}
 	return maps.Config{
 		PinPath: c.PinPath, Sessions: c.MaxSessions, Routes: routes, IPv6: c.IPv6, Outer6: c.Outer6,
-		OuterTTL: c.OuterTTL, Hairpin: hairpin[c.Hairpin], Rates: c.Rates.maps(), PacketLimit: c.PacketLimit, Generic: c.Want == Generic,
+		OuterTTL: c.OuterTTL, Hairpin: hairpin[c.Hairpin], Rates: c.Rates.maps(), PacketLimit: c.PacketLimit,
+		FlowSeed: rand.Uint64(), Generic: c.Want == Generic,
 	}
 }
 

@@ -104,6 +104,9 @@ func (c *clock) copyOf(from *maps.Copy) session.PacketCopy {
 // interception.
 func (p *Plane) CopiesLost(slot uint32) uint64 { return p.maps.CopiesLost(slot) }
 
+// ForgetCopiesLost gives the counter of a slot back.
+func (p *Plane) ForgetCopiesLost(slot uint32) { p.maps.ForgetCopiesLost(slot) }
+
 // Capture begins or ends the capture of what is in slot, now and later.
 func (p *Plane) Capture(slot uint32, on bool) {
 	p.worker.captured.set(slot, on)

@@ -64,6 +64,9 @@ func (n *Null) RunCaptures(ctx context.Context, _ func(*session.PacketCopy)) err
 // CopiesLost is zero.
 func (n *Null) CopiesLost(uint32) uint64 { return 0 }
 
+// ForgetCopiesLost has nothing to forget.
+func (n *Null) ForgetCopiesLost(uint32) {}
+
 // Capture does nothing.
 func (n *Null) Capture(uint32, bool) {}
 

@@ -39,6 +39,9 @@ type Policy struct {
 	// amplifier for spoofed SCCRQs.
 	LACs    []LAC
 	Default *l2tp.Config
+	// DefaultIdle and DefaultTrace are IdleTimeout and Trace of LACs that match none.
+	DefaultIdle  time.Duration
+	DefaultTrace session.TraceMask
 	// Session is for sessions of LACs that have none of their own.
 	Session *session.Config
 	Limits  Limits
@@ -100,7 +103,7 @@ func (p *Policy) match(peer netip.Addr, hostName string) LAC {
 		}
 		return p.fill(*l)
 	}
-	return p.fill(LAC{L2TP: p.Default})
+	return p.fill(LAC{L2TP: p.Default, IdleTimeout: p.DefaultIdle, Trace: p.DefaultTrace})
 }
 
 // Admits reports whether tunnels of such a peer are let in.

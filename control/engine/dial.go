@@ -60,7 +60,8 @@ func (s *Shard) dialOf(o *Outgoing) *dial {
 	return d
 }
 
-// undial ends what the operator does not want any more.
+// undial forgets what the operator does not want any more. A tunnel that is up goes on
+// until it is dropped, as those of LACs do that are not let in any more.
 func (s *Shard) undial(d *dial) {
 	delete(s.dials, d.cfg.Name)
 	s.timers.remove(d)
@@ -68,8 +69,7 @@ func (s *Shard) undial(d *dial) {
 	for _, p := range d.calls {
 		p.over = true
 	}
-	if t := d.t; t != nil && t.closedAt.IsZero() {
-		t.dropped = true
+	if t := d.t; t != nil && t.facts == nil && t.closedAt.IsZero() {
 		t.t.Close(s.now, l2tp.Result{Code: l2tp.StopClear, Message: "deleted by operator"}, &s.tout)
 		s.pump(t)
 	}

@@ -81,10 +81,15 @@ func (d *directory) tryClaim6(slot uint32, c *session.Claim6, now time.Time) (r 
 	take(c.Delegated, &network.Delegated)
 	take(c.Prefixes, &network.Prefixes)
 	for _, from := range [...]struct {
-		pool string
-		to   *[]netip.Prefix
-	}{{c.Pool, &network.Prefixes}, {c.PDPool, &network.Delegated}} {
+		pool   string
+		single bool // of 128 bits alone
+		to     *[]netip.Prefix
+	}{{c.Pool, false, &network.Prefixes}, {c.PDPool, false, &network.Delegated}, {c.AddressPool, true, &network.Prefixes}} {
 		if from.pool == "" {
+			continue
+		}
+		if p := d.pools6[from.pool]; from.single && p != nil && p.Length() != 128 {
+			note(session.BadAddress)
 			continue
 		}
 		p, o := d.takeAny(slot, c, from.pool, now)
@@ -103,7 +108,7 @@ func (d *directory) inTheWay(slot uint32, c *session.Claim6) (older uint32) {
 		return 0
 	}
 	want := append(slices.Clone(c.Prefixes), c.Delegated...)
-	for _, name := range [...]string{c.Pool, c.PDPool} {
+	for _, name := range [...]string{c.Pool, c.PDPool, c.AddressPool} {
 		if p := d.pools6[name]; p != nil {
 			if last, used := p.Last(c.User); used {
 				want = append(want, last)

@@ -101,6 +101,11 @@ func (o *Outgoing) validate() error {
 		if err := c.Session.ValidatePlaced(); err != nil {
 			return fmt.Errorf("engine: session %s: %w", c.Name, err)
 		}
+		for _, p := range c.Session.Routes {
+			if p.Contains(o.Peer.Addr()) {
+				return fmt.Errorf("engine: session %s: the route %v would lead the tunnel into itself", c.Name, p)
+			}
+		}
 		if c.Session.PPP.Client != (o.L2TP.Role == l2tp.LAC) {
 			return fmt.Errorf("engine: session %s: a LAC is the client, an LNS is not", c.Name)
 		}
@@ -176,8 +181,8 @@ func (p *Policy) find(name string) *Outgoing {
 	return nil
 }
 
-// Removes counts the calls of p's tunnels that next has no more, or has otherwise: what
-// a reload would end. names are the tunnels that would end as a whole.
+// Removes tells what p wants and next does not: tunnels as a whole by name, and calls of
+// others.
 func (p *Policy) Removes(next *Policy) (names []string, calls map[string][]string) {
 	calls = make(map[string][]string)
 	for i := range p.Outgoing {

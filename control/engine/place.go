@@ -7,7 +7,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lnsd/lnsd/control/l2tp"
-	"github.com/lnsd/lnsd/control/session"
 )
 
 // placement is a call that the operator wants in a tunnel.
@@ -25,7 +24,7 @@ func (s *Shard) reconcileCalls(d *dial) {
 		if d.cfg.call(p.cfg.Name) != nil {
 			return false
 		}
-		s.unplace(p)
+		p.over = true // what is up goes on until it is dropped
 		return true
 	})
 	for i := range d.cfg.Calls {
@@ -48,16 +47,6 @@ func (d *dial) placement(name string) *placement {
 		}
 	}
 	return nil
-}
-
-// unplace ends a call that is not wanted any more.
-func (s *Shard) unplace(p *placement) {
-	p.over = true
-	if c := p.c; c != nil {
-		c.s.Drop(s.now, session.EndByOperator(0), &s.sout)
-		s.carry(c)
-		s.pump(c.tun)
-	}
 }
 
 // placeCalls places the calls that are due.

@@ -32,7 +32,12 @@ func (p *Policy) traced() bool {
 			return true
 		}
 	}
-	return false
+	for i := range p.Outgoing {
+		if p.Outgoing[i].Trace != 0 {
+			return true
+		}
+	}
+	return p.DefaultTrace != 0
 }
 
 // beginTrace takes over the rules for one step of the shard.

@@ -49,7 +49,7 @@ func (x *thread) wishes(o *session.Out) {
 	}
 	for i := range o.Claim6 {
 		q := &o.Claim6[i]
-		x.line(session.TraceSystem, "claims prefixes %v, delegated %v, pools %q and %q", q.Prefixes, q.Delegated, q.Pool, q.PDPool)
+		x.line(session.TraceSystem, "claims prefixes %v, delegated %v, pools %q, %q and %q", q.Prefixes, q.Delegated, q.Pool, q.PDPool, q.AddressPool)
 	}
 	for _, r := range o.Authenticate {
 		x.line(session.TraceSystem, "asks to authenticate %q by %v", r.User, ppp.Auth(r.Method))

@@ -25,8 +25,11 @@ import (
 type Source interface {
 	// RunCopies calls f with each copy until ctx ends.
 	RunCopies(ctx context.Context, f func(*session.PacketCopy)) error
-	// CopiesLost is how many packets of a slot's session could not be copied.
+	// CopiesLost is how many packets of a slot's session could not be copied; of slot 0
+	// it is the packets of sessions that there was no counter left for.
 	CopiesLost(slot uint32) uint64
+	// ForgetCopiesLost gives the counter of a slot back.
+	ForgetCopiesLost(slot uint32)
 }
 
 // Interceptions knows who is intercepted, and sends the copies. Its methods may be
@@ -138,29 +141,35 @@ func (x *Interceptions) take(c *session.PacketCopy, wait bool) {
 func (x *Interceptions) Run(ctx context.Context, from Source) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { x.queue.run(ctx) })
-	wg.Go(func() { x.forget(ctx) })
+	wg.Go(func() { x.forget(ctx, from) })
 	err := from.RunCopies(ctx, func(c *session.PacketCopy) { x.take(c, true) })
 	wg.Wait()
 	return err
 }
 
-// forget drops the sessions whose last copies must have been sent.
-func (x *Interceptions) forget(ctx context.Context) {
-	tick := time.NewTicker(linger)
+// forget drops the sessions whose last copies must have been sent, and the counters of
+// their losses: there are some thousand of these, and each is needed once.
+func (x *Interceptions) forget(ctx context.Context, from Source) {
+	tick := time.NewTicker(linger / 10)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case now := <-tick.C:
+			x.forgetAt(now, from)
 		}
-		x.mu.Lock()
-		for slot, s := range x.bySlot {
-			if !s.ended.IsZero() && time.Since(s.ended) > linger {
-				delete(x.bySlot, slot)
-			}
+	}
+}
+
+func (x *Interceptions) forgetAt(now time.Time, from Source) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for slot, s := range x.bySlot {
+		if !s.ended.IsZero() && now.Sub(s.ended) > linger {
+			delete(x.bySlot, slot)
+			from.ForgetCopiesLost(slot)
 		}
-		x.mu.Unlock()
 	}
 }
 
@@ -178,7 +187,8 @@ type View struct {
 	Lost, NotSent uint64
 }
 
-// List returns the interceptions that go on, by slot.
+// List returns the interceptions that go on, by slot. Where there were more sessions
+// with losses than counters the first entry has slot 0 and the losses of all the others.
 func (x *Interceptions) List(from Source) []View {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -193,6 +203,9 @@ func (x *Interceptions) List(from Source) []View {
 			DownPackets: s.downPackets.Load(), DownBytes: s.downBytes.Load(),
 			Lost: from.CopiesLost(s.slot), NotSent: s.notSent.Load(),
 		})
+	}
+	if n := from.CopiesLost(0); n > 0 {
+		out = append(out, View{User: "(others)", Lost: n})
 	}
 	slices.SortFunc(out, func(a, b View) int { return int(a.Slot) - int(b.Slot) })
 	return out

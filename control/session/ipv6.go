@@ -43,8 +43,10 @@ type Profile6 struct {
 	Routes []netip.Prefix
 	// Pool names the pool of the link's prefix where Prefixes is empty
 	// (Framed-IPv6-Pool), PDPool that of the delegated one where Delegated is
-	// (Delegated-IPv6-Prefix-Pool, RFC 6911 section 3.4).
-	Pool, PDPool string
+	// (Delegated-IPv6-Prefix-Pool, RFC 6911 section 3.4). AddressPool names one of
+	// single addresses for DHCPv6 where Addresses is empty (Stateful-IPv6-Address-Pool,
+	// RFC 6911 section 3.5).
+	Pool, PDPool, AddressPool string
 	// DNS are the name servers (DNS-Server-IPv6-Address, RFC 6911 section 3.2);
 	// none: those of the configuration.
 	DNS []netip.Addr

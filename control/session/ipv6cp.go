@@ -103,6 +103,9 @@ func (s *Session) claim6() Claim6 {
 		User: s.user, Duplicates: s.cfg.Duplicates, VRF: s.cfg.VRF,
 		Prefixes: append([]netip.Prefix(nil), p.Prefixes...), Delegated: p.Delegated,
 	}
+	if len(p.Addresses) == 0 {
+		c.AddressPool = p.AddressPool
+	}
 	for _, a := range p.Addresses {
 		c.Prefixes = append(c.Prefixes, netip.PrefixFrom(a, a.BitLen()))
 	}

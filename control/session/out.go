@@ -118,7 +118,8 @@ type Claim6 struct {
 	// Prefixes, with 128 bits.
 	Prefixes, Delegated []netip.Prefix
 	// Pool and PDPool give one more each, for the link and for delegation; "" none.
-	Pool, PDPool string
+	// AddressPool gives a single address, its prefixes having 128 bits.
+	Pool, PDPool, AddressPool string
 }
 
 // ClaimResult6 answers a Claim6. Network holds the prefixes that were granted, the

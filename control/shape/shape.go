@@ -1,11 +1,11 @@
-// Package shape limits a stream of packets to a rate without holding any of them:
-// what bpf/throttle.h does, for those that take the slow path. See there for why.
+// Package shape limits a stream of packets to a rate without holding any of them, for
+// those that take the slow path: as bpf/throttle.h does it, to the bit, but for marks of
+// congestion. See there, and bpf/flows.h, for why.
 package shape
 
 import (
-	"encoding/binary"
-	"hash/maphash"
 	"math"
+	"math/bits"
 	"sync"
 	"time"
 
@@ -16,44 +16,51 @@ import (
 const (
 	defaultBurst = time.Second
 	leastBurst   = 16 * 1500 // bytes
-	maxBurst     = 16 * time.Second
-	minBurst     = 8 * time.Millisecond
 )
 
-// Parts of the burst: the reserve is its half; a flow's room halves with each step of
-// the credit, and its share in each half-life.
+// The rates and bursts that are kept exactly.
 const (
-	steps     = 16
-	halfLives = 8
-	idleShare = 128
-	idleMost  = 7 * time.Millisecond
-	newcomers = 256
-	lately    = 3 * time.Second
-	cells     = 64
-	forgotten = 8 // half-lives
+	minRate  = 8000
+	maxRate  = 1e12
+	minBurst = 8 * time.Millisecond
+	maxBurst = 16 * time.Second
+)
+
+// Time: a tick is a part of a nanosecond, a stamp many of them. What seems to be further
+// ahead than mostTicks is in the past. A byte costs parts of a tick.
+const (
+	tickShift  = 10
+	stampShift = 16
+	costShift  = 16
+	mostTicks  = 1 << 44
+)
+
+// Parts of the burst: credit of an idle session beyond the half, and how long a drop
+// keeps the other half open, in stamps.
+const (
+	idleShift = 7
+	idleMost  = uint64(7*time.Millisecond) << tickShift
+	lately    = 45776
 )
 
 // Shaper limits one direction of a session. Its methods may be called from any
 // goroutine. Time is that of any clock, as long as it is always the same.
 type Shaper struct {
 	mu       sync.Mutex
-	rate     session.Rate
-	burst    float64 // ns
-	full     float64 // since when credit has gathered, ns
-	lastDrop float64
-	seed     maphash.Seed
-	flows    [cells]flow
+	limited  bool
+	begun    bool
+	cost     uint64 // of a byte
+	depth    uint64 // the burst, ticks
+	step     uint   // the credit falls by 1<<step for a flow's room to halve
+	full     uint64 // the tick since when credit has gathered
+	lastDrop uint32 // stamp, 0 for never
+	flows    flows
 }
 
-// flow is what a flow has had of the rate lately, in ns at the rate.
-type flow struct{ at, share float64 }
-
-// New returns a shaper of an idle session.
-func New(r session.Rate) *Shaper {
-	s := &Shaper{full: math.Inf(-1), lastDrop: math.Inf(-1), seed: maphash.MakeSeed()}
-	for i := range s.flows {
-		s.flows[i].at = math.Inf(-1)
-	}
+// New returns a shaper of an idle session. The seed makes it unforeseeable which flows
+// are taken for one.
+func New(r session.Rate, seed uint64) *Shaper {
+	s := &Shaper{flows: flows{seed: seed}}
 	s.SetRate(r)
 	return s
 }
@@ -62,96 +69,86 @@ func New(r session.Rate) *Shaper {
 func (s *Shaper) SetRate(r session.Rate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rate = r
-	if !r.Limited() {
+	s.limited = r.Limited()
+	if !s.limited {
 		return
 	}
-	s.burst = max(float64(defaultBurst), s.cost(leastBurst))
-	if r.Burst > 0 {
-		s.burst = max(s.cost(int(r.Burst)), float64(minBurst))
+	rate := min(max(r.Bits, minRate), maxRate)
+	high, low := bits.Mul64(8*uint64(time.Second), 1<<(tickShift+costShift))
+	low, carry := bits.Add64(low, rate-1, 0)
+	s.cost, _ = bits.Div64(high+carry, low, rate)
+
+	takes := func(bytes float64) time.Duration {
+		return time.Duration(min(bytes*8/float64(r.Bits), maxBurst.Seconds()) * float64(time.Second))
 	}
-	s.burst = min(s.burst, float64(maxBurst))
+	burst := max(defaultBurst, takes(leastBurst))
+	if r.Burst > 0 {
+		burst = takes(float64(r.Burst))
+	}
+	burst = min(max(burst, minBurst), maxBurst)
+	ticks := uint64(burst) << tickShift
+	s.depth = uint64(burst) >> stampShift << (stampShift + tickShift)
+	s.step = nearestPower(ticks / steps)
+	s.flows.half = max(nearestPower(ticks/halfLives), leastHalf)
 }
 
-// cost is how long bytes take at the rate, in ns.
-func (s *Shaper) cost(bytes int) float64 { return float64(bytes) * 8e9 / float64(s.rate.Bits) }
+// nearestPower is the power of two that is nearest to n, by its logarithm.
+func nearestPower(n uint64) uint { return uint(math.Round(math.Log2(float64(n)))) }
 
-// Admit reports whether an IP packet passes at now, and charges it if it does. A nil
-// shaper lets all pass.
+// Admit reports whether an IP packet passes at now, and charges it if it does.
 func (s *Shaper) Admit(packet []byte, now time.Duration) bool {
-	if s == nil {
-		return true
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.rate.Limited() {
+	if !s.limited {
 		return true
 	}
-	at, cost, reserve := float64(now), s.cost(len(packet)), s.burst/2
-	idle := reserve + min(s.burst/idleShare, float64(idleMost))
+	stamp, at := uint32(now>>stampShift), uint64(now)<<tickShift
+	if !s.begun {
+		s.begun = true
+		s.full = at - uint64(maxBurst)<<tickShift
+	}
+	cost := (s.cost*uint64(len(packet)) + 1<<costShift - 1) >> costShift
+	idle := s.depth/2 + min(s.depth>>idleShift, idleMost)
 	most := idle
-	if at-s.lastDrop < float64(lately) {
-		most = s.burst
+	if s.lastDrop != 0 && stamp-s.lastDrop < lately {
+		most = s.depth
 	}
-	credit := min(at-s.full, most)
-	hash, tcp := s.flowOf(packet)
-	level := credit
-	if !tcp {
-		level = min(level, idle)
+	hash, protocol := s.flows.hash(packet)
+	level := s.credit(at, idle)
+	if protocol == protocolTCP {
+		level = s.credit(at, most)
 	}
-	room := s.room(level)
-	f := &s.flows[hash%cells]
-	f.fade(at, s.burst/halfLives)
-	if math.IsInf(f.at, -1) {
-		f.share = max(room-max(s.burst/newcomers, 2*cost), 0)
-	}
-	f.at = at
-	if credit < cost || f.share > room {
-		s.lastDrop = at
+	f := s.flows.find(hash, stamp)
+	room, newcomers := s.room(level), max(s.depth>>newcomerShift, 2*cost)
+	share, fits := s.flows.judge(f, stamp, protocol, room, newcomers)
+	credit := s.credit(at, most)
+	if !fits || credit < cost {
+		*f = place{tag: hash.tag(), stamp: stamp, share: saturated(share), used: true}
+		s.lastDrop = stamp | 1
 		return false
 	}
-	f.share += cost
+	*f = place{tag: hash.tag(), stamp: stamp, share: saturated(share + s.flows.shareOf(cost)), used: true}
 	s.full = at - credit + cost
 	return true
 }
 
+// credit is what is left at a time, most at most.
+func (s *Shaper) credit(at, most uint64) uint64 {
+	if s.full-at <= mostTicks {
+		return 0
+	}
+	return min(at-s.full, most)
+}
+
 // room is the share up to which a flow may be charged at a level of credit.
-func (s *Shaper) room(level float64) float64 {
-	all := 2 * s.burst / halfLives // where a flow settles that has all of the rate
-	if below := s.burst/2 - level; below > 0 {
-		return all * math.Exp2(-below/(s.burst/steps))
+func (s *Shaper) room(level uint64) uint64 {
+	reserve := s.depth / 2
+	if level >= reserve {
+		return roomAll + 4*s.flows.shareOf(level-reserve)
 	}
-	return all + 4*(level-s.burst/2)
-}
-
-// fade lets the share fade until at; a flow that was silent for long is forgotten.
-func (f *flow) fade(at, half float64) {
-	if at-f.at > forgotten*half {
-		f.at = math.Inf(-1)
-		return
+	below, room := reserve-level, uint64(0)
+	if below>>s.step < 30 {
+		room = roomAll >> (below >> s.step)
 	}
-	f.share *= math.Exp(-(at - f.at) / (2 * half))
-}
-
-// flowOf returns what tells the packet's flow apart, and whether it is TCP.
-func (s *Shaper) flowOf(b []byte) (uint64, bool) {
-	var key [41]byte
-	end, protocol, addresses := 20, 9, 12
-	if len(b) > 0 && b[0]>>4 == 6 {
-		end, protocol, addresses = 40, 6, 8
-	}
-	if len(b) < end {
-		return 0, false
-	}
-	n := copy(key[:], b[addresses:end])
-	key[40] = b[protocol]
-	tcp := key[40] == 6
-	fragment := end == 20 && binary.BigEndian.Uint16(b[6:])&0x3FFF != 0
-	if header := int(b[0]&15) * 4; end == 20 && header > 20 {
-		end = header
-	}
-	if (tcp || key[40] == 17) && !fragment && len(b) >= end+4 {
-		copy(key[n:40], b[end:end+4])
-	}
-	return maphash.Bytes(s.seed, key[:]), tcp
+	return room - (room>>8)*((below&(1<<s.step-1))>>(s.step-8))>>1
 }

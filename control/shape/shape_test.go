@@ -23,11 +23,12 @@ func TestExact(t *testing.T) {
 		if rate == 100e9 {
 			r.Burst = 100e6 // 8 ms, of which the test runs through several
 		}
-		s := New(r)
+		s := New(r, 1)
 		p := packet(17, 1)
-		cost := time.Duration(s.cost(len(p)))
+		cost := time.Duration(float64(len(p)) * 8e9 / float64(rate))
 		for _, start := range []time.Duration{time.Hour, 25 * time.Hour, 9000 * time.Hour} {
-			span := 2 * time.Duration(s.burst)
+			burst := time.Duration(s.depth >> tickShift)
+			span := 2 * burst
 			step := max(cost/2, span/100000)
 			if step > cost { // as many as fit
 				span, step = 500000*cost, max(cost/2, 1)
@@ -43,7 +44,7 @@ func TestExact(t *testing.T) {
 				}
 			}
 			want := float64(rate) / 8 * (span / 2).Seconds()
-			most := 2*want + float64(rate)/8*s.burst/1e9
+			most := 2*want + float64(rate)/8*burst.Seconds()
 			if float64(first+second) > most {
 				t.Errorf("%d bit/s from %v: %d bytes, at most %.0f", rate, start, first+second, most)
 			}
@@ -54,25 +55,11 @@ func TestExact(t *testing.T) {
 	}
 }
 
-// apart reports whether a packet and some flows of TestRoom have a cell each.
-func apart(s *Shaper, p []byte, flows int) bool {
-	hash, _ := s.flowOf(p)
-	taken := map[uint64]bool{hash % cells: true}
-	for f := range flows {
-		hash, _ := s.flowOf(packet(6, byte(f+1)))
-		taken[hash%cells] = true
-	}
-	return len(taken) == flows+1
-}
-
 // TestRoom: beside flows that take all they can get one that sends little loses
 // nothing, and they share alike.
 func TestRoom(t *testing.T) {
-	s := New(session.Rate{Bits: 10e6})
+	s := New(session.Rate{Bits: 10e6}, 1)
 	ping, passed := packet(1, 0)[:84], [8]int{}
-	for !apart(s, ping, len(passed)) { // flows that share a cell share its fate
-		s = New(session.Rate{Bits: 10e6})
-	}
 	for i := range 10000 {
 		at := time.Hour + time.Duration(i)*time.Millisecond
 		for f := range passed {
@@ -98,7 +85,7 @@ func TestRoom(t *testing.T) {
 
 // TestSetRate: a change gives nobody a second burst.
 func TestSetRate(t *testing.T) {
-	s := New(session.Rate{Bits: 10e6})
+	s := New(session.Rate{Bits: 10e6}, 1)
 	for range 2000 {
 		s.Admit(packet(17, 1), time.Hour)
 	}
@@ -120,7 +107,7 @@ func TestSetRate(t *testing.T) {
 
 // TestGoroutines: no packet more passes because several ask at once.
 func TestGoroutines(t *testing.T) {
-	s := New(session.Rate{Bits: 10e6})
+	s := New(session.Rate{Bits: 10e6}, 1)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	bytes := 0

@@ -164,7 +164,7 @@ func Open(cfg Config, newBatch func() Batch, log *zap.Logger) (_ *Path, err erro
 		return nil, err
 	}
 	p.forward6 = forward6(cfg.Forwarding, log)
-	p.routes = newRoutes(cfg.Pools, kernelRoute(nl, index, cfg.Address), &p.counts, log)
+	p.routes = newRoutes(cfg.Pools, kernelTarget(nl, index, cfg.Address), &p.counts, log)
 	p.closers = append(p.closers, func() error { p.routes.close(); return nil })
 	limit := rate.NewLimiter(rate.Limit(cfg.ICMPRate), cfg.ICMPRate)
 	for range queues {

@@ -70,7 +70,7 @@ func newPath(t testing.TB) (*Path, *memory) {
 		log: zap.NewNop(), forward6: func() {}, address: number(gateway), offload: true, icmp: m, table: newTable(16, nil),
 		newWriter: func() frameWriter { return m },
 	}
-	p.routes = newRoutes(nil, func(netip.Prefix, bool) error { return nil }, &p.counts, p.log)
+	p.routes = newRoutes(nil, func(target, bool) error { return nil }, &p.counts, p.log)
 	t.Cleanup(p.routes.close)
 	p.down = []*downlink{newDownlink(p, m, rate.NewLimiter(100, 100))}
 	p.down[0].now = time.Now()

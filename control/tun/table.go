@@ -20,6 +20,7 @@ type entry struct {
 	peerTunnel  uint16
 	peerSession uint16
 	address     uint32 // 0: none
+	own         uint32 // our address on the link, where the peer gives them; 0: none
 	routes      []prefix4
 	prefixes6   []netip.Prefix
 	framing     l2tp.Framing
@@ -343,6 +344,9 @@ func newEntry(r *session.Record) *entry {
 	e.ppp = e.overhead - uint8(len(l2tp.AppendDataHeader(nil, 0, 0, r.Framing.Length, r.Framing.Sequence, 0, 0)))
 	if r.Address.Is4() {
 		e.address = number(r.Address)
+	}
+	if r.OwnAddress.Is4() {
+		e.own = number(r.OwnAddress)
 	}
 	for _, p := range r.Routes {
 		if p.IsValid() && p.Addr().Is4() {

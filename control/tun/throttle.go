@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 
 	"github.com/lnsd/lnsd/control/session"
@@ -15,7 +16,7 @@ func setRate(at *atomic.Pointer[shape.Shaper], r session.Rate) {
 	case s != nil:
 		s.SetRate(r)
 	case r.Limited():
-		at.Store(shape.New(r))
+		at.Store(shape.New(r, rand.Uint64()))
 	}
 }
 

@@ -151,6 +151,7 @@ func documented() *apitest.Backend {
 
 		CommitList:  []api.ConfigCommit{{Number: 2}, {Number: 1, Steps: 1}},
 		ProfileList: []api.Profile{{Layer: "ppp", Name: "business"}},
+		Wanted:      []session.OutgoingView{{Name: "south", Calls: []session.PlacedView{{Name: "office"}}}},
 	}
 	for i, user := range []string{"alice@example", "alice", "default"} {
 		b.SessionList = append(b.SessionList, session.View{

@@ -49,7 +49,7 @@ func TestAccountingOutlivesKillAndOutage(t *testing.T) {
 		return nil
 	})
 	ended := time.Now()
-	_ = r.lnsd.Stop(syscall.SIGKILL, 5*time.Second)
+	_ = r.lnsd.Stop(syscall.SIGKILL, patience)
 	time.Sleep(1500 * time.Millisecond) // so that the delay shows in whole seconds
 	r.startLNSD()
 	if n := r.counters()["acct_spool_waiting"] + r.counters()["acct_spool_in_flight"]; n != sessions {
@@ -124,7 +124,7 @@ func TestTunnelAccountingAndUsageFiles(t *testing.T) {
 	r.ctl("drop", "tunnel", fmt.Sprint(r.sessions()[0].TID))
 	r.bills(sessions)
 	report := r.interrupt(p)
-	if err := r.lnsd.Stop(syscall.SIGQUIT, 20*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGQUIT, patience); err != nil {
 		t.Errorf("lnsd ended: %v", err)
 	}
 

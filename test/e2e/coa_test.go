@@ -197,7 +197,7 @@ func TestChangesByRADIUS(t *testing.T) {
 	if got := stops["user1"]["Class"]; got != "0x6e6577" {
 		t.Errorf("user1's Stop has Class %s", got)
 	}
-	_ = p.Stop(syscall.SIGINT, 30*time.Second)
+	_ = p.Stop(syscall.SIGINT, patience)
 }
 
 func (r *rig) gone(user string) error {
@@ -250,5 +250,5 @@ func TestChangesOfSeveralByRADIUS(t *testing.T) {
 		}
 		return nil
 	})
-	_ = p.Stop(syscall.SIGINT, 30*time.Second)
+	_ = p.Stop(syscall.SIGINT, patience)
 }

@@ -61,7 +61,7 @@ func TestGardenAndFilterByRADIUS(t *testing.T) {
 	if got := all[1]["Acct-Terminate-Cause"]; got != "NAS-Request" {
 		t.Errorf("the account ended for %s", got)
 	}
-	_ = p.Stop(syscall.SIGINT, 30*time.Second)
+	_ = p.Stop(syscall.SIGINT, patience)
 }
 
 // records checks the kinds of the accounting records, in order.

@@ -80,7 +80,7 @@ func TestSocketOutlivesTheDaemon(t *testing.T) {
 	p := r.lacsim("--sessions", "3", "--hello", "500ms", "--echo", "500ms", "--hold", "forever")
 	r.waitUpCounted(3)
 	refused := r.unreachables()
-	if err := r.lnsd.Stop(syscall.SIGTERM, 10*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGTERM, patience); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(2 * time.Second) // several HELLOs

@@ -63,7 +63,7 @@ func (r *rig) freeradiusAt(addr, secret, users string) string {
 	r.radius = p
 	r.t.Cleanup(func() {
 		_ = p.Signal(syscall.SIGCONT)
-		_ = p.Stop(syscall.SIGTERM, 10*time.Second)
+		_ = p.Stop(syscall.SIGTERM, patience)
 		if r.t.Failed() {
 			r.t.Logf("FreeRADIUS printed:\n%s", tail(p.Log(), 3000))
 		}

@@ -30,11 +30,13 @@ set reject_garden unpaid
 `
 
 // answering runs a UDP server in the core that says who was asked.
-func (r *rig) answering(port uint16) {
+func (r *rig) answering(port uint16) { r.answeringAt(netip.AddrPortFrom(netlab.CoreAddr, port)) }
+
+func (r *rig) answeringAt(at netip.AddrPort) {
 	r.t.Helper()
 	var conn net.PacketConn
 	if err := r.lab.Core.Do(func() (err error) {
-		conn, err = net.ListenPacket("udp4", netip.AddrPortFrom(netlab.CoreAddr, port).String())
+		conn, err = net.ListenPacket("udp", at.String())
 		return err
 	}); err != nil {
 		r.t.Fatal(err)
@@ -60,7 +62,7 @@ func (r *rig) ask(to netip.AddrPort, patience time.Duration) error {
 	r.t.Helper()
 	var conn net.Conn
 	if err := r.lab.LAC.Do(func() (err error) {
-		conn, err = net.Dial("udp4", to.String())
+		conn, err = net.Dial("udp", to.String())
 		return err
 	}); err != nil {
 		return err
@@ -202,7 +204,7 @@ func TestWalledGarden(t *testing.T) {
 	if g := r.garden(); g.Sessions != 0 {
 		t.Errorf("garden: %+v", g)
 	}
-	if err := lac.Stop(syscall.SIGINT, 30*time.Second); err != nil {
+	if err := lac.Stop(syscall.SIGINT, patience); err != nil {
 		t.Error(err)
 	}
 	stop := r.bills(1)[session.User]
@@ -283,7 +285,7 @@ func TestGardenAndFilterOutliveARestart(t *testing.T) {
 	users := r.sessions()
 	r.ctl("garden", users[0].User, "unpaid")
 	r.ctl("filter", users[1].User, "in", "no-echo")
-	if err := r.lnsd.Stop(syscall.SIGTERM, 20*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGTERM, patience); err != nil {
 		t.Fatal(err)
 	}
 	out, err := r.lab.LNS.Output(context.Background(), "nft", "list", "set", "inet", "lnsd", "addresses4_unpaid")

@@ -36,7 +36,7 @@ func TestHookCountsDNS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = server.Stop(syscall.SIGINT, 5*time.Second) })
+	t.Cleanup(func() { _ = server.Stop(syscall.SIGINT, patience) })
 	warm := r.lacsim("--sessions", "2", "--traffic-target", target, "--traffic", "20", "--hold", "1s")
 	r.finish(warm, 30*time.Second, true)
 	r.waitEmpty()
@@ -47,7 +47,7 @@ func TestHookCountsDNS(t *testing.T) {
 	p := r.lacsim("--sessions", "5", "--traffic-target", target, "--traffic", "500", "--verify", "--per-session", "--hold", "forever")
 	r.waitUp(5)
 	r.ctl("hook", "load", "up", dnsCount, "count_dns")
-	_ = r.lnsd.Stop(syscall.SIGKILL, 5*time.Second)
+	_ = r.lnsd.Stop(syscall.SIGKILL, patience)
 	r.startLNSD()
 	r.ctl("hook", "load", "up", dnsCount)
 

@@ -223,7 +223,7 @@ func testInterception(t *testing.T, mode string) {
 		}
 	}
 
-	if err := r.lnsd.Stop(syscall.SIGTERM, 20*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGTERM, patience); err != nil {
 		t.Errorf("lnsd ended: %v", err)
 	}
 	r.startLNSD()
@@ -248,5 +248,5 @@ func testInterception(t *testing.T, mode string) {
 	if log := r.lnsd.Log(); strings.Contains(log, target) || strings.Contains(log, ":4000") {
 		t.Error("the log tells of an interception")
 	}
-	_ = p.Stop(syscall.SIGINT, 30*time.Second)
+	_ = p.Stop(syscall.SIGINT, patience)
 }

@@ -67,7 +67,7 @@ func (r *rig) reflect6() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { _ = p.Stop(syscall.SIGINT, 5*time.Second) })
+	r.t.Cleanup(func() { _ = p.Stop(syscall.SIGINT, patience) })
 	r.until(5*time.Second, func() error {
 		out, err := r.lab.Core.Output(context.Background(), "ss", "-Hlun6")
 		if err == nil && !strings.Contains(out, fmt.Sprintf(":%d", echoPort)) {

@@ -67,7 +67,7 @@ id-assoc na 1 { };
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		_ = p.Stop(syscall.SIGTERM, 10*time.Second)
+		_ = p.Stop(syscall.SIGTERM, patience)
 		if r.t.Failed() {
 			r.t.Logf("dhcp6c printed:\n%s", tail(p.Log(), 6000))
 		}
@@ -129,7 +129,7 @@ func TestRealHost(t *testing.T) {
 		t.Errorf("%d packets dropped for their source, want 2", moved["xdp_drop_source"])
 	}
 	r.tooBig(slaac, home)
-	if err := p.Stop(syscall.SIGINT, 30*time.Second); err != nil {
+	if err := p.Stop(syscall.SIGINT, patience); err != nil {
 		t.Error(err)
 	}
 	r.waitEmpty()

@@ -79,7 +79,7 @@ func TestConfigurationLifeCycle(t *testing.T) {
 	r.ctl("config", "edit", "set", "idle_timeout", "5000")
 	r.ctl("config", "commit", "--confirmed", "2s")
 	r.inFile("idle_timeout 5000", true)
-	if err := r.lnsd.Stop(syscall.SIGTERM, 20*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGTERM, patience); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(2100 * time.Millisecond)

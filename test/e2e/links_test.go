@@ -49,8 +49,8 @@ func (r *rig) wantXDP(n int) {
 	r.wantTraffic(n)
 }
 
-// Sessions outlive their links: when one comes back, or another takes its place, XDP is
-// on it and their packets flow.
+// Sessions outlive their links: when one comes back, changes its MTU, or another takes its
+// place, XDP is on it and their packets flow.
 func TestLinksComeAndGo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, options{})
@@ -77,6 +77,13 @@ func TestLinksComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wantXDP(3)
+
+	for _, mtu := range []int{1400, 1500} {
+		if err := r.lab.SetMTU(mtu); err != nil {
+			t.Fatal(err)
+		}
+		r.wantXDP(3)
+	}
 
 	if err := r.lab.DisconnectCore(); err != nil {
 		t.Fatal(err)

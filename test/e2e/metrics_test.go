@@ -119,7 +119,7 @@ scrape_configs:
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		_ = p.Stop(syscall.SIGTERM, 10*time.Second)
+		_ = p.Stop(syscall.SIGTERM, patience)
 		if r.t.Failed() {
 			r.t.Logf("prometheus printed:\n%s", tail(p.Log(), 2000))
 		}

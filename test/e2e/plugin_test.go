@@ -132,5 +132,5 @@ func TestPluginExample(t *testing.T) {
 	if out := r.ctl("plugin", "send", "sessionctl", "drop", "alice@slow.example"); !strings.HasPrefix(out, "1 sessions") {
 		t.Error(out)
 	}
-	_ = p.Stop(syscall.SIGINT, 30*time.Second)
+	_ = p.Stop(syscall.SIGINT, patience)
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // shownPolicy is what these tests read of `lnsctl --json show session SID`.
@@ -102,7 +101,7 @@ func TestRADIUSDown(t *testing.T) {
 	if stop := r.bills(1)["user1"]; stop["Acct-Authentic"] != "RADIUS" {
 		t.Errorf("accounted for as %v", stop)
 	}
-	if err := r.radius.Stop(syscall.SIGKILL, 10*time.Second); err == nil {
+	if err := r.radius.Stop(syscall.SIGKILL, patience); err == nil {
 		t.Log("FreeRADIUS took its end for a success")
 	}
 	if again := login(userPassword); again.Address != good.Address || again.DownRate != good.DownRate || again.Garden != "" || again.Timeout != 900 {

@@ -37,7 +37,7 @@ func TestManagedFromAfar(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = watch.Stop(syscall.SIGINT, 5*time.Second) })
+	t.Cleanup(func() { _ = watch.Stop(syscall.SIGINT, patience) })
 
 	sim := r.lacsim("--sessions", "3", "--hold", "forever")
 	r.until(20*time.Second, func() error {
@@ -56,10 +56,10 @@ func TestManagedFromAfar(t *testing.T) {
 	r.until(10*time.Second, func() error { return watched(watch, "tunnel-up 1", "session-up 3", "session-down 1") })
 
 	// The next start of the daemon: the watch goes on by itself.
-	if err := sim.Stop(syscall.SIGINT, 20*time.Second); err != nil {
+	if err := sim.Stop(syscall.SIGINT, patience); err != nil {
 		t.Log(err) // one of its sessions was dropped
 	}
-	if err := r.lnsd.Stop(syscall.SIGQUIT, 40*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGQUIT, patience); err != nil {
 		t.Error(err)
 	}
 	if err := os.Rename(r.path("lnsd.log"), r.path("first.log")); err != nil {

@@ -26,7 +26,7 @@ func TestRestartWithIPv6(t *testing.T) {
 	r.until(10*time.Second, func() error { _, err := r.tryCtl("show", "session"); return err })
 	time.Sleep(2 * time.Second)
 	before := r.sessions6()
-	if err := r.lnsd.Stop(syscall.SIGKILL, 10*time.Second); err == nil {
+	if err := r.lnsd.Stop(syscall.SIGKILL, patience); err == nil {
 		t.Error("a killed daemon ended well")
 	}
 	r.startLNSD()

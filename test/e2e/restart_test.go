@@ -29,7 +29,7 @@ func TestRestart(t *testing.T) {
 			before := byID(r.sessions())
 			time.Sleep(2500 * time.Millisecond) // the first packets of all have been counted, also in the slow path
 
-			if err := r.lnsd.Stop(signal, 10*time.Second); err != nil && signal != syscall.SIGKILL {
+			if err := r.lnsd.Stop(signal, patience); err != nil && signal != syscall.SIGKILL {
 				t.Errorf("lnsd ended: %v", err)
 			}
 			time.Sleep(500 * time.Millisecond)
@@ -127,9 +127,9 @@ func TestKilledOften(t *testing.T) {
 		storm := r.lacsim("--sessions", "400", "--rate", "400", "--user", fmt.Sprintf("storm%d-%%d", i), "--json", r.path("storm.json"),
 			"--timeout", "10s", "--hold", "0s")
 		time.Sleep(time.Duration(100+i*70) * time.Millisecond)
-		_ = r.lnsd.Stop(syscall.SIGKILL, 5*time.Second)
+		_ = r.lnsd.Stop(syscall.SIGKILL, patience)
 		r.startLNSD()
-		_ = storm.Stop(syscall.SIGINT, 20*time.Second)
+		_ = storm.Stop(syscall.SIGINT, patience)
 	}
 	for user, n := range r.byUser() {
 		if n != 1 {

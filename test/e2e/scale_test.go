@@ -26,6 +26,9 @@ const (
 	// maxMemory is what a session may cost in the daemon, in bytes: its resident
 	// memory as a whole, divided.
 	maxMemory = 3 << 10
+	// manyEcho is the silence after which both servers ask whether a subscriber is
+	// there, long enough for a slow machine to get on with what is measured.
+	manyEcho = time.Minute
 )
 
 // A hundred thousand sessions come up without one failure and go down without one left,
@@ -57,7 +60,7 @@ func TestHundredThousandSessions(t *testing.T) {
 
 // dialMany brings many sessions up and down, faster than theirs in sessions a second.
 func dialMany(t *testing.T, r *rig, theirs float64, config string) {
-	r.writeConfig(options{config: fmt.Sprintf("set max_sessions %d\nset debug 2\n%s", many, config)})
+	r.writeConfig(options{config: fmt.Sprintf("set max_sessions %d\nset echo_timeout %d\nset debug 2\n%s", many, manyEcho/time.Second, config)})
 	r.startLNSD()
 	p := r.lacsim(manyArgs(many, 500)...)
 	r.waitUpCounted(many)
@@ -91,7 +94,7 @@ func dialL2TPNS(t *testing.T) lac.Report {
 	r := newLab(t)
 	server, err := l2tpns.Start(r.lab.LNS, t.TempDir(), l2tpns.Config{
 		Bind: netlab.LNSAddr, Pool: netip.PrefixFrom(netlab.Pool.Addr(), 16),
-		Secret: tunnelSecret, Password: userPassword, Auth: "chap",
+		Secret: tunnelSecret, Password: userPassword, Auth: "chap", Echo: manyEcho,
 	})
 	if err != nil {
 		t.Fatal(err)

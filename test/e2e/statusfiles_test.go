@@ -73,7 +73,7 @@ func TestStatusFiles(t *testing.T) {
 		}
 		return nil
 	})
-	if err := r.lnsd.Stop(syscall.SIGQUIT, 40*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGQUIT, patience); err != nil {
 		t.Error(err)
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "*/*.json")); err != nil || len(left) != 0 {

@@ -22,7 +22,7 @@ func TestStop(t *testing.T) {
 			r := newRig(t, options{config: "set save_state no"})
 			p := r.lacsim("--tunnels", "2", "--sessions", "10", "--hold", "forever")
 			r.waitUp(10)
-			if err := r.lnsd.Stop(signal, 10*time.Second); err != nil {
+			if err := r.lnsd.Stop(signal, patience); err != nil {
 				t.Errorf("lnsd ended: %v", err)
 			}
 			r.wantNothingLeft()
@@ -52,7 +52,7 @@ func TestShutdownByOperator(t *testing.T) {
 	p := r.lacsim("--sessions", "3", "--hold", "forever")
 	r.waitUp(3)
 	r.ctl("shutdown")
-	if err := r.lnsd.Wait(10 * time.Second); err != nil {
+	if err := r.lnsd.Wait(patience); err != nil {
 		t.Errorf("lnsd ended: %v", err)
 	}
 	r.wantNothingLeft()
@@ -69,7 +69,7 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	r.reflect()
 	p := r.lacsim("--sessions", "5", "--hold", "forever", "--teardown", "none")
 	r.waitUp(5)
-	_ = r.lnsd.Stop(syscall.SIGKILL, 5*time.Second)
+	_ = r.lnsd.Stop(syscall.SIGKILL, patience)
 	if left, _ := filepath.Glob(r.pins() + "/*"); len(left) == 0 {
 		t.Error("nothing is pinned: this test shows nothing")
 	}
@@ -86,7 +86,7 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	}
 	r.waitEmpty()
 
-	_ = r.lnsd.Stop(syscall.SIGKILL, 5*time.Second)
+	_ = r.lnsd.Stop(syscall.SIGKILL, patience)
 	if status, out := r.run("--cleanup", "-c", r.path("startup-config")); status != 0 {
 		t.Errorf("--cleanup: status %d\n%s", status, out)
 	}
@@ -95,7 +95,7 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	}
 	r.startLNSD()
 	r.finish(r.lacsim("--sessions", "1", "--traffic-target", echoTarget, "--traffic", "20", "--verify", "--hold", "1s"), 30*time.Second, true)
-	if err := r.lnsd.Stop(syscall.SIGTERM, 10*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGTERM, patience); err != nil {
 		t.Errorf("lnsd ended: %v", err)
 	}
 	r.wantNothingLeft()
@@ -142,7 +142,7 @@ func TestNotifiesServiceManager(t *testing.T) {
 	}
 	want("RELOADING=1")
 	want("READY=1")
-	if err := r.lnsd.Stop(syscall.SIGTERM, 10*time.Second); err != nil {
+	if err := r.lnsd.Stop(syscall.SIGTERM, patience); err != nil {
 		t.Errorf("lnsd ended: %v", err)
 	}
 	want("STOPPING=1")
@@ -161,7 +161,7 @@ func TestTwoInstances(t *testing.T) {
 		r.waitUp(5)
 		r.wantTraffic(5)
 	}
-	if err := one.lnsd.Stop(syscall.SIGTERM, 10*time.Second); err != nil {
+	if err := one.lnsd.Stop(syscall.SIGTERM, patience); err != nil {
 		t.Errorf("lnsd ended: %v", err)
 	}
 	one.wantNothingLeft()

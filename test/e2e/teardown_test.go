@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/lnsd/lnsd/test/lac"
 	"github.com/lnsd/lnsd/test/netlab"
@@ -40,7 +39,7 @@ func TestTeardownIsAccountedFor(t *testing.T) {
 			r.ctl("drop", "tunnel", fmt.Sprint(r.sessions()[0].TID))
 		}},
 		{"daemon shuts down", "NAS-Reboot", nil, func(r *rig) {
-			if err := r.lnsd.Stop(syscall.SIGQUIT, 30*time.Second); err != nil {
+			if err := r.lnsd.Stop(syscall.SIGQUIT, patience); err != nil {
 				r.t.Errorf("lnsd ended: %v", err)
 			}
 		}},
@@ -80,7 +79,7 @@ func TestTeardownIsAccountedFor(t *testing.T) {
 // that the sessions were lost.
 func (r *rig) interrupt(p *netlab.Process) lac.Report {
 	r.t.Helper()
-	_ = p.Stop(syscall.SIGINT, 30*time.Second) // its exit status speaks of lost sessions
+	_ = p.Stop(syscall.SIGINT, patience) // its exit status speaks of lost sessions
 	return r.report()
 }
 

@@ -54,10 +54,10 @@ func (r *rig) iperf3(up bool, seconds int, args ...string) (*iperf, error) {
 	if !up {
 		args = append(args, "-R")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(seconds+20)*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(seconds+60)*time.Second)
 	defer cancel()
 	var text string
-	if err := netlab.Until(5*time.Second, func() error {
+	if err := netlab.Until(30*time.Second, func() error {
 		out, err := r.lab.Core.Output(ctx, "ss", "-Hlnt", "sport", "=", ":5201")
 		if err == nil && out == "" {
 			err = fmt.Errorf("iperf3 does not listen yet")
@@ -70,7 +70,22 @@ func (r *rig) iperf3(up bool, seconds int, args ...string) (*iperf, error) {
 		return nil, err
 	}
 	report := &iperf{}
-	return report, json.Unmarshal([]byte(text), report)
+	if err := json.Unmarshal([]byte(text), report); err != nil {
+		return nil, err
+	}
+	if len(report.Intervals) < seconds || len(report.End.Streams) == 0 {
+		return nil, fmt.Errorf("iperf3 ran for %d of %d seconds", len(report.Intervals), seconds)
+	}
+	return report, nil
+}
+
+// seconds is what passed in each second, in bit/s.
+func (r *iperf) seconds() []float64 {
+	list := make([]float64, len(r.Intervals))
+	for i := range list {
+		list[i] = r.Intervals[i].Sum.Bits
+	}
+	return list
 }
 
 var (
@@ -78,76 +93,85 @@ var (
 	tripOf = regexp.MustCompile(`time=(\d+(?:\.\d+)?) ms`)
 )
 
-// TestThrottle: TCP through a session gets 97 % of what its rate leaves, in both
-// directions, with one flow and with eight, which share it fairly, and a ping beside them
-// is neither lost nor late. A machine with other work is given two more chances.
+// retried lets something that a busy machine can spoil fail twice.
+func retried(t *testing.T, do func() error) {
+	t.Helper()
+	var problem error
+	for range 3 {
+		if problem = do(); problem == nil {
+			return
+		}
+		t.Logf("tried once more: %v", problem)
+	}
+	t.Error(problem)
+}
+
+// TestThrottle: real TCP is held to the rate, gets most of it, and leaves room for a
+// ping. How much, how fairly and how late is said by control/shape's tests of
+// simulated TCP, which are the same on any machine, and measured by TestThrottleMatrix.
 func TestThrottle(t *testing.T) {
+	const kbit, seconds = 10000, 3
+	r := newRig(t, options{config: fmt.Sprintf("set throttle_speed %d", kbit)})
+	r.lacsim("--sessions", "1", "--hold", "forever", "--tun", "sub0")
+	r.waitUp(1)
+	r.routeSubscriber("sub0")
 	for _, c := range []struct {
-		kbit, flows int
-		up          bool
-	}{
-		{1000, 1, true}, {1000, 8, false}, {10000, 8, true}, {10000, 1, false}, {100000, 1, true}, {100000, 8, false},
-	} {
-		t.Run(fmt.Sprintf("%d_%d_%v", c.kbit, c.flows, c.up), func(t *testing.T) {
-			r := newRig(t, options{config: fmt.Sprintf("set throttle_speed %d", c.kbit)})
-			r.lacsim("--sessions", "1", "--hold", "forever", "--tun", "sub0")
-			r.waitUp(1)
-			r.routeSubscriber("sub0")
-			var problem error
-			for range 3 {
-				if problem = r.throttled(c.kbit, c.flows, c.up); problem == nil {
-					return
+		name  string
+		flows int
+		up    bool
+	}{{"eight up", 8, true}, {"one down", 1, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			retried(t, func() error {
+				row, err := r.throttled(kbit, c.flows, c.up, seconds, "cubic")
+				switch {
+				case err != nil:
+					return err
+				case row.goodput < 75:
+					return fmt.Errorf("goodput %.1f %% of what the rate leaves", row.goodput)
+				case row.jain < 0.75:
+					return fmt.Errorf("Jain index %.3f", row.jain)
+				case row.lost > 10:
+					return fmt.Errorf("%v %% of the pings were lost", row.lost)
+				case row.goodput > 100*(1+1.0/seconds):
+					t.Errorf("goodput %.1f %%: more than the rate and a second's burst", row.goodput)
 				}
-				t.Logf("tried once more: %v", problem)
-			}
-			t.Error(problem)
+				return nil
+			})
 		})
 	}
 }
 
-func (r *rig) throttled(kbit, flows int, up bool) error {
-	const seconds = 6
-	idle, _, err := r.pings(1)
-	if err != nil {
-		return err
+// throttled is how TCP fared beside pings.
+type throttled struct {
+	goodput    float64 // % of what the rate leaves after the headers of IP and TCP
+	jain       float64
+	lost       float64 // pings, %
+	late, idle float64 // 99th percentile of pings beside TCP, and before, ms
+}
+
+// throttled measures some flows.
+func (r *rig) throttled(kbit, flows int, up bool, seconds int, congestion string) (row throttled, err error) {
+	if row.idle, _, err = r.pings(1); err != nil {
+		return row, err
 	}
-	type answer struct {
-		late, lost float64
-		err        error
-	}
-	beside := make(chan answer, 1)
+	beside := make(chan error, 1)
 	go func() {
-		late, lost, err := r.pings(seconds)
-		beside <- answer{late, lost, err}
+		var err error
+		row.late, row.lost, err = r.pings(seconds)
+		beside <- err
 	}()
-	report, err := r.iperf3(up, seconds, "-P", strconv.Itoa(flows))
+	report, err := r.iperf3(up, seconds, "-P", strconv.Itoa(flows), "-C", congestion)
+	if problem := <-beside; err == nil {
+		err = problem
+	}
 	if err != nil {
-		return err
+		return row, err
 	}
-	// What the rate leaves after the headers of IP and TCP, in segments of the
-	// session's MTU.
-	got, want := report.End.Received.Bits, float64(kbit)*1000*(1442-52)/1442
-	least := 0.97
-	if kbit/flows < 1000 {
-		// What a flow has behind a hole when the time is up does not count, and
-		// is much of what it got.
-		least = 0.85
-	}
-	if got < least*want {
-		return fmt.Errorf("%.0f bit/s of %.0f", got, want)
-	}
-	if j := report.jain(); flows > 1 && j < 0.95 {
-		return fmt.Errorf("Jain index %.3f", j)
-	}
-	switch a := <-beside; {
-	case a.err != nil:
-		return a.err
-	case a.lost > 2:
-		return fmt.Errorf("%v %% of the pings were lost", a.lost)
-	case kbit == 10000 && a.late > idle+50:
-		return fmt.Errorf("one ping in a hundred took %.1f ms, %.1f ms without traffic", a.late, idle)
-	}
-	return nil
+	row.jain = report.jain()
+	// Segments of the session's MTU; and the pings, 20 a second, have their part.
+	want := (float64(kbit)*1000 - 20*84*8) * (1442 - 52) / 1442
+	row.goodput = 100 * report.End.Received.Bits / want
+	return row, nil
 }
 
 // pings sends 20 a second and returns the 99th percentile of the round trips in
@@ -168,36 +192,27 @@ func (r *rig) pings(seconds int) (late, lost float64, err error) {
 	return times[len(times)*99/100], lost, nil
 }
 
-// TestThrottleUDP: a flood gets the rate, from the first second on.
+// TestThrottleUDP: a flood gets the rate, by XDP and by the slow path.
 func TestThrottleUDP(t *testing.T) {
 	for _, mode := range []string{"auto", "none"} {
 		t.Run(mode, func(t *testing.T) {
-			const kbit, size, seconds = 10000, 1372, 4
+			const kbit, size, seconds = 5000, 1372, 2
 			r := newRig(t, options{config: fmt.Sprintf("set throttle_speed %d\nset xdp_mode %s", kbit, mode)})
 			r.lacsim("--sessions", "1", "--hold", "forever", "--tun", "sub0")
 			r.waitUp(1)
 			r.routeSubscriber("sub0")
 			want := float64(kbit) * 1000 * size / (size + 28)
-			var problem error
-			for range 2 {
+			retried(t, func() error {
 				// The receiver reports each second: it is the client with -R.
-				report, err := r.iperf3(false, seconds, "-u", "-b", "20M", "-l", strconv.Itoa(size))
+				report, err := r.iperf3(false, seconds, "-u", "-b", "15M", "-l", strconv.Itoa(size))
 				if err != nil {
-					t.Fatal(err)
+					return err
 				}
-				problem = nil
-				for i, interval := range report.Intervals[:seconds] {
-					if got := interval.Sum.Bits; got < 0.99*want || got > 1.01*want {
-						problem = fmt.Errorf("second %d: %.0f bit/s, want %.0f", i+1, got, want)
-						break
-					}
+				if got := report.seconds()[:seconds]; slices.Min(got) < 0.95*want || slices.Max(got) > 1.05*want {
+					return fmt.Errorf("%.0f bit/s in each second, want %.0f", got, want)
 				}
-				if problem == nil {
-					return
-				}
-				t.Logf("tried once more: %v", problem)
-			}
-			t.Error(problem)
+				return nil
+			})
 		})
 	}
 }

@@ -29,6 +29,13 @@ type xl2tpd struct {
 // startXL2TPD starts it with the lines given in its lac section.
 func (r *rig) startXL2TPD(secret string, lines ...string) *xl2tpd {
 	r.t.Helper()
+	return r.startXL2TPDSection(secret, fmt.Sprintf("[lac lns]\nlns = %s\nname = subscriber\npppoptfile = %s\n%s\n",
+		netlab.LNSAddr, r.path("xl2tpd.options"), strings.Join(lines, "\n")))
+}
+
+// startXL2TPDSection starts it with a section of its own, for whichever role.
+func (r *rig) startXL2TPDSection(secret, section string) *xl2tpd {
+	r.t.Helper()
 	for file, text := range map[string]string{
 		"xl2tpd.secrets": fmt.Sprintf("* * %s\n", secret),
 		"xl2tpd.options": "noauth\n",
@@ -36,8 +43,7 @@ func (r *rig) startXL2TPD(secret string, lines ...string) *xl2tpd {
 		// that says nothing.
 		"pppd": "#!/bin/sh\nexec sleep 120\n",
 		"xl2tpd.conf": fmt.Sprintf("[global]\nlisten-addr = %s\nauth file = %s\nforce userspace = yes\n"+
-			"debug tunnel = yes\ndebug state = yes\n[lac lns]\nlns = %s\nname = subscriber\npppoptfile = %s\n%s\n",
-			netlab.LACAddr, r.path("xl2tpd.secrets"), netlab.LNSAddr, r.path("xl2tpd.options"), strings.Join(lines, "\n")),
+			"debug tunnel = yes\ndebug state = yes\n%s", netlab.LACAddr, r.path("xl2tpd.secrets"), section),
 	} {
 		if err := os.WriteFile(r.path(file), []byte(text), 0o700); err != nil {
 			r.t.Fatal(err)
@@ -51,7 +57,7 @@ func (r *rig) startXL2TPD(secret string, lines ...string) *xl2tpd {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
-		_ = p.Stop(syscall.SIGTERM, 10*time.Second)
+		_ = p.Stop(syscall.SIGTERM, patience)
 		if r.t.Failed() {
 			r.t.Logf("xl2tpd printed:\n%s", tail(p.Log(), 4000))
 		}

@@ -17,11 +17,22 @@ import (
 // acceptHint tells how to make a growth the new measure.
 const acceptHint = "If this is meant, run make test-kernels ACCEPT=1 and commit test/kernels/" + recordFile + "."
 
-// suites are the packages whose tests run in the machines.
-var suites = map[string]string{
+// allSuites are the packages whose tests run in the machines.
+var allSuites = map[string]string{
 	"maps":      "./maps",
 	"dataplane": "./control/dataplane",
 	"inside":    "./test/kernels/inside",
+}
+
+// suites are those of them that SUITES names, or all.
+var suites = wantedSuites(os.Getenv("SUITES"))
+
+func wantedSuites(names string) map[string]string {
+	list := maps.Clone(allSuites)
+	maps.DeleteFunc(list, func(name, _ string) bool {
+		return names != "" && !slices.Contains(strings.Split(names, ","), name)
+	})
+	return list
 }
 
 // TestKernels runs everything on every kernel, one machine at a time.

@@ -22,10 +22,11 @@ const (
 	Linux     = "linux"
 	L2TPNS    = "l2tpns"
 	SlowPath  = "slowpath"
-	// LNSDApart is lnsd on a CPU of its own, LNSDSpread with its uplink data handed
-	// to another CPU.
-	LNSDApart  = "lnsd-apart"
-	LNSDSpread = "lnsd-spread"
+	// LNSDSpread is lnsd with its uplink data handed to another CPU. Filter is lnsd
+	// with an access list as long as can be for each session, FilterSpread both.
+	LNSDSpread   = "lnsd-spread"
+	Filter       = "filter"
+	FilterSpread = "filter-spread"
 )
 
 // baseline is the plain redirects and the reference forwarder, which know the

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/lnsd/lnsd/maps"
@@ -17,6 +16,8 @@ import (
 type fastPath struct {
 	rig  *rig
 	maps *maps.Maps
+	// filter is the access list that each session's packets must pass, "" for none.
+	filter string
 }
 
 // usualFlags is the framing that the reference has too: 40 bytes.
@@ -41,10 +42,26 @@ func newFastPath(r *rig, size int, sessions []Session) (f *fastPath, err error) 
 
 // newFastPathWithout is newFastPath that leaves parts of the program out.
 func newFastPathWithout(r *rig, size int, sessions []Session, parts maps.Part) (f *fastPath, err error) {
-	f = &fastPath{rig: r}
-	err = r.lab.LNS.Do(func() error {
+	return (&fastPath{rig: r}).load(size, sessions, parts)
+}
+
+// newFastPathFiltered is newFastPath with an access list of as many rules as there may
+// be, all of which are looked at, for what comes from subscribers.
+func newFastPathFiltered(r *rig, size int, sessions []Session) (*fastPath, error) {
+	return (&fastPath{rig: r, filter: "long"}).load(size, sessions, 0)
+}
+
+func (f *fastPath) load(size int, sessions []Session, parts maps.Part) (*fastPath, error) {
+	r := f.rig
+	err := r.lab.LNS.Do(func() error {
+		var err error
 		if f.maps, err = maps.Open(maps.Config{Sessions: uint32(size), Routes: 16, Without: parts}); err != nil {
 			return err
+		}
+		if f.filter != "" {
+			if _, err := f.maps.SetFilters([]maps.Filter{{Name: f.filter, Rules: longList()}}); err != nil {
+				return err
+			}
 		}
 		return f.fill(sessions)
 	})
@@ -67,11 +84,28 @@ func (f *fastPath) fill(sessions []Session) error {
 	}
 	f.maps.TrustHops(trusted)
 	for i := range sessions {
-		if err := f.maps.Install(entry(i, &sessions[i])); err != nil {
+		one := entry(i, &sessions[i])
+		one.FilterUp = f.filter
+		if err := f.maps.Install(one); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// longList denies hosts that no packet is for, and lets all others through.
+func longList() []maps.Rule {
+	all, one := netip.IPv4Unspecified(), netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	list := make([]maps.Rule, maps.MaxRules)
+	for i := range list {
+		list[i] = maps.Rule{
+			Protocol: maps.AnyProtocol, Source: all, SourceMask: all,
+			Destination: netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), DestinationMask: one,
+		}
+	}
+	last := &list[len(list)-1]
+	last.Permit, last.Destination, last.DestinationMask = true, all, all
+	return list
 }
 
 // entry is how session i of a list is installed.
@@ -113,19 +147,16 @@ func (f *fastPath) close() error {
 // spreadTarget is lnsd's program with uplink data handed to the CPU that does not
 // generate it. Generating and handing over are one CPU's work, forwarding and what comes
 // behind it the other's, whose queue drops what is too much.
-func (f *fastPath) spreadTarget(t *table) *target {
+func (f *fastPath) spreadTarget(name string, t *table) *target {
 	attach := func() error {
-		before := threads("cpumap/")
-		err := errors.Join(f.maps.Spread([]int{1 - GeneratorCPU}), f.attach())
-		if os.Getenv("P3NICE") != "" {
-			err = errors.Join(err, favour("cpumap/", before))
-		}
-		return err
+		const thread = "cpumap/"
+		before := threads(thread)
+		return errors.Join(f.maps.Spread([]int{ServerCPU}), favour(thread, before), f.attach())
 	}
 	detach := func() error { return errors.Join(f.detach(), f.maps.Spread(nil)) }
-	return &target{name: LNSDSpread, rig: f.rig, table: t, elsewhere: true, upOnly: true, attach: attach, detach: detach}
+	return &target{name: name, rig: f.rig, table: t, elsewhere: true, upOnly: true, attach: attach, detach: detach}
 }
 
-func (f *fastPath) target(t *table) *target {
-	return &target{name: LNSD, rig: f.rig, table: t, attach: f.attach, detach: f.detach}
+func (f *fastPath) target(name string, t *table) *target {
+	return &target{name: name, rig: f.rig, table: t, upOnly: f.filter != "", attach: f.attach, detach: f.detach}
 }

@@ -3,6 +3,7 @@ package perf
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -34,10 +35,10 @@ type Plan struct {
 }
 
 // Forwarders are all there are, in the order of a round and of a table.
-var Forwarders = []string{Plain, Touch, Reference, LNSD, LNSDApart, LNSDSpread, Linux, L2TPNS, SlowPath}
+var Forwarders = []string{Plain, Touch, Reference, LNSD, LNSDSpread, Filter, FilterSpread, Linux, L2TPNS, SlowPath}
 
 // The first of them work in the kernel and share a rig.
-const kernelForwarders = 7
+const kernelForwarders = 8
 
 // small is the number of sessions up to which lnsd and the reference are made with
 // the reference's usual size; more get maps that hold them.
@@ -47,6 +48,7 @@ const small = referenceEntries - 1
 // until then.
 func (p *Plan) Run() (report *Report, err error) {
 	report = &Report{Host: thisHost()}
+	favourSession(os.Getpid())
 	if err := p.rates(report); err != nil {
 		return report, err
 	}
@@ -256,7 +258,16 @@ func (p *Plan) group(r *rig, numbers []int, open *closers) (list []*target, err 
 			return nil, err
 		}
 		open.add(t.close)
-		for _, target := range append(b.targets(t), f.target(t), f.apartTarget(t), f.spreadTarget(t), linuxTarget(r, t)) {
+		all := append(b.targets(t), f.target(LNSD, t), f.spreadTarget(LNSDSpread, t), linuxTarget(r, t))
+		if n == usualSessions && (p.wants(Filter) || p.wants(FilterSpread)) {
+			filtered, err := newFastPathFiltered(r, size, sessions[:n])
+			if err != nil {
+				return nil, err
+			}
+			open.add(filtered.close)
+			all = append(all, filtered.target(Filter, t), filtered.spreadTarget(FilterSpread, t))
+		}
+		for _, target := range all {
 			if p.wants(target.name) {
 				list = append(list, target)
 			}

@@ -49,6 +49,9 @@ func newServed(name, lnsd string) (s *served, err error) {
 		}
 		s.open.add(daemon.stop)
 	}
+	if err := favourServer(daemon.pid); err != nil {
+		return s, err
+	}
 	d, err := dial(r, servedSessions)
 	if err != nil {
 		return s, err

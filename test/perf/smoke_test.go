@@ -62,7 +62,7 @@ func kernelTargets(t *testing.T, r *rig, sessions int, open *closers) []*target 
 		t.Fatal(err)
 	}
 	open.add(f.close)
-	return append(b.targets(table), f.target(table), linuxTarget(r, table))
+	return append(b.targets(table), f.target(LNSD, table), linuxTarget(r, table))
 }
 
 func smoke(t *testing.T, c *trial) {

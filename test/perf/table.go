@@ -40,7 +40,7 @@ func (r *Report) WriteTables(out io.Writer) error {
 		r.writeRates(w)
 		r.writeRatios(w)
 		r.writeCosts(w)
-		r.writeApart(w)
+		r.writeSpread(w)
 	}
 	if len(r.Programs) > 0 {
 		r.writePrograms(w)
@@ -62,7 +62,7 @@ func (r *Report) WriteTables(out io.Writer) error {
 // of their own.
 func (r *Report) measured() []string {
 	return slices.DeleteFunc(slices.Clone(Forwarders), func(name string) bool {
-		return name == LNSDApart || name == LNSDSpread || !slices.ContainsFunc(r.Rates, func(rate Rate) bool { return rate.Forwarder == name })
+		return name == Filter || name == LNSDSpread || name == FilterSpread || !slices.ContainsFunc(r.Rates, func(rate Rate) bool { return rate.Forwarder == name })
 	})
 }
 
@@ -166,27 +166,26 @@ func (r *Report) writeCosts(w *strings.Builder) {
 	}
 }
 
-// writeApart shows what lnsd forwards beside the generator's CPU, and over both.
-func (r *Report) writeApart(w *strings.Builder) {
-	g := grid{{"direction", "bytes", "sessions", LNSD, LNSDApart, LNSDSpread, LNSDApart + " / " + L2TPNS, LNSDSpread + " / " + LNSD, LNSDSpread + " / " + LNSDApart}}
+// writeSpread shows what spreading over CPUs costs and gains.
+func (r *Report) writeSpread(w *strings.Builder) {
+	g := grid{{"direction", "bytes", "sessions"}}
+	pairs := [][2]string{{LNSD, LNSDSpread}, {Filter, FilterSpread}}
+	for _, p := range pairs {
+		g[0] = append(g[0], p[0], p[1], p[1]+" / "+p[0])
+	}
 	for _, c := range r.cells() {
-		one, ok := r.spread(LNSD, c)
-		apart, ok2 := r.spread(LNSDApart, c)
-		over, ok3 := r.spread(LNSDSpread, c)
-		if !ok || !ok2 && !ok3 {
-			continue
+		row, any := []string{c.direction.String(), fmt.Sprint(c.size), thousands(c.sessions)}, false
+		for _, p := range pairs {
+			one, _ := r.spread(p[0], c)
+			both, ok := r.spread(p[1], c)
+			row, any = append(row, one.String(), both.String(), quotient(both, one)), any || ok
 		}
-		usual := c
-		usual.sessions = usualSessions
-		theirs, _ := r.spread(L2TPNS, usual)
-		g = append(g, []string{
-			c.direction.String(), fmt.Sprint(c.size), thousands(c.sessions), one.String(), apart.String(), over.String(),
-			quotient(apart, theirs), quotient(over, one), quotient(over, apart),
-		})
+		if any {
+			g = append(g, row)
+		}
 	}
 	if len(g) > 1 {
-		w.WriteString("lnsd and two CPUs, millions of packets per second: " + LNSD + " as above, making packets and receiving them included; " + LNSDApart +
-			" on the CPU that does not make them, where " + L2TPNS + " is too; " + LNSDSpread + " with cpu_spread, received beside the generator and forwarded on the other CPU.\n\n")
+		w.WriteString("One tunnel over two CPUs, millions of packets per second; " + Filter + " is " + LNSD + " with an access list of 64 rules for each session.\n\n")
 		g.write(w)
 	}
 }

@@ -16,7 +16,7 @@ type target struct {
 	// elsewhere says that it forwards in the kernel, on another CPU than the
 	// generator's: what arrives is counted by the clock.
 	elsewhere bool
-	// upOnly says that it differs from others in that direction alone.
+	// upOnly says that it is measured in that direction alone, with the first size.
 	upOnly bool
 
 	// attach makes the target the one that forwards in its rig, detach undoes it.
@@ -32,10 +32,9 @@ func (t *target) stream(d Direction, size int) *stream {
 	}
 }
 
-// isFor tells whether the target is measured in a cell, size being the first one: what
-// other CPUs cost and gain does not depend on it.
+// isFor tells whether the target is measured in a cell, size being the first one.
 func (t *target) isFor(c cell, size int) bool {
-	return (!t.elsewhere || c.size == size) && (!t.upOnly || c.direction == Up)
+	return !t.upOnly || c.direction == Up && c.size == size
 }
 
 // withAttached runs f while the target forwards.

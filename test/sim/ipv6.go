@@ -29,6 +29,7 @@ func (w *World) Pools6(bits int) []*pool.Prefixes {
 	for _, c := range []pool.PrefixConfig{
 		{Name: "default", Prefixes: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("2001:db8:1::"), 64-bits)}, Length: 64},
 		{Name: "pd", Prefixes: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("2001:db8:2::"), 56-bits)}, Length: 56},
+		{Name: "addresses", Prefixes: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("2001:db8:3::"), 128-bits)}, Length: 128},
 	} {
 		p, err := pool.NewPrefixes(c)
 		if err != nil {

@@ -95,6 +95,35 @@ func TestIPv6Only(t *testing.T) {
 	w.finish6(tun)
 }
 
+// A pool of single addresses (Stateful-IPv6-Address-Pool) gives DHCPv6 one; a pool of
+// prefixes gives none there. The same user has the same one again.
+func TestAddressPool(t *testing.T) {
+	w, tun := world6(t, nil)
+	w.Auth.Profiles["alice"] = session.Profile{IPv6: &session.Profile6{AddressPool: "addresses"}}
+	w.Auth.Profiles["bob"] = session.Profile{IPv6: &session.Profile6{AddressPool: "pd"}}
+	single := netip.MustParsePrefix("2001:db8:3::/64")
+	var had netip.Prefix
+	for range 2 {
+		c := tun.DialDual("alice", "pw-alice")
+		w.Until(2*time.Second, "up", func() bool { return len(w.record(c).Prefixes6) == 3 })
+		var got netip.Prefix
+		for _, p := range w.record(c).Prefixes6 {
+			if p.Bits() == 128 {
+				got = p
+			}
+		}
+		if !single.Contains(got.Addr()) || had.IsValid() && got != had {
+			t.Errorf("address %v, before it was %v", got, had)
+		}
+		had = got
+		c.Quit()
+		w.Until(2*time.Second, "down", func() bool { return len(w.Forward.records) == 0 })
+	}
+	c := tun.DialDual("bob", "pw-bob")
+	w.Until(2*time.Second, "up", func() bool { return len(w.record(c).Prefixes6) == 2 })
+	w.finish6(tun)
+}
+
 // Where there is no pool of IPv4, who can have IPv6 comes up with it.
 func TestNoIPv4Pool(t *testing.T) {
 	w, tun := world6(t, func(c *engine.Config) { c.Pools = nil })

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -71,7 +72,15 @@ func (w *World) placedUp(name string) func() bool {
 // nothingWanted takes the wishes away and looks for what is left.
 func (w *World) nothingWanted() {
 	w.T.Helper()
+	v := w.wanted("north")
 	w.reload(wanting())
+	w.Run(time.Second)
+	if v.State == "up" && w.Engine.Census().Tunnels == 0 {
+		w.T.Error("a reload has ended a tunnel")
+	}
+	if v.State == "up" {
+		w.operate(func() error { return w.Engine.DropTunnel(context.Background(), v.TunnelID) })
+	}
 	w.Run(settleTime)
 	w.CheckEnd()
 }
@@ -105,6 +114,7 @@ func TestPlacedIncomingCall(t *testing.T) {
 	// The call alone goes when it alone is wanted no more.
 	o.Calls = nil
 	w.reload(wanting(o))
+	w.operate(func() error { return w.Engine.DropSession(context.Background(), c.Slot, 0) })
 	w.Until(5*time.Second, "call gone", func() bool { return len(w.Forward.records) == 0 && w.wanted("north").Sessions == 0 })
 	if w.wanted("north").State != "up" {
 		t.Errorf("the tunnel went with its call")
@@ -311,6 +321,20 @@ func TestIdleTunnels(t *testing.T) {
 	w.down(c)
 	w.Until(3*time.Minute, "the LAC's tunnel closed", func() bool { return tun.Closed && tun.Remote })
 	w.wantCount("tunnels_idle", 2)
+	w.nothingWanted()
+}
+
+// Where nothing says what to open a tunnel from, the peer's answer does.
+func TestLocalAddressIsLearnt(t *testing.T) {
+	o := outgoing(l2tp.LAC)
+	o.Local = netip.AddrPortFrom(netip.IPv4Unspecified(), LNS.Port())
+	w := dials(t, wanting(o))
+	w.FarLNS(farAddr, Secret)
+	w.Until(5*time.Second, "call up", w.placedUp("north"))
+	v := w.wanted("north")
+	if r := w.Forward.records[v.Calls[0].Ref]; v.Local != LNS || r.Local != LNS {
+		t.Errorf("the tunnel is from %v, the session from %v", v.Local, r.Local)
+	}
 	w.nothingWanted()
 }
 

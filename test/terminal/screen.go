@@ -3,7 +3,6 @@ package terminal
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -57,32 +56,38 @@ func (s *Screen) Types(text string) {
 
 // Sees waits until something is on the screen, behind what was looked at before, and
 // returns all that came until then.
-func (s *Screen) Sees(what string) (text string) {
+func (s *Screen) Sees(what string) string {
 	s.t.Helper()
-	s.wait(fmt.Sprintf("%q does not come", what), func() bool {
-		text = string(s.all.Bytes()[s.read:])
-		i := strings.Index(text, what)
-		if i < 0 {
-			return false
-		}
-		text = text[:i+len(what)]
-		s.read += len(text)
-		return true
-	})
+	text, ok := s.look(what, patience)
+	if !ok {
+		s.t.Fatalf("%q does not come; there is\n%s", what, text)
+	}
 	return text
+}
+
+// Comes is Sees for something that need not come within a time.
+func (s *Screen) Comes(what string, within time.Duration) bool {
+	s.t.Helper()
+	text, ok := s.look(what, within)
+	if !ok && s.over() {
+		s.t.Fatalf("%q does not come any more; there is\n%s", what, text)
+	}
+	return ok
 }
 
 // Ends waits for the end of the connection.
 func (s *Screen) Ends() {
 	s.t.Helper()
-	s.wait("the terminal does not end", func() bool { return s.end })
+	const nothing = "\x00"
+	if text, _ := s.look(nothing, patience); !s.over() {
+		s.t.Fatalf("the terminal does not end; there is\n%s", text)
+	}
 }
 
-// wait looks again whenever something came, and ends the test when nothing more can.
-func (s *Screen) wait(failure string, done func() bool) {
-	s.t.Helper()
+// look waits for what, and returns the text up to its end, or all that there is.
+func (s *Screen) look(what string, within time.Duration) (string, bool) {
 	late := false
-	timer := time.AfterFunc(patience, func() {
+	timer := time.AfterFunc(within, func() {
 		s.mu.Lock()
 		late = true
 		s.more.Broadcast()
@@ -91,12 +96,23 @@ func (s *Screen) wait(failure string, done func() bool) {
 	defer timer.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !done() {
+	for {
+		text := string(s.all.Bytes()[s.read:])
+		if i := strings.Index(text, what); i >= 0 {
+			s.read += i + len(what)
+			return text[:i+len(what)], true
+		}
 		if s.end || late {
-			s.t.Fatalf("%s; there is\n%s", failure, s.all.Bytes()[s.read:])
+			return text, false
 		}
 		s.more.Wait()
 	}
+}
+
+func (s *Screen) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end
 }
 
 // Text is all that came.

@@ -27,18 +27,20 @@ const batch = 2
 // Backend answers with its fields. Err, when set, is the answer to everything;
 // Calls are the commands that were given, as text.
 type Backend struct {
-	StatusValue   api.Status
-	SessionList   []session.View
-	TunnelList    []session.TunnelView
-	PoolList      []session.PoolView
-	LeaseList     []session.LeaseView
-	CounterList   []session.Count
-	AuthList      []session.AuthServerView
-	Config        string
-	Grammars      *lnsv1.GrammarReply
-	CommitList    []api.ConfigCommit
-	Commit        api.CommitReport
-	ProfileList   []api.Profile
+	StatusValue api.Status
+	SessionList []session.View
+	TunnelList  []session.TunnelView
+	PoolList    []session.PoolView
+	LeaseList   []session.LeaseView
+	CounterList []session.Count
+	AuthList    []session.AuthServerView
+	Config      string
+	Grammars    *lnsv1.GrammarReply
+	CommitList  []api.ConfigCommit
+	Commit      api.CommitReport
+	ProfileList []api.Profile
+	// Wanted are the tunnels that begin here.
+	Wanted        []session.OutgoingView
 	Explained     []session.Value
 	Batch         int // sessions in one go; 2 unless set
 	Default       session.Rate
@@ -49,6 +51,7 @@ type Backend struct {
 	PluginList    []api.Plugin
 	Intercepted   []api.Interception
 	Spooled       api.AccountingState
+	CaptureList   []api.ActiveCapture
 	Captured      []byte // the file of every capture, which holds two packets
 	ChangeErr     error
 	Notes         []string
@@ -111,6 +114,9 @@ func (b *Backend) Capture(ctx context.Context, c api.Capture, yield func(data []
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// ListCaptures returns CaptureList.
+func (b *Backend) ListCaptures() []api.ActiveCapture { return b.CaptureList }
 
 // Gardens returns GardenList.
 func (b *Backend) Gardens() []api.Garden { return b.GardenList }
@@ -344,7 +350,7 @@ func StartRemote(t testing.TB, b *Backend, now time.Time, id api.Identity) strin
 func serve(t testing.TB, ln net.Listener, b *Backend, now time.Time, opts []api.Option) {
 	opts = append(opts, api.PacketHooks(b), api.Plugins(b))
 	opts = append(opts, api.Interceptions(b), api.Captures(b), api.Accounting(b))
-	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Terminal(b), api.Commits(b), api.Profiles(b))...)
+	s := api.NewServer(b, zap.NewNop(), append(opts, api.Clock(func() time.Time { return now }), api.Services(b), api.Restrictions(b), api.Terminal(b), api.Commits(b), api.Profiles(b), api.Outgoing(b))...)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {

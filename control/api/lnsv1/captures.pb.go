@@ -23,6 +23,170 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ListCapturesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCapturesRequest) Reset() {
+	*x = ListCapturesRequest{}
+	mi := &file_captures_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCapturesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCapturesRequest) ProtoMessage() {}
+
+func (x *ListCapturesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_captures_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCapturesRequest.ProtoReflect.Descriptor instead.
+func (*ListCapturesRequest) Descriptor() ([]byte, []int) {
+	return file_captures_proto_rawDescGZIP(), []int{0}
+}
+
+type ListCapturesReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Captures      []*ActiveCapture       `protobuf:"bytes,1,rep,name=captures,proto3" json:"captures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCapturesReply) Reset() {
+	*x = ListCapturesReply{}
+	mi := &file_captures_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCapturesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCapturesReply) ProtoMessage() {}
+
+func (x *ListCapturesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_captures_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCapturesReply.ProtoReflect.Descriptor instead.
+func (*ListCapturesReply) Descriptor() ([]byte, []int) {
+	return file_captures_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListCapturesReply) GetCaptures() []*ActiveCapture {
+	if x != nil {
+		return x.Captures
+	}
+	return nil
+}
+
+type ActiveCapture struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Of            *CaptureRequest        `protobuf:"bytes,1,opt,name=of,proto3" json:"of,omitempty"`
+	By            string                 `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`              // who asked for it
+	Since         int64                  `protobuf:"varint,3,opt,name=since,proto3" json:"since,omitempty"`       // nanoseconds since 1970
+	Sessions      uint32                 `protobuf:"varint,4,opt,name=sessions,proto3" json:"sessions,omitempty"` // that it holds now
+	Packets       uint64                 `protobuf:"varint,5,opt,name=packets,proto3" json:"packets,omitempty"`
+	Dropped       uint64                 `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActiveCapture) Reset() {
+	*x = ActiveCapture{}
+	mi := &file_captures_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActiveCapture) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActiveCapture) ProtoMessage() {}
+
+func (x *ActiveCapture) ProtoReflect() protoreflect.Message {
+	mi := &file_captures_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActiveCapture.ProtoReflect.Descriptor instead.
+func (*ActiveCapture) Descriptor() ([]byte, []int) {
+	return file_captures_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ActiveCapture) GetOf() *CaptureRequest {
+	if x != nil {
+		return x.Of
+	}
+	return nil
+}
+
+func (x *ActiveCapture) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *ActiveCapture) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *ActiveCapture) GetSessions() uint32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *ActiveCapture) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *ActiveCapture) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
 // One of the first four says which sessions, also those that begin later.
 type CaptureRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -38,7 +202,7 @@ type CaptureRequest struct {
 
 func (x *CaptureRequest) Reset() {
 	*x = CaptureRequest{}
-	mi := &file_captures_proto_msgTypes[0]
+	mi := &file_captures_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -50,7 +214,7 @@ func (x *CaptureRequest) String() string {
 func (*CaptureRequest) ProtoMessage() {}
 
 func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_captures_proto_msgTypes[0]
+	mi := &file_captures_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -63,7 +227,7 @@ func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureRequest.ProtoReflect.Descriptor instead.
 func (*CaptureRequest) Descriptor() ([]byte, []int) {
-	return file_captures_proto_rawDescGZIP(), []int{0}
+	return file_captures_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CaptureRequest) GetSid() uint32 {
@@ -119,7 +283,7 @@ type CaptureReply struct {
 
 func (x *CaptureReply) Reset() {
 	*x = CaptureReply{}
-	mi := &file_captures_proto_msgTypes[1]
+	mi := &file_captures_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -131,7 +295,7 @@ func (x *CaptureReply) String() string {
 func (*CaptureReply) ProtoMessage() {}
 
 func (x *CaptureReply) ProtoReflect() protoreflect.Message {
-	mi := &file_captures_proto_msgTypes[1]
+	mi := &file_captures_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -144,7 +308,7 @@ func (x *CaptureReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureReply.ProtoReflect.Descriptor instead.
 func (*CaptureReply) Descriptor() ([]byte, []int) {
-	return file_captures_proto_rawDescGZIP(), []int{1}
+	return file_captures_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CaptureReply) GetData() []byte {
@@ -172,7 +336,17 @@ var File_captures_proto protoreflect.FileDescriptor
 
 const file_captures_proto_rawDesc = "" +
 	"\n" +
-	"\x0ecaptures.proto\x12\x06lns.v1\"\x90\x01\n" +
+	"\x0ecaptures.proto\x12\x06lns.v1\"\x15\n" +
+	"\x13ListCapturesRequest\"F\n" +
+	"\x11ListCapturesReply\x121\n" +
+	"\bcaptures\x18\x01 \x03(\v2\x15.lns.v1.ActiveCaptureR\bcaptures\"\xad\x01\n" +
+	"\rActiveCapture\x12&\n" +
+	"\x02of\x18\x01 \x01(\v2\x16.lns.v1.CaptureRequestR\x02of\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x14\n" +
+	"\x05since\x18\x03 \x01(\x03R\x05since\x12\x1a\n" +
+	"\bsessions\x18\x04 \x01(\rR\bsessions\x12\x18\n" +
+	"\apackets\x18\x05 \x01(\x04R\apackets\x12\x18\n" +
+	"\adropped\x18\x06 \x01(\x04R\adropped\"\x90\x01\n" +
 	"\x0eCaptureRequest\x12\x10\n" +
 	"\x03sid\x18\x01 \x01(\rR\x03sid\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x18\n" +
@@ -183,9 +357,10 @@ const file_captures_proto_rawDesc = "" +
 	"\fCaptureReply\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x18\n" +
 	"\apackets\x18\x02 \x01(\x04R\apackets\x12\x18\n" +
-	"\adropped\x18\x03 \x01(\x04R\adropped2E\n" +
+	"\adropped\x18\x03 \x01(\x04R\adropped2\x8d\x01\n" +
 	"\bCaptures\x129\n" +
-	"\aCapture\x12\x16.lns.v1.CaptureRequest\x1a\x14.lns.v1.CaptureReply0\x01B(Z&github.com/lnsd/lnsd/control/api/lnsv1b\x06proto3"
+	"\aCapture\x12\x16.lns.v1.CaptureRequest\x1a\x14.lns.v1.CaptureReply0\x01\x12F\n" +
+	"\fListCaptures\x12\x1b.lns.v1.ListCapturesRequest\x1a\x19.lns.v1.ListCapturesReplyB(Z&github.com/lnsd/lnsd/control/api/lnsv1b\x06proto3"
 
 var (
 	file_captures_proto_rawDescOnce sync.Once
@@ -199,19 +374,26 @@ func file_captures_proto_rawDescGZIP() []byte {
 	return file_captures_proto_rawDescData
 }
 
-var file_captures_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_captures_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_captures_proto_goTypes = []any{
-	(*CaptureRequest)(nil), // 0: lns.v1.CaptureRequest
-	(*CaptureReply)(nil),   // 1: lns.v1.CaptureReply
+	(*ListCapturesRequest)(nil), // 0: lns.v1.ListCapturesRequest
+	(*ListCapturesReply)(nil),   // 1: lns.v1.ListCapturesReply
+	(*ActiveCapture)(nil),       // 2: lns.v1.ActiveCapture
+	(*CaptureRequest)(nil),      // 3: lns.v1.CaptureRequest
+	(*CaptureReply)(nil),        // 4: lns.v1.CaptureReply
 }
 var file_captures_proto_depIdxs = []int32{
-	0, // 0: lns.v1.Captures.Capture:input_type -> lns.v1.CaptureRequest
-	1, // 1: lns.v1.Captures.Capture:output_type -> lns.v1.CaptureReply
-	1, // [1:2] is the sub-list for method output_type
-	0, // [0:1] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	2, // 0: lns.v1.ListCapturesReply.captures:type_name -> lns.v1.ActiveCapture
+	3, // 1: lns.v1.ActiveCapture.of:type_name -> lns.v1.CaptureRequest
+	3, // 2: lns.v1.Captures.Capture:input_type -> lns.v1.CaptureRequest
+	0, // 3: lns.v1.Captures.ListCaptures:input_type -> lns.v1.ListCapturesRequest
+	4, // 4: lns.v1.Captures.Capture:output_type -> lns.v1.CaptureReply
+	1, // 5: lns.v1.Captures.ListCaptures:output_type -> lns.v1.ListCapturesReply
+	4, // [4:6] is the sub-list for method output_type
+	2, // [2:4] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_captures_proto_init() }
@@ -225,7 +407,7 @@ func file_captures_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_captures_proto_rawDesc), len(file_captures_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,7 +21,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Captures_Capture_FullMethodName = "/lns.v1.Captures/Capture"
+	Captures_Capture_FullMethodName      = "/lns.v1.Captures/Capture"
+	Captures_ListCaptures_FullMethodName = "/lns.v1.Captures/ListCaptures"
 )
 
 // CapturesClient is the client API for Captures service.
@@ -31,6 +32,8 @@ type CapturesClient interface {
 	// Capture streams a pcapng file that grows until the caller ends it: packets of
 	// sessions, with what became of them, their PPP frames and control messages.
 	Capture(ctx context.Context, in *CaptureRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CaptureReply], error)
+	// ListCaptures returns the captures that are on.
+	ListCaptures(ctx context.Context, in *ListCapturesRequest, opts ...grpc.CallOption) (*ListCapturesReply, error)
 }
 
 type capturesClient struct {
@@ -60,6 +63,16 @@ func (c *capturesClient) Capture(ctx context.Context, in *CaptureRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Captures_CaptureClient = grpc.ServerStreamingClient[CaptureReply]
 
+func (c *capturesClient) ListCaptures(ctx context.Context, in *ListCapturesRequest, opts ...grpc.CallOption) (*ListCapturesReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCapturesReply)
+	err := c.cc.Invoke(ctx, Captures_ListCaptures_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CapturesServer is the server API for Captures service.
 // All implementations must embed UnimplementedCapturesServer
 // for forward compatibility.
@@ -67,6 +80,8 @@ type CapturesServer interface {
 	// Capture streams a pcapng file that grows until the caller ends it: packets of
 	// sessions, with what became of them, their PPP frames and control messages.
 	Capture(*CaptureRequest, grpc.ServerStreamingServer[CaptureReply]) error
+	// ListCaptures returns the captures that are on.
+	ListCaptures(context.Context, *ListCapturesRequest) (*ListCapturesReply, error)
 	mustEmbedUnimplementedCapturesServer()
 }
 
@@ -79,6 +94,9 @@ type UnimplementedCapturesServer struct{}
 
 func (UnimplementedCapturesServer) Capture(*CaptureRequest, grpc.ServerStreamingServer[CaptureReply]) error {
 	return status.Error(codes.Unimplemented, "method Capture not implemented")
+}
+func (UnimplementedCapturesServer) ListCaptures(context.Context, *ListCapturesRequest) (*ListCapturesReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCaptures not implemented")
 }
 func (UnimplementedCapturesServer) mustEmbedUnimplementedCapturesServer() {}
 func (UnimplementedCapturesServer) testEmbeddedByValue()                  {}
@@ -112,13 +130,36 @@ func _Captures_Capture_Handler(srv interface{}, stream grpc.ServerStream) error 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Captures_CaptureServer = grpc.ServerStreamingServer[CaptureReply]
 
+func _Captures_ListCaptures_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCapturesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CapturesServer).ListCaptures(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Captures_ListCaptures_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CapturesServer).ListCaptures(ctx, req.(*ListCapturesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Captures_ServiceDesc is the grpc.ServiceDesc for Captures service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Captures_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "lns.v1.Captures",
 	HandlerType: (*CapturesServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "ListCaptures",
+			Handler:    _Captures_ListCaptures_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Capture",

@@ -89,7 +89,7 @@ func ietf() map[radius.Type]handler {
 		rfc4818.DelegatedIPv6Prefix_Type:     prefix6(func(p *session.Profile6) *[]netip.Prefix { return &p.Delegated }),
 		rfc3162.FramedIPv6Route_Type:         framedRoute6,
 		rfc3162.FramedIPv6Pool_Type:          text6(func(p *session.Profile6) *string { return &p.Pool }),
-		rfc6911.StatefulIPv6AddressPool_Type: unknown,
+		rfc6911.StatefulIPv6AddressPool_Type: text6(func(p *session.Profile6) *string { return &p.AddressPool }),
 		rfc6911.DelegatedIPv6PrefixPool_Type: text6(func(p *session.Profile6) *string { return &p.PDPool }),
 		rfc6911.FramedIPv6Address_Type:       address6(func(p *session.Profile6) *[]netip.Addr { return &p.Addresses }),
 		rfc6911.DNSServerIPv6Address_Type:    address6(func(p *session.Profile6) *[]netip.Addr { return &p.DNS }),

@@ -32,6 +32,8 @@ type Config struct {
 	Password string
 	// Auth is the methods to ask for, in l2tpns's words: "pap", "chap" or both.
 	Auth string
+	// Echo is the silence after which it sends an LCP Echo-Request; 0 is its default.
+	Echo time.Duration
 }
 
 // Server is a running l2tpns.
@@ -103,6 +105,9 @@ func (c *Config) text(logFile, pidFile string) string {
 		{"cli_bind_address", "127.0.0.1"}, {"allow_duplicate_users", "yes"},
 	} {
 		fmt.Fprintf(&b, "set %s \"%s\"\n", s[0], s[1])
+	}
+	if c.Echo > 0 {
+		fmt.Fprintf(&b, "set echo_timeout %d\n", c.Echo/time.Second)
 	}
 	return b.String()
 }
