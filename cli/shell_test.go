@@ -100,9 +100,29 @@ func (o *operator) types(text string) {
 // sees waits until something is on the screen, behind what was seen before.
 func (o *operator) sees(what string) string {
 	o.t.Helper()
-	deadline := time.AfterFunc(30*time.Second, func() {
+	text, ok := o.look(what, time.Minute)
+	if !ok {
+		o.t.Fatalf("%q does not come; there is\n%s", what, text)
+	}
+	return text
+}
+
+// comes is sees for something that need not come within a time.
+func (o *operator) comes(what string, within time.Duration) bool {
+	o.t.Helper()
+	_, ok := o.look(what, within)
+	if !ok && o.over() {
+		o.t.Fatalf("%q does not come any more", what)
+	}
+	return ok
+}
+
+// look waits for what, and returns the text up to its end, or all that there is.
+func (o *operator) look(what string, within time.Duration) (string, bool) {
+	late := false
+	deadline := time.AfterFunc(within, func() {
 		o.mu.Lock()
-		o.done = true
+		late = true
 		o.more.Broadcast()
 		o.mu.Unlock()
 	})
@@ -113,22 +133,27 @@ func (o *operator) sees(what string) string {
 		text := string(o.seen.Bytes()[o.read:])
 		if i := strings.Index(text, what); i >= 0 {
 			o.read += i + len(what)
-			return text[:i+len(what)]
+			return text[:i+len(what)], true
 		}
-		if o.done {
-			o.t.Fatalf("%q does not come; there is\n%s", what, text)
+		if o.done || late {
+			return text, false
 		}
 		o.more.Wait()
 	}
 }
 
+func (o *operator) over() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.done
+}
+
 // ends waits for the end of the shell.
 func (o *operator) ends() {
 	o.t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for !o.done {
-		o.more.Wait()
+	const nothing = "\x00"
+	if text, _ := o.look(nothing, time.Minute); !o.over() {
+		o.t.Fatalf("the shell does not end; there is\n%s", text)
 	}
 }
 
@@ -295,9 +320,9 @@ func TestInterruptEndsACommand(t *testing.T) {
 	o := sit(t, daemon(), 24)
 	o.sees("lns1> ")
 	o.types("watch\r")
-	time.Sleep(50 * time.Millisecond)
-	o.types("\x03")
-	o.sees("lns1> ")
+	for !o.comes("lns1> ", 200*time.Millisecond) { // ^C before the command runs is for the line
+		o.types("\x03")
+	}
 	o.types("show version\r")
 	o.sees("lnsd   1.0-test")
 	o.types("exit\r")

@@ -109,7 +109,7 @@ func watchScreen(t *testing.T, r io.Reader) *screen {
 // sees waits for a text and takes what came until then.
 func (s *screen) sees(what string) string {
 	s.t.Helper()
-	late := time.AfterFunc(30*time.Second, func() { s.mu.Lock(); s.end = true; s.more.Broadcast(); s.mu.Unlock() })
+	late := time.AfterFunc(time.Minute, func() { s.mu.Lock(); s.end = true; s.more.Broadcast(); s.mu.Unlock() })
 	defer late.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()

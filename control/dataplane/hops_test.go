@@ -83,7 +83,7 @@ func (l *hopLab) must(err error) {
 // wait waits until what is looked for has happened.
 func (l *hopLab) wait(what string, happened func() bool) {
 	l.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !happened(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !happened(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			l.t.Fatalf("waited for: %s", what)
 		}

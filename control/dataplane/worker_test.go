@@ -105,7 +105,7 @@ func newTestWorker(t *testing.T, f *fakeTable, maxSessions uint32) (*worker, fun
 			select {
 			case p := <-ch:
 				out = append(out, p)
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatalf("%d answers, want %d", len(out), n)
 			}
 		}

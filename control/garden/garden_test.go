@@ -442,7 +442,7 @@ func TestPortalIsBounded(t *testing.T) {
 		open = append(open, c)
 	}
 	for _, c := range open[portalPerClient:] {
-		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		c.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%v, want it closed", err)
 		}

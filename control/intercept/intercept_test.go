@@ -68,7 +68,7 @@ func newCollector(t *testing.T, addr string) *collector {
 func (c *collector) next(t *testing.T) []byte {
 	t.Helper()
 	b := make([]byte, 65536)
-	c.net.SetReadDeadline(time.Now().Add(20 * time.Second))
+	c.net.SetReadDeadline(time.Now().Add(time.Minute))
 	n, err := c.net.Read(b)
 	if err != nil {
 		t.Fatal(err)

@@ -209,7 +209,8 @@ func TestOutageLeavesNothing(t *testing.T) {
 	})
 	setOut := func(v bool) { down.Lock(); out = v; down.Unlock() }
 	cfg := fast(server)
-	cfg.AuthTimeout = 500 * time.Millisecond
+	// Much of the load is to be under way before the server is given up.
+	cfg.FailoverAfter, cfg.AuthTimeout = 2*time.Second, 2500*time.Millisecond
 	c, r := newTestClient(t, cfg)
 	c.Authenticate(papRequest(0))
 	c.Account(startRecord(0))

@@ -125,8 +125,16 @@ func (r *reader) run(ctx context.Context, failed func()) error {
 	if err := r.q.file.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = r.q.file.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		_ = r.q.file.SetReadDeadline(time.Unix(1, 0))
+	})
+	defer func() {
+		if !stop() {
+			<-woken // lest it come to the next run
+		}
+	}()
 	for ctx.Err() == nil {
 		err := r.q.conn.Read(r.fill)
 		switch {

@@ -81,7 +81,7 @@ func TestBundles(t *testing.T) {
 					t.Errorf("%d bytes counted as sent, want %d", got, size)
 				}
 				// They are counted when the last has been handed over.
-				if err := netlab.Until(5*time.Second, func() error {
+				if err := netlab.Until(time.Minute, func() error {
 					if got := count(t, b, "udp_rx_packets"); got != want {
 						return fmt.Errorf("%d counted as received, want %d", got, want)
 					}

@@ -34,8 +34,16 @@ func (s *Socket) RunMarked(ctx context.Context, fn func(local, peer netip.AddrPo
 	}
 	// A deadline in the past wakes the read below, which leaves the socket
 	// usable for senders that still have something to say.
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+	})
+	defer func() {
+		if !stop() {
+			<-woken // lest it come to the next Run
+		}
+	}()
 
 	room := s.cfg.MaxDatagram
 	if s.cfg.Segments {

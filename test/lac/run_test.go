@@ -220,7 +220,7 @@ func TestInterrupted(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		cfg := Config{
-			LNS: startFake(t, fakeConfig{}).addr, Auth: ppp.CHAPMD5, Sessions: 20, Hold: c.hold, Timeout: 5 * time.Second,
+			LNS: startFake(t, fakeConfig{}).addr, Auth: ppp.CHAPMD5, Sessions: 20, Hold: c.hold, Timeout: 30 * time.Second,
 			Traffic: Traffic{Rate: 100, Target: target, Duration: 50 * time.Millisecond},
 			Phase: func(p Phase, _ *Report) {
 				if p == c.phase {
@@ -261,7 +261,7 @@ func TestInterruptedWithNobodyThere(t *testing.T) {
 // Subscribers whose Terminate-Request is not answered are counted.
 func TestUnansweredTeardown(t *testing.T) {
 	lns := startFake(t, fakeConfig{})
-	cfg := Config{LNS: lns.addr, Auth: ppp.PAP, Sessions: 3, Timeout: 2 * time.Second}
+	cfg := Config{LNS: lns.addr, Auth: ppp.PAP, Sessions: 3, Timeout: 5 * time.Second}
 	cfg.Phase = func(p Phase, _ *Report) {
 		if p == PhaseTeardown {
 			lns.mu.Lock()

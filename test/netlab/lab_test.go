@@ -33,7 +33,7 @@ func TestLabForwardsAndGoesAway(t *testing.T) {
 	if err := lab.Core.AddRoute(prefixOf(LACAddr.String()+"/32"), LNSCore); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	out, err := lab.LAC.Output(ctx, "ping", "-c", "1", "-W", "5", CoreAddr.String())
 	if err != nil || !strings.Contains(out, "ttl=63") {

@@ -6,26 +6,33 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// build makes a package in its own build directory and returns its path.
+// packages makes all packages, once: they are of the same programs.
+var packages = sync.OnceValues(func() (string, error) {
+	old, err := filepath.Glob("../../build/lnsd*.*")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range old {
+		if err := os.Remove(name); err != nil {
+			return "", err
+		}
+	}
+	out, err := exec.Command("make", "-C", "../..", "deb", "rpm").CombinedOutput()
+	return string(out), err
+})
+
+// build makes the packages in their own build directory and returns the path of one.
 func build(t *testing.T, kind string) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("building a package takes a while")
 	}
-	old, err := filepath.Glob("../../build/lnsd*." + kind)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range old {
-		if err := os.Remove(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if out, err := exec.Command("make", "-C", "../..", kind).CombinedOutput(); err != nil {
-		t.Fatalf("make %s: %v\n%s", kind, err, out)
+	if out, err := packages(); err != nil {
+		t.Fatalf("make: %v\n%s", err, out)
 	}
 	made, err := filepath.Glob("../../build/lnsd*." + kind)
 	if err != nil || len(made) != 1 {

@@ -42,7 +42,10 @@ func TestStorm(t *testing.T) {
 	}
 	for name, n := range networks {
 		for seed := first; seed < first+seeds; seed++ {
-			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) { runStorm(t, seed, n) })
+			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
+				t.Parallel()
+				runStorm(t, seed, n)
+			})
 		}
 	}
 }
