@@ -55,6 +55,19 @@ func TestAccountingOutlivesKillAndOutage(t *testing.T) {
 	if n := r.counters()["acct_spool_waiting"] + r.counters()["acct_spool_in_flight"]; n != sessions {
 		t.Errorf("%d records wait, not %d", n, sessions)
 	}
+	var shown struct {
+		Spool struct {
+			Oldest    *time.Time `json:"oldest"`
+			Recovered uint64     `json:"recovered"`
+		} `json:"spool"`
+		Servers []struct {
+			Name string `json:"name"`
+		} `json:"servers"`
+	}
+	r.ctlJSON(&shown, "show", "accounting")
+	if at := shown.Spool.Oldest; at == nil || at.After(ended) || len(shown.Servers) != 1 || shown.Spool.Recovered != sessions-dropped {
+		t.Errorf("shown of accounting: %+v", shown)
+	}
 	if err := r.radius.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gopacket/gopacket/pcapgo"
 
@@ -35,7 +34,7 @@ func (r *rig) capture(file string, target ...string) *captured {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = c.cmd.Process.Kill() })
-	r.until(30*time.Second, func() error {
+	r.until(patience, func() error {
 		if info, err := os.Stat(c.path); err != nil || info.Size() == 0 {
 			return errors.New("the capture has not begun")
 		}
@@ -146,7 +145,7 @@ func TestCaptureOfAUser(t *testing.T) {
 	r.reflect()
 	c := r.capture("user1.pcapng", "user", "user1")
 	p := r.lacsim("--auth", "pap", "--sessions", "2", "--traffic-target", echoTarget, "--traffic", "100", "--verify", "--hold", "2s")
-	r.finish(p, 30*time.Second, true)
+	r.finish(p, patience, true)
 	c.end()
 
 	file, err := os.ReadFile(c.path)
@@ -175,7 +174,7 @@ func TestCaptureOfALAC(t *testing.T) {
 	p := r.lacsimOver(netlab.LACAddr6, netlab.LNSAddr6, "--auth", "pap", "--sessions", "2", "--hold", "forever",
 		"--traffic-target", echoTarget, "--traffic", "50", "--traffic-time", "60s")
 	r.waitUp(2)
-	r.until(30*time.Second, func() error {
+	r.until(patience, func() error {
 		if n := r.counters()["slow_down_forwarded"]; n < 4 {
 			return fmt.Errorf("%d packets", n)
 		}

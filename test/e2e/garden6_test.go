@@ -19,7 +19,7 @@ func TestGardenIPv6(t *testing.T) {
 	r.answeringAt(netip.AddrPortFrom(core, 53))
 	r.lacsim("--ipv6", "--tun", "sub0", "--hold", "forever")
 	r.waitUp(1)
-	r.until(30*time.Second, func() error {
+	r.until(patience, func() error {
 		s := r.sessions6()["user1"]
 		if len(s.Prefixes6) != 1 {
 			return fmt.Errorf("the session has %+v", s)
@@ -27,12 +27,12 @@ func TestGardenIPv6(t *testing.T) {
 		_, err := r.globalOf("sub0", s.Prefixes6[0])
 		return err
 	})
-	if err := r.ask(echo, 30*time.Second); err != nil {
+	if err := r.ask(echo, patience); err != nil {
 		t.Fatalf("before the garden: %v", err)
 	}
 	before := r.counters()
 	r.ctl("garden", "user1", "unpaid")
-	if err := r.ask(dns, 30*time.Second); err != nil {
+	if err := r.ask(dns, patience); err != nil {
 		t.Errorf("DNS in the garden: %v", err)
 	}
 	status, location, err := r.browse("http://[2001:db8:dead::80]/news?id=7")
@@ -50,7 +50,7 @@ func TestGardenIPv6(t *testing.T) {
 		t.Errorf("in the garden: %v", moved)
 	}
 	r.ctl("no", "garden", "user1")
-	if err := r.ask(echo, 30*time.Second); err != nil {
+	if err := r.ask(echo, patience); err != nil {
 		t.Errorf("after the garden: %v", err)
 	}
 	if err := r.ask(dns, time.Second); err == nil {

@@ -39,7 +39,7 @@ func run(m *testing.M) int {
 		fmt.Println("skipped: namespaces and XDP need root")
 		return 0
 	}
-	dir, err := os.MkdirTemp("", "lnsd-e2e")
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s-%d-", labPrefix, os.Getpid()))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -50,7 +50,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1
 	}
-	if err := netlab.Sweep(labPrefix, pinRoot); err != nil {
+	if err := netlab.Sweep(labPrefix, pinRoot, os.TempDir()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

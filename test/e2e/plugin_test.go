@@ -133,4 +133,14 @@ func TestPluginExample(t *testing.T) {
 		t.Error(out)
 	}
 	_ = p.Stop(syscall.SIGINT, patience)
+
+	// A reload loads what is new, ends what is not defined any more, and leaves what an
+	// operator has loaded.
+	r.writeConfig(options{config: "load plugin \"stripdomain\""})
+	r.ctl("reload")
+	var left []shownPlugin
+	r.ctlJSON(&left, "show", "plugin")
+	if len(left) != 2 || left[0].Name != "stripdomain" || left[1].Name != "sessionctl" {
+		t.Errorf("after a reload: %+v", left)
+	}
 }

@@ -7,20 +7,37 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // favour gives the threads whose names begin so, and which were not there before, the
-// highest priority: what else runs on their CPU waits.
-func favour(name string, before map[int]bool) error {
-	var errs []error
+// highest priority: what else runs on their CPU waits. It returns them.
+func favour(name string, before map[int]bool) (list []int, err error) {
 	for pid := range threads(name) {
 		if !before[pid] {
-			errs = append(errs, unix.Setpriority(unix.PRIO_PROCESS, pid, priority))
+			list = append(list, pid)
+			err = errors.Join(err, unix.Setpriority(unix.PRIO_PROCESS, pid, priority))
 		}
 	}
-	return errors.Join(errs...)
+	return list, err
+}
+
+// cpuTime is how long threads have run, of which the kernel tells the nanoseconds.
+func cpuTime(list []int) (sum time.Duration, err error) {
+	for _, pid := range list {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+		if err != nil {
+			return 0, err
+		}
+		var ns int64
+		if _, err := fmt.Sscan(string(b), &ns); err != nil {
+			return 0, err
+		}
+		sum += time.Duration(ns)
+	}
+	return sum, nil
 }
 
 // favourSession gives the processes of pid's login session precedence over those of others:

@@ -148,13 +148,19 @@ func (f *fastPath) close() error {
 // generate it. Generating and handing over are one CPU's work, forwarding and what comes
 // behind it the other's, whose queue drops what is too much.
 func (f *fastPath) spreadTarget(name string, t *table) *target {
-	attach := func() error {
+	var takers []int
+	attach := func() (err error) {
 		const thread = "cpumap/"
 		before := threads(thread)
-		return errors.Join(f.maps.Spread([]int{ServerCPU}), favour(thread, before), f.attach())
+		if err := f.maps.Spread([]int{ServerCPU}); err != nil {
+			return err
+		}
+		takers, err = favour(thread, before)
+		return errors.Join(err, f.attach())
 	}
 	detach := func() error { return errors.Join(f.detach(), f.maps.Spread(nil)) }
-	return &target{name: name, rig: f.rig, table: t, elsewhere: true, upOnly: true, attach: attach, detach: detach}
+	return &target{name: name, rig: f.rig, table: t, upOnly: true, busy: func() (time.Duration, error) { return cpuTime(takers) },
+		attach: attach, detach: detach}
 }
 
 func (f *fastPath) target(name string, t *table) *target {

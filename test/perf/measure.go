@@ -27,9 +27,13 @@ type Rate struct {
 	// fast as packets were forwarded.
 	Offered float64 `json:"offered"`
 	// PPS is how many packets per second arrived: of the generating thread's CPU
-	// time where that does all the work, else of the clock's.
-	PPS      float64  `json:"pps"`
-	Sent     uint64   `json:"sent"`
+	// time where that does all the work, of the slower of two CPUs where a thread of
+	// the kernel's does the rest, else of the clock's.
+	PPS  float64 `json:"pps"`
+	Sent uint64  `json:"sent"`
+	// Made is how many packets the generating thread made and handed to another CPU,
+	// per second of its CPU time; 0 where there is none.
+	Made     float64  `json:"made,omitempty"`
 	Received uint64   `json:"received"`
 	Queues   []uint64 `json:"queues"` // received, by receive queue
 	// Share is the part of its CPU that the generating thread had.
@@ -117,18 +121,23 @@ func (t *trial) round(b *bench) (Rate, error) {
 	}()
 	time.Sleep(t.warmUp)
 	first, err1 := b.receiver.count()
-	begun := time.Now()
+	begun, worked := time.Now(), t.target.worked()
 	time.Sleep(t.length)
 	last, err2 := b.receiver.count()
 	took := time.Since(begun)
+	worked = t.target.worked() - worked
 	stop.Store(true)
 	if err := errors.Join(err1, err2, <-ended); err != nil {
 		return rate, err
 	}
 	rate.PPS = float64(last.packets-first.packets) / took.Seconds()
 	rate.Sent, rate.Share = m.packets, m.busy.Seconds()/m.wall.Seconds()
-	if !t.target.patient && !t.target.elsewhere {
-		rate.PPS = float64(m.packets) / m.busy.Seconds()
+	switch own := float64(m.packets) / m.busy.Seconds(); {
+	case worked > 0: // the slower of the two CPUs
+		rate.Made = own
+		rate.PPS = min(own, float64(last.packets-first.packets)/worked.Seconds())
+	case !t.target.patient:
+		rate.PPS = own
 	}
 	return rate, t.finish(b, start, &rate)
 }

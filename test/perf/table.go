@@ -171,23 +171,37 @@ func (r *Report) writeSpread(w *strings.Builder) {
 	g := grid{{"direction", "bytes", "sessions"}}
 	pairs := [][2]string{{LNSD, LNSDSpread}, {Filter, FilterSpread}}
 	for _, p := range pairs {
-		g[0] = append(g[0], p[0], p[1], p[1]+" / "+p[0])
+		g[0] = append(g[0], p[0], p[1], p[1]+" / "+p[0], "handed over")
 	}
 	for _, c := range r.cells() {
 		row, any := []string{c.direction.String(), fmt.Sprint(c.size), thousands(c.sessions)}, false
 		for _, p := range pairs {
 			one, _ := r.spread(p[0], c)
 			both, ok := r.spread(p[1], c)
-			row, any = append(row, one.String(), both.String(), quotient(both, one)), any || ok
+			row, any = append(row, one.String(), both.String(), quotient(both, one), r.made(p[1], c).String()), any || ok
 		}
 		if any {
 			g = append(g, row)
 		}
 	}
 	if len(g) > 1 {
-		w.WriteString("One tunnel over two CPUs, millions of packets per second; " + Filter + " is " + LNSD + " with an access list of 64 rules for each session.\n\n")
+		w.WriteString("One tunnel over two CPUs, millions of packets per second of the CPU time of whichever is slower; what the first made and handed over, per second of its own. " + Filter + " is " + LNSD + " with an access list of 64 rules for each session.\n\n")
 		g.write(w)
 	}
+}
+
+// made sums up how many packets one CPU handed to another.
+func (r *Report) made(forwarder string, c cell) Spread {
+	var values []float64
+	for _, rate := range r.Rates {
+		if rate.Forwarder == forwarder && rate.Direction == c.direction.String() && rate.Size == c.size && rate.Sessions == c.sessions {
+			values = append(values, rate.Made)
+		}
+	}
+	if len(values) == 0 {
+		return Spread{}
+	}
+	return spreadOf(values)
 }
 
 // String is the median with minimum and maximum, in millions; empty where nothing was

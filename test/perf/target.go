@@ -1,6 +1,9 @@
 package perf
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // target is a forwarder in its place, ready to be measured.
 type target struct {
@@ -13,9 +16,9 @@ type target struct {
 	// patient says that the forwarder works beside the generator and not within
 	// it: it is given time, and rates that it can bear.
 	patient bool
-	// elsewhere says that it forwards in the kernel, on another CPU than the
-	// generator's: what arrives is counted by the clock.
-	elsewhere bool
+	// busy, when set, says that it forwards on another CPU than the generator's, and
+	// how long that has worked for it.
+	busy func() (time.Duration, error)
 	// upOnly says that it is measured in that direction alone, with the first size.
 	upOnly bool
 
@@ -30,6 +33,18 @@ func (t *target) stream(d Direction, size int) *stream {
 		direction: d, tunnelled: t.passage != routing && d == Up, size: size,
 		table: t.table, from: from, to: to,
 	}
+}
+
+// worked is how long another CPU has worked for the target, 0 where none does.
+func (t *target) worked() time.Duration {
+	if t.busy == nil {
+		return 0
+	}
+	d, err := t.busy()
+	if err != nil {
+		return 0 // its thread is gone: nothing arrives either
+	}
+	return d
 }
 
 // isFor tells whether the target is measured in a cell, size being the first one.

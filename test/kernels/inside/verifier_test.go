@@ -42,7 +42,7 @@ var configurations = []configuration{
 }
 
 // numbers are knobs that the program computes with, whatever their value.
-var numbers = []string{"outer_ttl", "flow_mask", "call_places", "homes6", "spread_count", "spread_cpus"}
+var numbers = []string{"outer_ttl", "flow_mask", "flow_seed", "call_places", "homes6", "spread_count", "spread_cpus"}
 
 // TestVerifier loads every program in every configuration, and says what the verifier
 // made of it.
