@@ -19,27 +19,27 @@ func TestLongOperationsShowProgress(t *testing.T) {
 			t.Parallel()
 			b, goOn := slow()
 			o := sitFor(t, b, 24, args)
-			o.sees("60000 sessions in 3 tunnels are left")
+			o.Sees("60000 sessions in 3 tunnels are left")
 			close(goOn)
-			o.sees("\r\x1b[K")
-			o.sees(done)
-			o.ends()
+			o.Sees("\r\x1b[K")
+			o.Sees(done)
+			o.Ends()
 		})
 	}
 	t.Run("in the shell", func(t *testing.T) {
 		t.Parallel()
 		b, done := slow()
 		o := sit(t, b, 24)
-		o.sees("> ")
-		o.types("enable\r")
-		o.sees("# ")
-		o.types("drop tunnel 4711\r")
-		o.sees("2 sessions are left")
+		o.Sees("> ")
+		o.Types("enable\r")
+		o.Sees("# ")
+		o.Types("drop tunnel 4711\r")
+		o.Sees("2 sessions are left")
 		close(done)
-		o.sees("tunnel 4711")
-		o.sees("# ")
-		o.types("exit\r")
-		o.ends()
+		o.Sees("tunnel 4711")
+		o.Sees("# ")
+		o.Types("exit\r")
+		o.Ends()
 	})
 }
 
@@ -58,12 +58,12 @@ func TestDrainWaitsForTheLast(t *testing.T) {
 	left.Store(17)
 	b.StatusOf = func() api.Status { return api.Status{Sessions: int(left.Load()), Tunnels: 2} }
 	o := sitFor(t, b, 24, "drain --wait")
-	o.sees("17 sessions in 2 tunnels are left")
+	o.Sees("17 sessions in 2 tunnels are left")
 	left.Store(3)
-	o.sees("3 sessions in 2 tunnels are left")
+	o.Sees("3 sessions in 2 tunnels are left")
 	left.Store(0)
-	o.sees("new tunnels and calls are refused; 0 sessions in 2 tunnels are up")
-	o.ends()
+	o.Sees("new tunnels and calls are refused; 0 sessions in 2 tunnels are up")
+	o.Ends()
 	if got := b.Calls(); strings.Join(got, "; ") != "configure set drain yes" {
 		t.Errorf("%q", got)
 	}
@@ -91,11 +91,11 @@ func TestCommitCountsDown(t *testing.T) {
 				return []api.ConfigCommit{{Number: 14, UndoneAt: b.Commit.UndoneAt}}
 			}
 			o := sitFor(t, b, 24, "config commit --confirmed 1h --watch")
-			o.sees("commit 14 is in force")
-			o.sees("commit 14 is undone in ")
+			o.Sees("commit 14 is in force")
+			o.Sees("commit 14 is undone in ")
 			then.Store(true)
-			o.sees(c.want)
-			o.ends()
+			o.Sees(c.want)
+			o.Ends()
 		})
 	}
 }
@@ -103,7 +103,7 @@ func TestCommitCountsDown(t *testing.T) {
 func TestBundleSaysWhatItCollects(t *testing.T) {
 	t.Parallel()
 	o := sitFor(t, daemon(), 24, "support-bundle "+t.TempDir()+"/bundle.tar.gz")
-	o.sees("collecting lnsctl/show-session.json")
-	o.sees("bundle.tar.gz\r\n")
-	o.ends()
+	o.Sees("collecting lnsctl/show-session.json")
+	o.Sees("bundle.tar.gz\r\n")
+	o.Ends()
 }

@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"github.com/lnsd/lnsd/control/api/apitest"
 	"github.com/lnsd/lnsd/control/api/lnsv1"
 	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/test/terminal"
 )
 
 // shellVariable makes the test's own program an lnsctl: a shell wants a process with a
@@ -34,17 +33,10 @@ func shellMain() {
 	}, strings.Fields(os.Getenv(argsVariable))))
 }
 
-// operator is a person at a terminal: types, and waits for what comes.
+// operator is a person at a terminal.
 type operator struct {
-	t    *testing.T
-	tty  *os.File
+	*terminal.Screen
 	home string
-
-	mu   sync.Mutex
-	more *sync.Cond
-	seen bytes.Buffer // all that came
-	read int          // how much of it was expected
-	done bool
 }
 
 func sit(t *testing.T, b *apitest.Backend, rows uint16) *operator {
@@ -56,187 +48,97 @@ func sit(t *testing.T, b *apitest.Backend, rows uint16) *operator {
 func sitFor(t *testing.T, b *apitest.Backend, rows uint16, args string) *operator {
 	t.Helper()
 	socket := apitest.Start(t, b, now)
-	o := &operator{t: t, home: t.TempDir()}
-	o.more = sync.NewCond(&o.mu)
+	o := &operator{home: t.TempDir()}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), shellVariable+"="+socket, argsVariable+"="+args, "HOME="+o.home, "TERM=xterm")
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: rows, Cols: 200})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.tty = tty
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		var b [4096]byte
-		for {
-			n, err := tty.Read(b[:])
-			o.mu.Lock()
-			o.seen.Write(b[:n])
-			o.done = err != nil
-			o.more.Broadcast()
-			o.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
+	o.Screen = terminal.Watch(t, tty, tty)
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
 		tty.Close()
-		<-ended
+		o.Ends()
 	})
 	return o
-}
-
-func (o *operator) types(text string) {
-	o.t.Helper()
-	if _, err := o.tty.WriteString(text); err != nil {
-		o.t.Fatal(err)
-	}
-}
-
-// sees waits until something is on the screen, behind what was seen before.
-func (o *operator) sees(what string) string {
-	o.t.Helper()
-	text, ok := o.look(what, time.Minute)
-	if !ok {
-		o.t.Fatalf("%q does not come; there is\n%s", what, text)
-	}
-	return text
-}
-
-// comes is sees for something that need not come within a time.
-func (o *operator) comes(what string, within time.Duration) bool {
-	o.t.Helper()
-	_, ok := o.look(what, within)
-	if !ok && o.over() {
-		o.t.Fatalf("%q does not come any more", what)
-	}
-	return ok
-}
-
-// look waits for what, and returns the text up to its end, or all that there is.
-func (o *operator) look(what string, within time.Duration) (string, bool) {
-	late := false
-	deadline := time.AfterFunc(within, func() {
-		o.mu.Lock()
-		late = true
-		o.more.Broadcast()
-		o.mu.Unlock()
-	})
-	defer deadline.Stop()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for {
-		text := string(o.seen.Bytes()[o.read:])
-		if i := strings.Index(text, what); i >= 0 {
-			o.read += i + len(what)
-			return text[:i+len(what)], true
-		}
-		if o.done || late {
-			return text, false
-		}
-		o.more.Wait()
-	}
-}
-
-func (o *operator) over() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.done
-}
-
-// ends waits for the end of the shell.
-func (o *operator) ends() {
-	o.t.Helper()
-	const nothing = "\x00"
-	if text, _ := o.look(nothing, time.Minute); !o.over() {
-		o.t.Fatalf("the shell does not end; there is\n%s", text)
-	}
-}
-
-func (o *operator) transcript() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.seen.String()
 }
 
 func TestAPersonWalksTheShell(t *testing.T) {
 	b := daemon()
 	b.Grammars = grammar()
 	o := sit(t, b, 60)
-	o.sees("lns1> ")
-	o.types("sh ver\r")
-	o.sees("lnsd   1.0-test")
-	o.sees("lns1> ")
-	o.types("drop session 1\r")
-	o.sees("% unknown command: drop")
-	o.types("ena\r")
-	o.sees("lns1# ")
-	o.types("drop session ?")
-	o.sees("alice@example")
-	o.types("1\r")
-	o.sees("lns1# ")
-	o.types("show sess\t")
-	o.sees("show session ")
-	o.types("| include alice\r")
-	o.sees("alice@example")
-	o.sees("lns1# ")
-	o.types("sh sess | count alice\r")
-	o.sees("1\r\n")
-	o.sees("lns1# ")
-	o.types("show session | exclude alice|evil|SID\r")
-	if text := o.sees("lns1# "); strings.Contains(text, "alice@") {
+	o.Sees("lns1> ")
+	o.Types("sh ver\r")
+	o.Sees("lnsd   1.0-test")
+	o.Sees("lns1> ")
+	o.Types("drop session 1\r")
+	o.Sees("% unknown command: drop")
+	o.Types("ena\r")
+	o.Sees("lns1# ")
+	o.Types("drop session ?")
+	o.Sees("alice@example")
+	o.Types("1\r")
+	o.Sees("lns1# ")
+	o.Types("show sess\t")
+	o.Sees("show session ")
+	o.Types("| include alice\r")
+	o.Sees("alice@example")
+	o.Sees("lns1# ")
+	o.Types("sh sess | count alice\r")
+	o.Sees("1\r\n")
+	o.Sees("lns1# ")
+	o.Types("show session | exclude alice|evil|SID\r")
+	if text := o.Sees("lns1# "); strings.Contains(text, "alice@") {
 		t.Errorf("exclude shows what it is to exclude:\n%s", text)
 	}
-	o.types("sh s\r")
-	o.sees("% ambiguous command: sh s may be session, status")
-	o.types("show counters | begin session\r")
-	if text := o.sees("lns1# "); strings.Contains(text, "tunnel_created") {
+	o.Types("sh s\r")
+	o.Sees("% ambiguous command: sh s may be session, status")
+	o.Types("show counters | begin session\r")
+	if text := o.Sees("lns1# "); strings.Contains(text, "tunnel_created") {
 		t.Errorf("begin begins too early:\n%s", text)
 	}
-	o.types("clear counters\r")
-	o.sees("counts from now on")
-	o.types("show counters | include tunnel_created\r")
-	o.sees("tunnel_created                                              0")
-	o.types("garbage that I think better of\x03")
-	o.sees("lns1# ")
-	o.types("\x1b[A") // up: the last line again
-	o.sees("show counters | include tunnel_created")
-	o.types("\x03")
+	o.Types("clear counters\r")
+	o.Sees("counts from now on")
+	o.Types("show counters | include tunnel_created\r")
+	o.Sees("tunnel_created                                              0")
+	o.Types("garbage that I think better of\x03")
+	o.Sees("lns1# ")
+	o.Types("\x1b[A") // up: the last line again
+	o.Sees("show counters | include tunnel_created")
+	o.Types("\x03")
 
-	o.types("conf t\r")
-	o.sees("lns1(config)# ")
-	o.types("set de?")
-	o.sees("debug")
-	o.types("\t?")
-	o.sees("now 3, 1 unless set; takes effect: live")
-	o.types("4\r")
-	o.sees("lns1(config)# ")
-	o.types("set partial one\r")
-	o.sees("% not yet in force: something is missing")
-	o.types("set wrong 1\r")
-	o.sees("% refused: that is wrong")
-	o.types("set hostname \"a b\"\r")
-	o.sees("lns1(config)# ")
-	o.types("ip access-list extended web\r")
-	o.sees("lns1(config-acl)# ")
-	o.types("permit ip any any\r")
-	o.sees("lns1(config-acl)# ")
-	o.types("exit\r")
-	o.sees("lns1(config)# ")
-	o.types("do sh status\r")
-	o.sees("Host name:")
-	o.types("\x1a")
-	o.sees("lns1# ")
-	o.types("write mem\r")
-	o.sees("1 changes written to /etc/lnsd/startup-config")
-	o.types("disable\r")
-	o.sees("lns1> ")
-	o.types("exit\r")
-	o.ends()
+	o.Types("conf t\r")
+	o.Sees("lns1(config)# ")
+	o.Types("set de?")
+	o.Sees("debug")
+	o.Types("\t?")
+	o.Sees("now 3, 1 unless set; takes effect: live")
+	o.Types("4\r")
+	o.Sees("lns1(config)# ")
+	o.Types("set partial one\r")
+	o.Sees("% not yet in force: something is missing")
+	o.Types("set wrong 1\r")
+	o.Sees("% refused: that is wrong")
+	o.Types("set hostname \"a b\"\r")
+	o.Sees("lns1(config)# ")
+	o.Types("ip access-list extended web\r")
+	o.Sees("lns1(config-acl)# ")
+	o.Types("permit ip any any\r")
+	o.Sees("lns1(config-acl)# ")
+	o.Types("exit\r")
+	o.Sees("lns1(config)# ")
+	o.Types("do sh status\r")
+	o.Sees("Host name:")
+	o.Types("\x1a")
+	o.Sees("lns1# ")
+	o.Types("write mem\r")
+	o.Sees("1 changes written to /etc/lnsd/startup-config")
+	o.Types("disable\r")
+	o.Sees("lns1> ")
+	o.Types("exit\r")
+	o.Ends()
 
 	want := []string{
 		"drop session 1 cause 6", "configure set debug 4", "configure set partial one", "configure set hostname \"a b\"",
@@ -249,7 +151,7 @@ func TestAPersonWalksTheShell(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("history: %v, %v", info, err)
 	}
-	goldenText(t, "shell", o.transcript())
+	goldenText(t, "shell", o.Text())
 }
 
 // goldenText compares a transcript without what the line editor does to the screen.
@@ -287,46 +189,46 @@ func TestPagerStopsAndGoesOn(t *testing.T) {
 		b.CounterList = append(b.CounterList, session.Count{Name: fmt.Sprintf("counter_%02d", i)})
 	}
 	o := sit(t, b, 10)
-	o.sees("lns1> ")
-	o.types("show counters\r")
-	first := o.sees("--More--")
+	o.Sees("lns1> ")
+	o.Types("show counters\r")
+	first := o.Sees("--More--")
 	if n := strings.Count(first, "\n"); n > 10 {
 		t.Errorf("%d lines on a screen of 10:\n%s", n, first)
 	}
-	o.types(" ")
-	o.sees("--More--")
-	o.types("\r")
-	if text := o.sees("--More--"); strings.Count(text, "counter_") != 1 {
+	o.Types(" ")
+	o.Sees("--More--")
+	o.Types("\r")
+	if text := o.Sees("--More--"); strings.Count(text, "counter_") != 1 {
 		t.Errorf("Enter shows\n%s", text)
 	}
-	o.types("q")
-	o.sees("lns1> ")
-	o.types("show counters | include counter_4\r")
-	o.sees("--More--")
-	o.types("\x03")
-	o.sees("lns1> ")
-	o.types("terminal length 0\r")
-	o.sees("lns1> ")
-	o.types("show counters\r")
-	if text := o.sees("counter_49"); strings.Contains(text, "--More--") {
+	o.Types("q")
+	o.Sees("lns1> ")
+	o.Types("show counters | include counter_4\r")
+	o.Sees("--More--")
+	o.Types("\x03")
+	o.Sees("lns1> ")
+	o.Types("terminal length 0\r")
+	o.Sees("lns1> ")
+	o.Types("show counters\r")
+	if text := o.Sees("counter_49"); strings.Contains(text, "--More--") {
 		t.Error("the pager stops although it is off")
 	}
-	o.sees("lns1> ")
-	o.types("\x04")
-	o.ends()
+	o.Sees("lns1> ")
+	o.Types("\x04")
+	o.Ends()
 }
 
 func TestInterruptEndsACommand(t *testing.T) {
 	o := sit(t, daemon(), 24)
-	o.sees("lns1> ")
-	o.types("watch\r")
-	for !o.comes("lns1> ", 200*time.Millisecond) { // ^C before the command runs is for the line
-		o.types("\x03")
+	o.Sees("lns1> ")
+	o.Types("watch\r")
+	for !o.Comes("lns1> ", 200*time.Millisecond) { // ^C before the command runs is for the line
+		o.Types("\x03")
 	}
-	o.types("show version\r")
-	o.sees("lnsd   1.0-test")
-	o.types("exit\r")
-	o.ends()
+	o.Types("show version\r")
+	o.Sees("lnsd   1.0-test")
+	o.Types("exit\r")
+	o.Ends()
 }
 
 func grammar() *lnsv1.GrammarReply {

@@ -1,10 +1,16 @@
 package cli
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/term"
+
+	"github.com/lnsd/lnsd/control/api"
+	"github.com/lnsd/lnsd/control/api/lnsv1"
 )
 
 func TestWordsAndFilters(t *testing.T) {
@@ -140,6 +146,43 @@ func FuzzShellLine(f *testing.F) {
 		again, err := tree.resolve(append(slices.Clone(r.words), r.args...))
 		if err != nil || again.branch != r.branch || !slices.Equal(again.args, r.args) {
 			t.Errorf("%q is %v %v, which is %v, %v", line, r.words, r.args, again, err)
+		}
+	})
+}
+
+// Whatever stands on a line, ? and Tab answer, and what is completed stays.
+func FuzzCompletion(f *testing.F) {
+	for _, line := range []string{"", "sh", "show session | inc", "drop user \"a b", "trace set user x ppp,", "conf", "no ", "set de", "set debug ", "ip access-list ", "do sh", "lac a mtu "} {
+		f.Add(line, true)
+		f.Add(line, false)
+	}
+	grammar := &lnsv1.GrammarReply{
+		Commands: []*lnsv1.GrammarCommand{
+			{Name: "set", Args: []*lnsv1.GrammarArg{{Name: "NAME"}, {Name: "VALUE"}}},
+			{Name: "lac", Args: []*lnsv1.GrammarArg{{Name: "NAME"}, {Name: "KEY VALUE", Rest: true}}, Keys: []*lnsv1.GrammarArg{{Name: "mtu"}}},
+			{Name: "ip", Args: []*lnsv1.GrammarArg{{Name: "access-list", Words: []string{"access-list"}}, {Name: "NAME"}}},
+		},
+		Settings: []*lnsv1.GrammarSetting{{Name: "debug", Words: []string{"yes", "no"}}},
+	}
+	nobody := func(Standing) (*api.Client, error) { return nil, errors.New("no daemon") }
+	f.Fuzz(func(t *testing.T, line string, configuring bool) {
+		s := newShell(ShellEnv{Out: io.Discard, Dial: nobody, Size: func() (int, int) { return 80, 24 }})
+		s.term = term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{strings.NewReader(""), io.Discard}, "")
+		s.enabled = true
+		if configuring {
+			s.mode, s.grammar = modeConfig, grammar
+		}
+		choices, last := s.choices(t.Context(), line)
+		for _, c := range choices {
+			if !strings.HasPrefix(c.word, last) && !strings.HasPrefix(c.word, "<") && c.word != "|" {
+				t.Errorf("%q offers %q for %q", line, c.word, last)
+			}
+		}
+		if done := s.complete(t.Context(), line); len(done) < len(line) {
+			t.Errorf("%q becomes %q", line, done)
 		}
 	})
 }

@@ -3,7 +3,11 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,7 +15,9 @@ import (
 	"time"
 
 	"github.com/lnsd/lnsd/cli"
+	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/api/apitest"
+	"github.com/lnsd/lnsd/control/api/lnsv1"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -71,19 +77,137 @@ func TestPagerEndsTheList(t *testing.T) {
 	var batches atomic.Int32
 	b.BeforeBatch = func() { batches.Add(1) }
 	o := sit(t, b, 24)
-	o.sees("> ")
-	o.types("show session\r")
-	o.sees("--More--")
-	o.types("q")
-	o.sees("> ")
+	o.Sees("> ")
+	o.Types("show session\r")
+	o.Sees("--More--")
+	o.Types("q")
+	o.Sees("> ")
 	before := batches.Load()
-	o.types("show session | include user5999.@\r")
-	if text := o.sees("> "); strings.Count(text, "@example") != 10 {
+	o.Types("show session | include user5999.@\r")
+	if text := o.Sees("> "); strings.Count(text, "@example") != 10 {
 		t.Errorf("the filter shows\n%s", text)
 	}
 	if all := int32((manySessions + 511) / 512); before >= all {
 		t.Errorf("the daemon has looked at all %d batches for a page", before)
 	}
-	o.types("exit\r")
-	o.ends()
+	o.Types("exit\r")
+	o.Ends()
+}
+
+// counted is a connection that counts what comes.
+type counted struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// between stands before a socket and counts what the daemon sends.
+func between(t *testing.T, socket string, n *atomic.Int64) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "between.sock")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			daemon, err := net.Dial("unix", socket)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			pass := func(to, from net.Conn) {
+				_, _ = io.Copy(to, from) // ends when either end closes
+				to.Close()
+			}
+			wg.Go(func() { pass(daemon, client) })
+			wg.Go(func() { pass(client, counted{daemon, n}) })
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		wg.Wait()
+	})
+	return path
+}
+
+// Of 60,000 sessions only those that a filter lets pass cross the wire.
+func TestFiltersAreTheDaemons(t *testing.T) {
+	var sent atomic.Int64
+	path := between(t, apitest.Start(t, crowded(), now), &sent)
+	rows := func(line string) int {
+		t.Helper()
+		sent.Store(0)
+		var out bytes.Buffer
+		env := cli.ShellEnv{Out: &out, Size: func() (int, int) { return 0, 0 }, Dial: func(cli.Standing) (*api.Client, error) { return api.Dial(path) }}
+		if code := cli.Exec(context.Background(), env, false, line); code != 0 {
+			t.Fatalf("%s: %d\n%s", line, code, out.String())
+		}
+		return strings.Count(out.String(), "@example")
+	}
+	if n := rows("show session"); n != manySessions || sent.Load() < 20*manySessions {
+		t.Fatalf("%d rows in %d bytes", n, sent.Load())
+	}
+	if n := rows("show session | include user5999.@"); n != 10 || sent.Load() > 10_000 {
+		t.Errorf("include: %d rows in %d bytes", n, sent.Load())
+	}
+	if n := rows("show session | exclude user[0-9]*[0-8]@ | exclude user.?.?.?.?@"); n != manySessions/10-1000 || sent.Load() > 600*(manySessions/10) {
+		t.Errorf("exclude: %d rows in %d bytes", n, sent.Load())
+	}
+}
+
+// While a client reads nothing, the daemon looks at no more sessions than fit on the
+// way to it, and answers everybody else.
+func TestSlowReaderHoldsNobodyUp(t *testing.T) {
+	b := crowded()
+	var batches atomic.Int32
+	b.BeforeBatch = func() { batches.Add(1) }
+	socket := apitest.Start(t, b, now)
+	slow, err := api.Dial(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	stream, err := slow.Sessions(context.Background(), &lnsv1.SessionsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := stream.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Others, and other calls of the same client, are answered.
+	if out, code := lctl(socket, "show", "status"); code != 0 {
+		t.Fatalf("%d\n%s", code, out)
+	}
+	if _, err := slow.Counters(context.Background(), &lnsv1.CountersRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if n, all := batches.Load(), int32((manySessions+511)/512); n >= all {
+		t.Errorf("all %d batches were looked at for nobody", n)
+	}
+	n := len(first.Sessions)
+	for {
+		reply, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(reply.Sessions)
+	}
+	if n != manySessions {
+		t.Errorf("%d sessions in the end", n)
+	}
 }

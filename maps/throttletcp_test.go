@@ -38,7 +38,7 @@ func simulated(up bool, flow, size int) []byte {
 // goes by the kernel's own clock.
 func TestThrottleIsTheModel(t *testing.T) {
 	w := newWorldWith(t, Config{Sessions: 64, Routes: 16, IPv6: true, Without: PartAdvance})
-	start := time.Hour
+	start := 9000 * time.Hour // far from the time since boot, from which a session's credit begins
 	for _, c := range []struct {
 		rate, burst uint64 // bytes
 		flows       int

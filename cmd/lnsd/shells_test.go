@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"io"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +20,7 @@ import (
 	"github.com/lnsd/lnsd/control/api/lnsv1"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/session"
+	"github.com/lnsd/lnsd/test/terminal"
 )
 
 // visitor starts shells with a daemon behind them that is none, and returns where they
@@ -77,53 +75,6 @@ func dialSSH(at, user string, auth ...ssh.AuthMethod) (*ssh.Client, error) {
 	return ssh.Dial("tcp", at, &ssh.ClientConfig{User: user, Auth: auth, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 30 * time.Second})
 }
 
-// screen is what came over a connection.
-type screen struct {
-	t    *testing.T
-	mu   sync.Mutex
-	more *sync.Cond
-	seen bytes.Buffer
-	end  bool
-}
-
-func watchScreen(t *testing.T, r io.Reader) *screen {
-	s := &screen{t: t}
-	s.more = sync.NewCond(&s.mu)
-	go func() {
-		var b [1024]byte
-		for {
-			n, err := r.Read(b[:])
-			s.mu.Lock()
-			s.seen.Write(b[:n])
-			s.end = err != nil
-			s.more.Broadcast()
-			s.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return s
-}
-
-// sees waits for a text and takes what came until then.
-func (s *screen) sees(what string) string {
-	s.t.Helper()
-	late := time.AfterFunc(time.Minute, func() { s.mu.Lock(); s.end = true; s.more.Broadcast(); s.mu.Unlock() })
-	defer late.Stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for {
-		if i := bytes.Index(s.seen.Bytes(), []byte(what)); i >= 0 {
-			return string(s.seen.Next(i + len(what)))
-		}
-		if s.end {
-			s.t.Fatalf("%q does not come; there is\n%s", what, s.seen.String())
-		}
-		s.more.Wait()
-	}
-}
-
 func TestOperatorComesBySSH(t *testing.T) {
 	t.Parallel()
 	b := visited()
@@ -145,33 +96,33 @@ func TestOperatorComesBySSH(t *testing.T) {
 	if err := s.Shell(); err != nil {
 		t.Fatal(err)
 	}
-	o, types := watchScreen(t, out), func(text string) { io.WriteString(in, text) }
-	o.sees("lns1> ")
-	types("sh sess\r")
-	o.sees("sub@example")
-	o.sees("lns1> ")
-	types("drop session 3\r")
-	o.sees("% unknown command: drop")
-	types("enable\r")
-	o.sees("Password: ")
-	types("wrong\r")
-	o.sees("% wrong password")
-	types("enable\r")
-	o.sees("Password: ")
-	types("queen\r")
-	o.sees("lns1# ")
-	types("drop session 3\r")
-	o.sees("lns1# ")
+	o := terminal.Watch(t, out, in)
+	o.Sees("lns1> ")
+	o.Types("sh sess\r")
+	o.Sees("sub@example")
+	o.Sees("lns1> ")
+	o.Types("drop session 3\r")
+	o.Sees("% unknown command: drop")
+	o.Types("enable\r")
+	o.Sees("Password: ")
+	o.Types("wrong\r")
+	o.Sees("% wrong password")
+	o.Types("enable\r")
+	o.Sees("Password: ")
+	o.Types("queen\r")
+	o.Sees("lns1# ")
+	o.Types("drop session 3\r")
+	o.Sees("lns1# ")
 	// What would read or write files of the daemon's host is not there.
-	types("support-bundle\r")
-	o.sees("% unknown command")
-	types("show session --socket /run/x\r")
-	o.sees("% unknown flag")
-	types("conf t\r")
-	o.sees("lns1(config)# ")
-	types("set debug 4\r")
-	o.sees("lns1(config)# ")
-	types("\x1aexit\r")
+	o.Types("support-bundle\r")
+	o.Sees("% unknown command")
+	o.Types("show session --socket /run/x\r")
+	o.Sees("% unknown flag")
+	o.Types("conf t\r")
+	o.Sees("lns1(config)# ")
+	o.Types("set debug 4\r")
+	o.Sees("lns1(config)# ")
+	o.Types("\x1aexit\r")
 	if err := s.Wait(); err != nil {
 		t.Errorf("the shell ends with %v", err)
 	}
@@ -192,51 +143,51 @@ func TestInterceptionBySSH(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	o, types := terminalOf(t, c)
-	o.sees("lns1> ")
-	types("enable\r")
-	o.sees("Password: ")
-	types("queen\r")
-	o.sees("lns1# ")
-	types("snoop sub@example 192.0.2.9 4000\r")
-	o.sees("% not allowed")
-	o.sees("lns1# ")
-	types("show intercept\r")
-	if text := o.sees("lns1# "); strings.Contains(text, "192.0.2.9") || !strings.Contains(text, "% not allowed") {
+	o := terminalOf(t, c)
+	o.Sees("lns1> ")
+	o.Types("enable\r")
+	o.Sees("Password: ")
+	o.Types("queen\r")
+	o.Sees("lns1# ")
+	o.Types("snoop sub@example 192.0.2.9 4000\r")
+	o.Sees("% not allowed")
+	o.Sees("lns1# ")
+	o.Types("show intercept\r")
+	if text := o.Sees("lns1# "); strings.Contains(text, "192.0.2.9") || !strings.Contains(text, "% not allowed") {
 		t.Errorf("an admin sees\n%s", text)
 	}
-	types("enable intercept\r")
-	o.sees("Password: ")
-	types("queen\r")
-	o.sees("% wrong password")
-	types("enable intercept\r")
-	o.sees("Password: ")
-	types("knave\r")
-	o.sees("lns1# ")
-	types("snoop sub@example 192.0.2.9 4000\r")
-	o.sees("lns1# ")
-	types("show intercept\r")
-	o.sees("192.0.2.9")
-	o.sees("lns1# ")
-	types("show plugins\r")
-	o.sees("stripdomain")
-	o.sees("lns1# ")
-	types("suspend\r")
-	o.sees("% nothing is announced here")
-	o.sees("lns1# ")
-	types("restart bgp\r")
-	o.sees("% no BGP is configured")
-	o.sees("lns1# ")
-	types("disable\r")
-	o.sees("lns1> ")
-	types("exit\r")
+	o.Types("enable intercept\r")
+	o.Sees("Password: ")
+	o.Types("queen\r")
+	o.Sees("% wrong password")
+	o.Types("enable intercept\r")
+	o.Sees("Password: ")
+	o.Types("knave\r")
+	o.Sees("lns1# ")
+	o.Types("snoop sub@example 192.0.2.9 4000\r")
+	o.Sees("lns1# ")
+	o.Types("show intercept\r")
+	o.Sees("192.0.2.9")
+	o.Sees("lns1# ")
+	o.Types("show plugins\r")
+	o.Sees("stripdomain")
+	o.Sees("lns1# ")
+	o.Types("suspend\r")
+	o.Sees("% nothing is announced here")
+	o.Sees("lns1# ")
+	o.Types("restart bgp\r")
+	o.Sees("% no BGP is configured")
+	o.Sees("lns1# ")
+	o.Types("disable\r")
+	o.Sees("lns1> ")
+	o.Types("exit\r")
 	if got := strings.Join(b.Calls(), "; "); !strings.HasSuffix(got, "intercept true") || len(b.Calls()) != 1 {
 		t.Errorf("calls: %s", got)
 	}
 }
 
 // terminalOf opens a shell in a connection.
-func terminalOf(t *testing.T, c *ssh.Client) (*screen, func(string)) {
+func terminalOf(t *testing.T, c *ssh.Client) *terminal.Screen {
 	t.Helper()
 	s, err := c.NewSession()
 	if err == nil {
@@ -250,7 +201,7 @@ func terminalOf(t *testing.T, c *ssh.Client) (*screen, func(string)) {
 	if err := s.Shell(); err != nil {
 		t.Fatal(err)
 	}
-	return watchScreen(t, out), func(text string) { io.WriteString(in, text) }
+	return terminal.Watch(t, out, in)
 }
 
 func TestSSHCarriesOutOneCommand(t *testing.T) {
@@ -368,20 +319,20 @@ func TestOperatorComesByTelnet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	o, types := watchScreen(t, c), func(text string) { io.WriteString(c, text) }
-	o.sees("Username: ")
-	types("alice\r\nwrong\r\n")
-	o.sees("Login incorrect")
-	o.sees("Username: ")
-	types("alice\r\n")
-	o.sees("Password: ")
-	types("wonderland\r\n")
-	if text := o.sees("lns1> "); strings.Contains(text, "wonderland") {
+	o := terminal.Watch(t, c, c)
+	o.Sees("Username: ")
+	o.Types("alice\r\nwrong\r\n")
+	o.Sees("Login incorrect")
+	o.Sees("Username: ")
+	o.Types("alice\r\n")
+	o.Sees("Password: ")
+	o.Types("wonderland\r\n")
+	if text := o.Sees("lns1> "); strings.Contains(text, "wonderland") {
 		t.Error("the password is echoed")
 	}
-	types("sh sess | inc sub@\r\n")
-	o.sees("sub@example")
-	types("exit\r\n")
+	o.Types("sh sess | inc sub@\r\n")
+	o.Sees("sub@example")
+	o.Types("exit\r\n")
 }
 
 func dropRequest(sid uint32) *lnsv1.DropSessionRequest { return &lnsv1.DropSessionRequest{Sid: sid} }

@@ -17,6 +17,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(string(text))
 	}
 	f.Add("radius_server a address 192.0.2.1 secret x group g\nrealm *.x group g strip yes\nrate_profile p up 1.5M\nradius_map 9.1 rate kbit integer\nradius_map pair:x garden\nfilter_id a(.) rate $1 mbit\n")
+	f.Add("ppp_profile p idle_timeout 9\nsession_profile s ppp_profile p\ntunnel_profile t session_profile s auth_mode challenge\npeer_profile x address 10.0.0.0/8 tunnel_profile t\n")
 	f.Add("set l2tp_secret 'a b'\"c\"\nlac x address 10.0.0.0/8 hostname l* secret y mtu 1480\npool p add 10.9.0.0/16\n")
 	f.Add("garden g portal http://x/?u=%u dns 192.0.2.1 allow 10.0.0.0/8\nset reject_garden g\nip access-list extended a\n permit tcp any gt 1 any\nipv6 access-list standard a\n deny any\n")
 	f.Fuzz(func(t *testing.T, text string) {

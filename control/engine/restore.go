@@ -51,8 +51,10 @@ func (e *Engine) Restore(now time.Time, d *session.Durable) Restored {
 	if len(homes) > 0 {
 		e.wish(e.policy.Load(), homes)
 	}
+	origins := make(map[string]*session.Origins)
 	for _, v := range d.Sessions {
 		s := e.shards[e.shardOf(v.TunnelID)]
+		v.Profile.Origins = sharedOrigins(origins, v.Profile.Origins)
 		c := s.restoreSession(now, v)
 		if c == nil {
 			r.Lost++
@@ -68,6 +70,19 @@ func (e *Engine) Restore(now time.Time, d *session.Durable) Restored {
 		e.shards[e.shardOf(id.TunnelID)].clearCall(now, id)
 	}
 	return r
+}
+
+// sharedOrigins is one list for all that are equal: many sessions were granted the same
+// by the same attributes.
+func sharedOrigins(known map[string]*session.Origins, o *session.Origins) *session.Origins {
+	if o == nil {
+		return nil
+	}
+	key := o.Key()
+	if known[key] == nil {
+		known[key] = o
+	}
+	return known[key]
 }
 
 func (s *Shard) restoreTunnel(now time.Time, v *session.TunnelSnapshot) bool {

@@ -159,3 +159,26 @@ func TestGuessersGetSlower(t *testing.T) {
 		t.Errorf("%d addresses are remembered", len(g.failed))
 	}
 }
+
+// Whatever is stored as a hash: no password of another is right, and nothing ends the
+// daemon.
+func FuzzHash(f *testing.F) {
+	for line := range strings.Lines(users) {
+		if _, hash, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			f.Add(hash, "sushi")
+		}
+	}
+	f.Add("{crypt}a", "")
+	f.Add("$1$$", "x")
+	f.Fuzz(func(t *testing.T, stored, password string) {
+		if strings.Contains(stored, "rounds=") || kindOf(stored) == kindBcrypt || kindOf(stored) == kindArgon2 || kindOf(stored) == kindYescrypt {
+			return // its costs are the file's to choose
+		}
+		if len(password) > maxPassword && verify(stored, password) {
+			t.Error("a password without an end is right")
+		}
+		if verify(stored, password) && kindOf(stored) != plain && kindOf(stored) != kindDES && verify(stored, password+"x") {
+			t.Errorf("%q passes whatever the password is", stored)
+		}
+	})
+}

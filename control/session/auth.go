@@ -2,6 +2,7 @@ package session
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -102,8 +103,20 @@ type Pair struct{ Key, Value string }
 // Origins are what was granted, by the names of settings and fields, and by what.
 type Origins []Origin
 
-// Origin is one of Origins.
-type Origin struct{ Name, Source string }
+// Origin is one of Origins. Its names on disk are short: each session has some.
+type Origin struct {
+	Name   string `cbor:"n"`
+	Source string `cbor:"s"`
+}
+
+// Key is the same for lists that are equal, for those who share them.
+func (o Origins) Key() string {
+	var key strings.Builder
+	for _, x := range o {
+		key.WriteString(x.Name + "\x00" + x.Source + "\x00")
+	}
+	return key.String()
+}
 
 // Profile is what authentication grants to a session. Zero values mean "not
 // given": the configured default holds.

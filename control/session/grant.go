@@ -75,6 +75,6 @@ func (g *grant) profile() Profile {
 	return Profile{
 		SessionTimeout: p.SessionTimeout, IdleTimeout: p.IdleTimeout, InterimInterval: p.InterimInterval,
 		IPv6: p.IPv6, Services: p.Services, Class: p.Class, CUI: p.CUI, User: p.User,
-		Routes: p.Routes, Pairs: p.Pairs, Local: p.Local, DNS: n.DNS, NBNS: n.NBNS,
+		Routes: p.Routes, Pairs: p.Pairs, Local: p.Local, Origins: p.Origins, DNS: n.DNS, NBNS: n.NBNS,
 	}
 }

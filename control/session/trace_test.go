@@ -59,3 +59,19 @@ func TestTraceTargets(t *testing.T) {
 		}
 	}
 }
+
+// A mask that is read is written so that it is read again.
+func FuzzTraceMask(f *testing.F) {
+	for _, s := range []string{"protocol,fsm", "2047", "0x7ff", "avp.data,PPP", "all", "none", "", ",", "1,2,4"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		m, err := ParseTraceMask(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseTraceMask(m.String()); err != nil || again != m || m&^TraceAll != 0 {
+			t.Errorf("%q is %v, which is %v (%v)", s, m, again, err)
+		}
+	})
+}

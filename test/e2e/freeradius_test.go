@@ -23,6 +23,12 @@ const (
 // that is packaged, and users of this test. It returns what the startup-config needs.
 func (r *rig) freeradius(users string) string {
 	r.t.Helper()
+	return r.freeradiusAt("127.0.0.1", freeradiusSecret, users)
+}
+
+// freeradiusAt is freeradius at an address of the LNS's namespace, with a secret.
+func (r *rig) freeradiusAt(addr, secret, users string) string {
+	r.t.Helper()
 	if _, err := os.Stat(freeradiusLogin); err != nil {
 		r.t.Skip("FreeRADIUS is not installed (Debian package freeradius):", err)
 	}
@@ -41,6 +47,7 @@ func (r *rig) freeradius(users string) string {
 			"raddbdir = /etc/freeradius/lnsd", "raddbdir = "+raddb,
 			"logdir = /var/log/freeradius", "logdir = "+r.path("radlog"),
 			"run_dir = /run/freeradius", "run_dir = "+r.path("radrun"),
+			"ipaddr = 127.0.0.1", "ipaddr = "+addr, freeradiusSecret, secret,
 		).Replace(string(b))
 		if name == "users" {
 			text += "\n" + users + "\n"
@@ -67,8 +74,8 @@ func (r *rig) freeradius(users string) string {
 		}
 		return nil
 	})
-	return fmt.Sprintf("set primary_radius 127.0.0.1\nset primary_radius_port 1812\nset radius_secret %q\nset radius_accounting yes\n",
-		freeradiusSecret)
+	return fmt.Sprintf("set primary_radius %s\nset primary_radius_port 1812\nset radius_secret %q\nset radius_accounting yes\n",
+		addr, secret)
 }
 
 // anyUser accepts everybody with this test's password, with a Class to be echoed.

@@ -121,9 +121,14 @@ func (r *rig) writeConfig(o options) {
 // until it answers lnsctl.
 func (r *rig) startLNSD(env ...string) {
 	r.t.Helper()
+	r.startDaemon("env", append(env, binary("lnsd"), "-c", r.path("startup-config"))...)
+}
+
+// startDaemon starts it by a command that becomes it.
+func (r *rig) startDaemon(name string, args ...string) {
+	r.t.Helper()
 	var err error
-	args := append(env, binary("lnsd"), "-c", r.path("startup-config"))
-	r.lnsd, err = r.lab.LNS.Run(r.path("lnsd.log"), "env", args...)
+	r.lnsd, err = r.lab.LNS.Run(r.path("lnsd.log"), name, args...)
 	if err != nil {
 		r.t.Fatal(err)
 	}

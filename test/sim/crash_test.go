@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +51,32 @@ func TestCrashKeepsWhatIsUp(t *testing.T) {
 }
 
 // A call in set-up is cleared, and the subscriber gets in at the next try.
+// Which attribute has granted what outlives the process, and takes room once.
+func TestCrashKeepsOrigins(t *testing.T) {
+	w := New(t, SeedFromEnv(t, 1), Options{Network: Network{Delay: 5 * time.Millisecond}})
+	list := func() *session.Origins {
+		return &session.Origins{{Name: "session_timeout", Source: "Session-Timeout"}, {Name: "rate_up", Source: "Cisco-AVPair"}}
+	}
+	for _, user := range []string{"alice", "bob"} {
+		w.Auth.Profiles[user] = session.Profile{SessionTimeout: time.Hour, Origins: list()}
+	}
+	tun := w.open("198.51.100.1:1701", "lac1")
+	w.up(tun, "alice")
+	w.up(tun, "bob")
+	w.Run(time.Minute)
+	for range 2 {
+		w.Crash()
+		a, b := w.view("alice").Origins, w.view("bob").Origins
+		if a == nil || !slices.Equal(*a, *list()) {
+			t.Fatalf("alice was granted what she has by %v", a)
+		}
+		if a != b {
+			t.Error("equal lists are kept twice")
+		}
+	}
+	w.end(tun)
+}
+
 func TestCrashInSetUp(t *testing.T) {
 	w := New(t, SeedFromEnv(t, 1), Options{Network: Network{Delay: 5 * time.Millisecond}})
 	w.CheckEvery = 1

@@ -26,20 +26,17 @@ func (o *origins) share(list session.Origins) *session.Origins {
 	if len(list) == 0 {
 		return nil
 	}
-	var key strings.Builder
-	for _, x := range list {
-		key.WriteString(x.Name + "\x00" + x.Source + "\x00")
-	}
+	key := list.Key()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if s := o.shared[key.String()]; s != nil {
+	if s := o.shared[key]; s != nil {
 		return s
 	}
 	if o.shared == nil {
 		o.shared = map[string]*session.Origins{}
 	}
 	if len(o.shared) < maxShared {
-		o.shared[key.String()] = &list
+		o.shared[key] = &list
 	}
 	return &list
 }

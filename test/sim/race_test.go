@@ -1,0 +1,6 @@
+//go:build race
+
+package sim
+
+// raceDetector: everything takes ten times as long.
+const raceDetector = true
