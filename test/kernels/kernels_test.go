@@ -104,6 +104,9 @@ func programs(t *testing.T, dir string) map[string][]byte {
 		compile("tests/"+name+".test", folder, "test", "-c")
 	}
 	files["lnsd/kernel_bpfel.o"] = read(t, "../../maps/kernel_bpfel.o")
+	// Where the tests of maps, which run in /tests, look for functions of operators.
+	files["tests/testdata/hooks/hooks.o"] = read(t, "../../maps/testdata/hooks/hooks.o")
+	files["packaging/examples/bpf-dns-count/dns_count.o"] = read(t, "../../packaging/examples/bpf-dns-count/dns_count.o")
 	return files
 }
 
