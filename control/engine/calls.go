@@ -89,7 +89,7 @@ func (s *Shard) callRequest(t *tunnel, c *l2tp.Call) {
 	t.t.AcceptCall(s.now, c, held.ref.SessionID, &s.tout)
 }
 
-// holding of a call before there is a session: its names, and its place.
+// held is what a call has before there is a session: its names, and its place.
 type held struct {
 	ref    session.Ref
 	slot   uint32

@@ -136,8 +136,6 @@ func nothing(d *decoder, _ []byte) error {
 
 func unsupported(*decoder, []byte) error { return errPolicy }
 
-func unknown(*decoder, []byte) error { return errUnknown }
-
 // fixedText is a text of the profile.
 func fixedText(at func(*session.Profile) *string) handler {
 	return func(d *decoder, v []byte) error {
