@@ -44,5 +44,10 @@ func (w *world) packetSocket(t *testing.T, dev string) int {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60}); err != nil {
 		t.Fatal(err)
 	}
+	// A redirected frame takes a page of the buffer, however small it is: the default
+	// has room for fifty.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4<<20); err != nil {
+		t.Fatal(err)
+	}
 	return fd
 }

@@ -150,10 +150,17 @@ func (l *lab) apply(g *Gardens, ops ...session.ProgramOp) {
 	g.order(func() {})
 }
 
+// took says what was passed on of each session, in order; sessions outside gardens do
+// not wait for those inside, nor these for them.
 func (l *lab) took(want ...string) {
 	l.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	bySession := func(a, b string) int {
+		return strings.Compare(strings.Fields(a)[1], strings.Fields(b)[1])
+	}
+	slices.SortStableFunc(l.passed, bySession)
+	slices.SortStableFunc(want, bySession)
 	if !slices.Equal(l.passed, want) {
 		l.Errorf("passed on: %v, want %v", l.passed, want)
 	}
