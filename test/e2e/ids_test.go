@@ -36,8 +36,9 @@ func (r *rig) lacAddresses(n int) []netip.Addr {
 // comes then is told so, and that the server lacks resources, while the others take
 // more. When the tunnels are gone nothing is left of them.
 func TestTunnelIDsRunOut(t *testing.T) {
+	// The first user comes from both LACs; a LAC without a session would give its tunnels back.
 	r := newRig(t, options{config: strings.Join([]string{"set shards 4", "set shield_sccrq_rate 0", "set max_half_open 65535",
-		"set max_half_open_per_lac 65535", "set debug 2"}, "\n")})
+		"set max_half_open_per_lac 65535", "set duplicate_users allow", "set debug 2"}, "\n")})
 	open := func(name string, tunnels, sessions int, bind []netip.Addr) *netlab.Process {
 		args := []string{"--tunnels", fmt.Sprint(tunnels), "--sessions", fmt.Sprint(sessions), "--hello", "-1s",
 			"--timeout", "120s", "--hold", "forever", "--json", r.path(name)}
