@@ -47,7 +47,6 @@ func newChecks(t *testing.T, table []inventory.Row) *checks {
 		"setting": c.setting, "accepted": accepted, "config": configured,
 		"profile": profileKey(func(k config.ProfileKey) bool { return k.Note == "" && k.Refused == "" }),
 		"unused":  profileKey(func(k config.ProfileKey) bool { return k.Note != "" || k.Refused != "" }),
-		"known":   profileKey(func(config.ProfileKey) bool { return true }),
 		"command": c.command, "shell": inShell, "flag": c.flag,
 		"column": inGolden("", hasColumn), "field": inGolden("", hasField), "json": inGolden("--json", hasMember), "shows": inGolden("", strings.Contains),
 		"counter": c.counter, "with-radius": c.counter, "metric": c.metric, "trace": traced,

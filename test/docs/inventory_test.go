@@ -62,7 +62,7 @@ func TestInventoryFindsWhatIsMissing(t *testing.T) {
 	c := newChecks(t, readInventory(t))
 	for kind, what := range map[string]string{
 		"setting": "debugs", "accepted": "debug", "config": "lac nonsense", "profile": "tunnel persists",
-		"unused": "tunnel secret", "known": "tunnel secrets", "command": "show sesion", "shell": "show session", "flag": "lnsctl --jason",
+		"unused": "tunnel secret", "command": "show sesion", "shell": "show session", "flag": "lnsctl --jason",
 		"column": "show session: CID", "field": "show session 1: Stat", "json": "show session: sids", "shows": "uptime: UDP-ETHER",
 		"metric": `lnsd_sessions{state="down"}`, "trace": "2 protocol", "test": "cli TestNothing",
 		"doc": "docs/migration.md: nonsense of no document", "file": "nonsense",

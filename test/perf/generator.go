@@ -3,6 +3,8 @@ package perf
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -116,9 +118,14 @@ func (g *generator) close() error { return g.program.Close() }
 // made is what a generator did in a run.
 type made struct {
 	packets uint64
-	// wall is how long it took, busy the time that its thread had the CPU.
-	wall, busy time.Duration
+	// wall is how long it took, busy the time that its thread had the CPU, waited the time
+	// that it could have run and had to wait for the CPU. While the kernel patches its code
+	// it does neither.
+	wall, busy, waited time.Duration
 }
+
+// share is the part of the CPU that it had of the part that it wanted.
+func (m *made) share() float64 { return m.busy.Seconds() / (m.busy + m.waited).Seconds() }
 
 // send makes n packets or, when a signal comes between, more. It returns how many.
 func (g *generator) send(n uint32) (uint32, error) {
@@ -144,6 +151,10 @@ func (g *generator) run(stop *atomic.Bool, rate float64, most uint64) (m made, e
 		}
 		defer release()
 		begun, used := time.Now(), threadTime()
+		late, err := threadWait()
+		if err != nil {
+			return err
+		}
 		for !stop.Load() && (most == 0 || m.packets < most) {
 			n := uint64(burst)
 			if rate > 0 {
@@ -164,7 +175,9 @@ func (g *generator) run(stop *atomic.Bool, rate float64, most uint64) (m made, e
 			m.packets += uint64(sent)
 		}
 		m.wall, m.busy = time.Since(begun), threadTime()-used
-		return nil
+		m.waited, err = threadWait()
+		m.waited -= late
+		return err
 	})
 	return m, err
 }
@@ -202,4 +215,17 @@ func threadTime() time.Duration {
 		return 0
 	}
 	return time.Duration(ts.Nano())
+}
+
+// threadWait is how long the calling thread has waited for a CPU.
+func threadWait() (time.Duration, error) {
+	b, err := os.ReadFile("/proc/thread-self/schedstat")
+	if err != nil {
+		return 0, err
+	}
+	var ran, waited int64
+	if _, err := fmt.Sscan(string(b), &ran, &waited); err != nil {
+		return 0, fmt.Errorf("/proc/thread-self/schedstat: %w", err)
+	}
+	return time.Duration(waited), nil
 }

@@ -36,7 +36,7 @@ type Rate struct {
 	Made     float64  `json:"made,omitempty"`
 	Received uint64   `json:"received"`
 	Queues   []uint64 `json:"queues"` // received, by receive queue
-	// Share is the part of its CPU that the generating thread had.
+	// Share is the part of its CPU that the generating thread had, of what it wanted.
 	Share float64 `json:"share"`
 	// Checked packets were compared in full, Wrong were not as they must be.
 	Checked int    `json:"checked"`
@@ -131,7 +131,7 @@ func (t *trial) round(b *bench) (Rate, error) {
 		return rate, err
 	}
 	rate.PPS = float64(last.packets-first.packets) / took.Seconds()
-	rate.Sent, rate.Share = m.packets, m.busy.Seconds()/m.wall.Seconds()
+	rate.Sent, rate.Share = m.packets, m.share()
 	switch own := float64(m.packets) / m.busy.Seconds(); {
 	case worked > 0: // the slower of the two CPUs
 		rate.Made = own
@@ -159,7 +159,7 @@ func (t *trial) send(n uint64) (rate Rate, err error) {
 		return rate, err
 	}
 	rate.Sent = m.packets
-	rate.PPS, rate.Share = float64(m.packets)/m.busy.Seconds(), m.busy.Seconds()/m.wall.Seconds()
+	rate.PPS, rate.Share = float64(m.packets)/m.busy.Seconds(), m.share()
 	return rate, t.finish(b, start, &rate)
 }
 

@@ -61,18 +61,15 @@ func startWithRADIUS(r *rig, binary, dir string) (*server, error) {
 	return s, nil
 }
 
-// parallels are the numbers of simultaneous calls that are tried, with a part of all
-// sessions each. A server that is asked too much at once loses messages, and waiting
-// for their repetition costs more than anything.
+// parallels are the numbers of simultaneous calls that are tried. A server that is asked
+// too much at once loses messages, and waiting for their repetition costs more than
+// anything.
 var parallels = []int{30, 100, 300}
 
-const trialPart = 6
-
-// bestSetup has one contender take sessions calls at the pace that suits it.
-func bestSetup(c contender, sessions int) (Setup, error) {
-	var best Setup
+// bestSetup has one contender take sessions calls at each pace, and returns its best.
+func bestSetup(c contender, sessions int) (best Setup, err error) {
 	for _, parallel := range parallels {
-		s, err := measureSetup(c, sessions/trialPart, parallel)
+		s, err := measureSetup(c, sessions, parallel)
 		if err != nil {
 			return s, err
 		}
@@ -80,7 +77,7 @@ func bestSetup(c contender, sessions int) (Setup, error) {
 			best = s
 		}
 	}
-	return measureSetup(c, sessions, best.Parallel)
+	return best, nil
 }
 
 // measureSetup has one contender take sessions calls and drop them again.

@@ -29,11 +29,15 @@ func startResponder(password string) (*responder, error) {
 		if err != nil {
 			return nil, errors.Join(err, r.close())
 		}
+		r.conns = append(r.conns, conn)
+		// Room for the requests of hundreds of calls: whose are lost waits for seconds.
+		if err := conn.(*net.UDPConn).SetReadBuffer(4 << 20); err != nil {
+			return nil, errors.Join(err, r.close())
+		}
 		server := &radius.PacketServer{
 			SecretSource: radius.StaticSecretSource([]byte(radiusSecret)),
 			Handler:      radius.HandlerFunc(r.serve),
 		}
-		r.conns = append(r.conns, conn)
 		r.servers = append(r.servers, server)
 		go func() { _ = server.Serve(conn) }() // ends with Shutdown
 	}
@@ -67,13 +71,15 @@ func (r *responder) proven(p *radius.Packet) bool {
 
 func (r *responder) close() error {
 	var errs []error
-	for i, s := range r.servers {
+	for _, s := range r.servers {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel() // don't wait for requests in flight
 		if err := s.Shutdown(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			errs = append(errs, err)
 		}
-		_ = r.conns[i].Close() // Shutdown may have closed it
+	}
+	for _, c := range r.conns {
+		_ = c.Close() // Shutdown may have closed it
 	}
 	return errors.Join(errs...)
 }
