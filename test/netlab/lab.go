@@ -162,7 +162,13 @@ func wire(a *Namespace, aName string, aAddr netip.Addr, b *Namespace, bName stri
 	if err := configure(a, aName, aAddr); err != nil {
 		return err
 	}
-	return configure(b, bName, bAddr)
+	if err := configure(b, bName, bAddr); err != nil {
+		return err
+	}
+	if err := a.awaitLink(aName); err != nil {
+		return err
+	}
+	return b.awaitLink(bName)
 }
 
 // configure addresses one end of a veth pair and makes it fit for XDP on the other

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -101,6 +102,24 @@ func (n *Namespace) SetLink(name string, up bool) error {
 			return netlink.LinkSetUp(link)
 		}
 		return netlink.LinkSetDown(link)
+	})
+}
+
+// awaitLink waits until an interface that was brought up works. The kernel gives it its
+// queue later, when it gets to it, and drops until then what is sent: a busy one takes
+// longer than ARP asks.
+func (n *Namespace) awaitLink(name string) error {
+	return Until(time.Minute, func() error {
+		return n.Do(func() error {
+			link, err := netlink.LinkByName(name)
+			if err != nil {
+				return err
+			}
+			if s := link.Attrs().OperState; s != netlink.OperUp {
+				return fmt.Errorf("%s: %s is %s", n.Name, name, s)
+			}
+			return nil
+		})
 	})
 }
 
