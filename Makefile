@@ -59,13 +59,13 @@ deps: ## install the Debian packages that the tests use
 test-unit: ## tests that need no privilege
 	$(GO) test -shuffle=on ./control/... ./maps/... ./cli/... ./cmd/... ./test/arch ./test/sim
 
-# Many tests wait, for timers or for the kernel to let go of what they had, so more
-# packages run at once than there are CPUs. The race detector would wait for a second at
-# the end of each program; goroutines that still run then have been waited for.
+# No more packages run at once than there are CPUs: real peers among them, l2tpns for one,
+# have their own idea of how long an answer takes. The race detector would wait for a
+# second at the end of each program; goroutines that still run then have been waited for.
 .PHONY: test-race
 test-race: export GORACE := atexit_sleep_ms=50
 test-race: ## all but the end-to-end tests, under the race detector (root for the namespaces and BPF)
-	test/go-test "$$($(GO) list ./... | grep -v -e /test/e2e -e /test/demo | tr '\n' ' ')" -race -shuffle=on -timeout 15m -p $$((2 * $$(nproc))) $(TEST_AS_ROOT)
+	test/go-test "$$($(GO) list ./... | grep -v -e /test/e2e -e /test/demo | tr '\n' ' ')" -race -shuffle=on -timeout 15m $(TEST_AS_ROOT)
 
 .PHONY: test-bpf
 test-bpf: ## the packet tables of the XDP program (root)
