@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"go.uber.org/zap"
@@ -9,6 +11,7 @@ import (
 	"github.com/lnsd/lnsd/control/api"
 	"github.com/lnsd/lnsd/control/config"
 	"github.com/lnsd/lnsd/control/config/commit"
+	"github.com/lnsd/lnsd/control/engine"
 	"github.com/lnsd/lnsd/control/session"
 )
 
@@ -141,22 +144,24 @@ func (l *live) Apply(ctx context.Context, c *config.Config, drop bool) (did comm
 	if !drop {
 		return did, notes, nil
 	}
-	for _, t := range gone {
-		if err := l.d.engine.DropTunnel(ctx, t.TunnelID); err == nil {
-			did.Tunnels++
-			did.Sessions += t.Sessions
+	// What has ended by itself meanwhile is no matter; what does not end is told.
+	ended := func(what string, err error, lost commit.Impact) {
+		switch {
+		case err == nil:
+			did.Tunnels += lost.Tunnels
+			did.Sessions += lost.Sessions
+		case !errors.Is(err, engine.ErrNotFound):
+			notes = append(notes, fmt.Sprintf("%s goes on: %v", what, err))
 		}
+	}
+	for _, t := range gone {
+		ended(fmt.Sprintf("tunnel %d", t.TunnelID), l.d.engine.DropTunnel(ctx, t.TunnelID), commit.Impact{Tunnels: 1, Sessions: t.Sessions})
 	}
 	for _, t := range ours {
-		if err := l.d.engine.DropTunnel(ctx, t.TunnelID); err == nil {
-			did.Tunnels++
-			did.Sessions += t.Sessions
-		}
+		ended("tunnel "+t.Name, l.d.engine.DropTunnel(ctx, t.TunnelID), commit.Impact{Tunnels: 1, Sessions: t.Sessions})
 	}
 	for _, x := range calls {
-		if err := l.d.engine.DropSession(ctx, x.Slot, 0); err == nil {
-			did.Sessions++
-		}
+		ended("session "+x.Name, l.d.engine.DropSession(ctx, x.Slot, 0), commit.Impact{Sessions: 1})
 	}
 	return did, notes, nil
 }

@@ -25,9 +25,17 @@ func TestFloodAtFullRate(t *testing.T) {
 		before := r.counters()
 		flood, floodLoss, sent := r.underLoad(func() (*perf.Load, error) { return perf.StartFlood(r.lab) })
 		moved := since(r.counters(), before)
-		for _, name := range []string{"xdp_drop_lac", "xdp_drop_tunnel", "xdp_drop_sccrq_rate"} {
-			if moved[name] < sent/10 { // one in three, less what the full link loses
-				t.Errorf("%s moved by %d of %d packets", name, moved[name], sent)
+		kinds := []string{"xdp_drop_lac", "xdp_drop_tunnel", "xdp_drop_sccrq_rate"}
+		var dropped uint64
+		for _, name := range kinds {
+			dropped += moved[name]
+		}
+		if dropped < sent/2 { // the full link loses some
+			t.Errorf("%d of %d packets were dropped by XDP", dropped, sent)
+		}
+		for _, name := range kinds { // as many of each are made
+			if moved[name] < dropped/4 {
+				t.Errorf("%s moved by %d of %d packets", name, moved[name], dropped)
 			}
 		}
 		if n := moved["packets_control"]; n > sent/100 {
